@@ -1,0 +1,1 @@
+//! Consul adapter: blocking queries over its HTTP API

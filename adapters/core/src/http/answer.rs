@@ -1,0 +1,83 @@
+//! A whole answer.
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How much of an unexpected body goes into an error message, in characters.
+const EXCERPT: usize = 120;
+
+/// Status, headers and the whole body of an answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub(super) operation: &'static str,
+    pub(super) url: String,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The answer, if its status is 2xx.
+    ///
+    /// # Errors
+    /// The kind that fits the status; the message names address, status and the beginning of a
+    /// text body.
+    pub fn success(self) -> Result<Self> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let kind = match self.status.as_u16() {
+            401 => ErrorKind::Unauthorized,
+            403 => ErrorKind::Forbidden,
+            404 | 410 => ErrorKind::NotFound,
+            408 => ErrorKind::Timeout,
+            413 => ErrorKind::TooLarge,
+            429 => ErrorKind::RateLimited,
+            500..=599 => ErrorKind::Server,
+            _ => ErrorKind::Protocol,
+        };
+        Err(self.error(kind, "was refused"))
+    }
+
+    /// The body as JSON, if the status is 2xx.
+    ///
+    /// # Errors
+    /// As [`success`](Self::success); `Protocol` when the body is not the JSON expected.
+    pub fn json<T: DeserializeOwned>(self) -> Result<T> {
+        let answer = self.success()?;
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let problem = format!("is not the expected JSON ({error})");
+            answer.error(ErrorKind::Protocol, &problem)
+        })
+    }
+
+    /// An error of this kind about this answer.
+    #[must_use]
+    pub fn error(&self, kind: ErrorKind, problem: &str) -> Error {
+        let content_type = self
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("no type");
+        let text = String::from_utf8_lossy(&self.body);
+        let excerpt: String = text.trim().chars().take(EXCERPT).map(printable).collect();
+        let message = format!(
+            "{} {problem}: status {}, {content_type}, {} bytes: {excerpt:?}",
+            self.url,
+            self.status.as_u16(),
+            self.body.len()
+        );
+        Error::new(kind, self.operation, message)
+    }
+}
+
+fn printable(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}

@@ -1,0 +1,212 @@
+//! Sending calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, redirect};
+
+use super::{Answer, Endpoints};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ConnectSpec, SpecError};
+
+/// The largest body taken from a registry: well above a Eureka with 50,000 instances.
+const MAX_BODY: usize = 256 * 1024 * 1024;
+
+/// One call: what, where, and how long it may take.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// For errors and metrics: `"list services"`.
+    pub operation: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path below the base URL, beginning with `/`; its variable parts percent-encoded
+    /// (see [`HttpClient::segment`]).
+    pub path: &'a str,
+    /// Query parameters, not yet encoded. They are kept out of errors.
+    pub query: &'a [(&'a str, &'a str)],
+    /// Further headers.
+    pub headers: HeaderMap,
+    /// A body of `application/x-www-form-urlencoded` pairs.
+    pub form: &'a [(&'a str, &'a str)],
+    /// Bound of the whole call; `None`: the read time-out of the settings.
+    pub deadline: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    /// A GET of this path.
+    #[must_use]
+    pub fn get(operation: &'static str, path: &'a str) -> Self {
+        let (query, form): (&[_], &[_]) = (&[], &[]);
+        let (method, headers) = (Method::GET, HeaderMap::new());
+        Self {
+            operation,
+            method,
+            path,
+            query,
+            headers,
+            form,
+            deadline: None,
+        }
+    }
+
+    /// The same with these query parameters.
+    #[must_use]
+    pub fn query(self, query: &'a [(&'a str, &'a str)]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// The same with this deadline.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+}
+
+/// A client for one registry. Cheap to clone; clones share connections and the address in use.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    endpoints: Arc<Endpoints>,
+    read_timeout: Duration,
+}
+
+impl HttpClient {
+    /// A client for these settings that sends `headers` (credentials, `Accept`) with each call.
+    ///
+    /// # Errors
+    /// When the settings' certificate is not PEM.
+    pub fn new(spec: &ConnectSpec, headers: HeaderMap) -> Result<Self, SpecError> {
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(spec.connect_timeout)
+            .tcp_keepalive(Duration::from_secs(10))
+            .default_headers(headers)
+            .tls_danger_accept_invalid_certs(spec.tls.insecure_skip_verify)
+            .tls_danger_accept_invalid_hostnames(spec.tls.insecure_skip_verify);
+        if let Some(pem) = &spec.tls.ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| SpecError::new("specificConfig.caPem", error.to_string()))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let client = builder
+            .build()
+            .map_err(|error| SpecError::new("serverScheme", format!("no client: {error}")))?;
+        let urls = spec
+            .endpoints
+            .iter()
+            .map(|endpoint| spec.url_of(endpoint))
+            .collect();
+        let endpoints = Arc::new(Endpoints::new(urls));
+        Ok(Self {
+            client,
+            endpoints,
+            read_timeout: spec.read_timeout,
+        })
+    }
+
+    /// Percent-encodes a name for use as one path segment.
+    #[must_use]
+    pub fn segment(name: &str) -> String {
+        let mut text = String::with_capacity(name.len());
+        for byte in name.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        text
+    }
+
+    /// Sends the call to the address in use and takes the whole answer, of any status.
+    ///
+    /// An address that cannot be reached, keeps silent or answers 5xx is left for the next one of
+    /// the list; trying again is the caller's (a [layer's](crate::layers::Retry)) choice.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Timeout`, `TooLarge`, or `Protocol` for an answer cut in half.
+    pub async fn send(&self, call: Call<'_>) -> Result<Answer> {
+        let (number, base) = self.endpoints.current();
+        let url = format!("{base}{}", call.path);
+        let deadline = call.deadline.unwrap_or(self.read_timeout);
+        let outcome = tokio::time::timeout(deadline, self.exchange(&call, &url)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let message = format!("{url} gave no answer within {} ms", deadline.as_millis());
+            Err(Error::new(ErrorKind::Timeout, call.operation, message))
+        });
+        let dead = match &outcome {
+            Ok(answer) => answer.status.is_server_error(),
+            Err(error) => error.is_retryable(),
+        };
+        if dead {
+            self.endpoints.move_on(number);
+        }
+        outcome
+    }
+
+    async fn exchange(&self, call: &Call<'_>, url: &str) -> Result<Answer> {
+        let operation = call.operation;
+        let mut request = self
+            .client
+            .request(call.method.clone(), url)
+            .headers(call.headers.clone())
+            .query(call.query);
+        if !call.form.is_empty() {
+            request = request.form(call.form);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failure(operation, url, error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| {
+                let message = format!("{url} sent half an answer ({} bytes)", body.len());
+                let error = error.without_url();
+                Error::new(
+                    ErrorKind::Protocol,
+                    operation,
+                    format!("{message}: {error}"),
+                )
+            })?;
+            if body.len() + chunk.len() > MAX_BODY {
+                let message = format!("{url} sent more than {MAX_BODY} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, operation, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            operation,
+            url: url.to_owned(),
+            status,
+            headers,
+            body: body.freeze(),
+        })
+    }
+}
+
+/// The error of a call that got no answer. The query string, which can hold a token, is left out.
+fn failure(operation: &'static str, url: &str, error: reqwest::Error) -> Error {
+    let kind = if error.is_timeout() {
+        ErrorKind::Timeout
+    } else if error.is_builder() {
+        ErrorKind::Invalid
+    } else {
+        ErrorKind::Unreachable
+    };
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Error::new(kind, operation, format!("{url}: {cause}"))
+}

@@ -1,0 +1,48 @@
+//! The port between Hub Registry and any service registry.
+//!
+//! A registry is anything that implements [`Registry`]: Consul, Nacos, Eureka, the hub's own
+//! registry, or [`memory::Memory`], the reference the others are compared with. A [`Driver`]
+//! turns a configuration row ([`ConnectSpec`]) into a connected registry. What every
+//! implementation owes its callers is written at the trait and checked by the contract suite of
+//! the testkit.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`id`] | validated names: tenant, group, service, host |
+//! | [`instance`] | one instance of a service and its states |
+//! | [`change`] | what a watch yields |
+//! | [`registry`] | the trait, its scope and information |
+//! | [`driver`], [`spec`] | from a configuration row to a registry |
+//! | [`capability`] | what a registry can do |
+//! | [`error`] | what went wrong, and whether trying again makes sense |
+//! | [`layers`] | retry, time-out and metrics around any registry |
+//! | [`watch`] | polling and two-level watching, for adapters to build on |
+//! | [`http`] | the bounded HTTP client the adapters share |
+//! | [`memory`] | the reference implementation |
+
+pub mod capability;
+pub mod change;
+pub mod driver;
+pub mod duration;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod instance;
+pub mod layers;
+pub mod memory;
+pub mod registry;
+pub mod secret;
+pub mod spec;
+pub mod watch;
+
+pub use capability::Capability;
+pub use change::{Change, ChangeStream, ServiceState};
+pub use driver::Driver;
+pub use error::{Error, ErrorKind, Result};
+pub use id::{ConfigId, GroupName, Host, InvalidName, ServiceName, TenantId};
+pub use instance::{
+    HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, Weight,
+};
+pub use registry::{Registry, RegistryInfo, RegistryKind, Scope};
+pub use secret::Secret;
+pub use spec::{ConnectSpec, SpecError};

@@ -1,0 +1,1 @@
+//! Eureka adapter: full and delta fetches over its REST API

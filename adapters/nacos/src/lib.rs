@@ -1,0 +1,1 @@
+//! Nacos adapter: gRPC push, with lists over its HTTP API

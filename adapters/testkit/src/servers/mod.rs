@@ -1,0 +1,1 @@
+//! Finder and starter of the real registries.

@@ -1,1 +1,31 @@
-//! Hub Registry.
+//! Hub Registry: one view over Nacos, Consul, Eureka and a native registry.
+//!
+//! `docs/architecture.md` has the picture; the modules, from the rim to the middle:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`app`] | composition root: the one place that names concrete adapters and stores |
+//! | [`api`] | the HTTP server and its handlers |
+//! | [`federation`] | running the external registries the configuration table names |
+//! | [`native`] | the hub's own registry: instances, services, leases |
+//! | [`catalog`] | the one view: shelves, merge, snapshot |
+//! | [`balance`] | load-balancing orders, pure |
+//! | [`storage`] | what is kept on disk |
+//! | [`model`] | the nouns and their rules, no I/O |
+//! | [`config`] | file, environment, defaults |
+//! | [`telemetry`] | logs and metrics |
+//! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
+
+pub mod api;
+pub mod app;
+pub mod balance;
+pub mod catalog;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod federation;
+pub mod model;
+pub mod native;
+pub mod storage;
+pub mod task;
+pub mod telemetry;

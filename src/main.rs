@@ -1,2 +1,96 @@
-//! The server.
-fn main() {}
+//! `registry-server`: arguments, configuration, logs, and then [`App`].
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use hub_registry::app::App;
+use hub_registry::config::{self, Args, Command, Config, Env};
+use hub_registry::telemetry::logging;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The configuration or the command line is wrong.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    let config = match config::load(&args, &Env::process()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match args.command {
+        Command::Serve => runtime.block_on(serve(config)),
+        Command::Health => runtime.block_on(health(&config)),
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    if let Err(error) = logging::init(&config.log) {
+        eprintln!("cannot start the log: {error}");
+        return ExitCode::FAILURE;
+    }
+    for key in config.not_yet_effective() {
+        tracing::warn!(key, "this key is accepted and has no effect in this version");
+    }
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        tracing::error!("cannot listen for signals");
+        return ExitCode::FAILURE;
+    };
+    let app = tokio::select! {
+        app = App::start(config) => app,
+        _ = terminate.recv() => return ExitCode::SUCCESS,
+        _ = interrupt.recv() => return ExitCode::SUCCESS,
+    };
+    let app = match app {
+        Ok(app) => app,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests under way are answered; a second signal ends at once");
+    tokio::select! {
+        in_time = app.stop() => {
+            tracing::info!(in_time, "stopped");
+            ExitCode::SUCCESS
+        }
+        _ = terminate.recv() => ExitCode::FAILURE,
+        _ = interrupt.recv() => ExitCode::FAILURE,
+    }
+}
+
+/// Asks the server that runs with this configuration how it is: for container health checks.
+async fn health(config: &Config) -> ExitCode {
+    let port = config.server.http.port;
+    let url = format!("http://127.0.0.1:{port}/health");
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
+    let Ok(client) = client else { return ExitCode::FAILURE };
+    match client.get(&url).send().await {
+        Ok(answer) if answer.status().is_success() => ExitCode::SUCCESS,
+        Ok(answer) => {
+            eprintln!("{url}: {}", answer.status());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{url}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,22 @@
-//! Consul adapter: blocking queries over its HTTP API
+//! Consul adapter: blocking queries over its HTTP API.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`driver`] | settings, and from them a registry |
+//! | [`registry`] | the port's calls |
+//! | `client` | the HTTP calls and the rules of a blocking read |
+//! | [`wire`] | Consul's JSON |
+//! | `convert` | Consul's JSON to the port's values |
+//! | `watch` | following everything, with few connections |
+//!
+//! Why not `rs-consul`: `docs/decisions/0003-consul-by-reqwest.md`.
+
+mod client;
+mod convert;
+pub mod driver;
+pub mod registry;
+mod watch;
+pub mod wire;
+
+pub use driver::ConsulDriver;
+pub use registry::Consul;

@@ -1,1 +1,20 @@
-//! Eureka adapter: full and delta fetches over its REST API
+//! Eureka as a [`Registry`](hub_registry_core::Registry): full and delta fetches over its REST
+//! API, in JSON.
+//!
+//! | module | what |
+//! |---|---|
+//! | `driver` | settings of a configuration row, and the connection |
+//! | `registry` | the trait, on top of the others |
+//! | `client` | the calls |
+//! | [`wire`] | Eureka's JSON, read tolerantly and written strictly |
+//! | `convert` | from Eureka's instances to the hub's |
+//! | `watch` | following by delta, with a full fetch whenever in doubt |
+
+mod client;
+mod convert;
+mod driver;
+mod registry;
+mod watch;
+pub mod wire;
+
+pub use driver::EurekaDriver;

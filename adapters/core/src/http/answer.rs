@@ -15,6 +15,8 @@ const EXCERPT: usize = 120;
 pub struct Answer {
     pub(super) operation: &'static str,
     pub(super) url: String,
+    // The number of the address that gave it.
+    pub(super) endpoint: usize,
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -24,6 +26,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The address it came from, without the query string.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The answer, if its status is 2xx.
     ///
     /// # Errors

@@ -15,6 +15,10 @@ use crate::spec::{ConnectSpec, SpecError};
 /// The largest body taken from a registry: well above a Eureka with 50,000 instances.
 const MAX_BODY: usize = 256 * 1024 * 1024;
 
+/// How many connections are kept for later calls. A registry counts connections per client (Consul
+/// refuses more than 200), and without a bound a burst of calls leaves as many behind as it had.
+const MAX_IDLE: usize = 16;
+
 /// One call: what, where, and how long it may take.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -86,6 +90,7 @@ impl HttpClient {
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(spec.connect_timeout)
+            .pool_max_idle_per_host(MAX_IDLE)
             .tcp_keepalive(Duration::from_secs(10))
             .default_headers(headers)
             .tls_danger_accept_invalid_certs(spec.tls.insecure_skip_verify)
@@ -93,11 +98,20 @@ impl HttpClient {
         if let Some(pem) = &spec.tls.ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
                 .map_err(|error| SpecError::new("specificConfig.caPem", error.to_string()))?;
+            if certificates.is_empty() {
+                let rule = "holds no certificate";
+                return Err(SpecError::new("specificConfig.caPem", rule));
+            }
             builder = builder.tls_certs_merge(certificates);
         }
-        let client = builder
-            .build()
-            .map_err(|error| SpecError::new("serverScheme", format!("no client: {error}")))?;
+        let client = builder.build().map_err(|error| {
+            // The only setting that is looked into no sooner than here.
+            let field = match spec.tls.ca_pem {
+                Some(_) => "specificConfig.caPem",
+                None => "serverScheme",
+            };
+            SpecError::new(field, format!("no client: {error}"))
+        })?;
         let urls = spec
             .endpoints
             .iter()
@@ -136,7 +150,7 @@ impl HttpClient {
         let (number, base) = self.endpoints.current();
         let url = format!("{base}{}", call.path);
         let deadline = call.deadline.unwrap_or(self.read_timeout);
-        let outcome = tokio::time::timeout(deadline, self.exchange(&call, &url)).await;
+        let outcome = tokio::time::timeout(deadline, self.exchange(&call, number, &url)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = format!("{url} gave no answer within {} ms", deadline.as_millis());
             Err(Error::new(ErrorKind::Timeout, call.operation, message))
@@ -151,7 +165,13 @@ impl HttpClient {
         outcome
     }
 
-    async fn exchange(&self, call: &Call<'_>, url: &str) -> Result<Answer> {
+    /// Leaves the address that gave this answer for the next one: for a good status whose content
+    /// shows that this server cannot serve now (a Consul without a leader).
+    pub fn leave(&self, answer: &Answer) {
+        self.endpoints.move_on(answer.endpoint);
+    }
+
+    async fn exchange(&self, call: &Call<'_>, endpoint: usize, url: &str) -> Result<Answer> {
         let operation = call.operation;
         let mut request = self
             .client
@@ -187,6 +207,7 @@ impl HttpClient {
         Ok(Answer {
             operation,
             url: url.to_owned(),
+            endpoint,
             status,
             headers,
             body: body.freeze(),

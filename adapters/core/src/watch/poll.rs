@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::diff;
 use crate::change::{Change, ChangeStream, ServiceState};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Fetches everything at once and then every `interval`: the first answer becomes a `Reset`, a
 /// later one the `Put`s and `Gone`s that lead to it, or `Unchanged`. The first failed fetch ends
@@ -16,10 +16,23 @@ use crate::error::Result;
 ///
 /// The pause runs from the end of one fetch to the start of the next, so a slow registry is never
 /// asked twice at a time.
-pub fn poll<F, Fut>(interval: Duration, fetch: F) -> ChangeStream
+pub fn poll<F, Fut>(interval: Duration, mut fetch: F) -> ChangeStream
 where
     F: FnMut() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Vec<ServiceState>>> + Send,
+{
+    poll_if_changed(interval, move || {
+        let answer = fetch();
+        async { answer.await.map(Some) }
+    })
+}
+
+/// The same for a fetch that can tell by itself that nothing changed: `None` becomes `Unchanged`
+/// without comparing everything. The first answer must be `Some`.
+pub fn poll_if_changed<F, Fut>(interval: Duration, fetch: F) -> ChangeStream
+where
+    F: FnMut() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<Vec<ServiceState>>>> + Send,
 {
     let state = Polling {
         fetch,
@@ -38,7 +51,14 @@ where
             tokio::time::sleep(interval).await;
         }
         let services = match (state.fetch)().await {
-            Ok(services) => services,
+            Ok(Some(services)) => services,
+            Ok(None) if state.known.is_some() => return Some((Ok(Change::Unchanged), state)),
+            Ok(None) => {
+                let problem = "the first look found nothing changed";
+                state.failed = true;
+                let error = Error::new(ErrorKind::Protocol, "watch", problem);
+                return Some((Err(error), state));
+            }
             Err(error) => {
                 state.failed = true;
                 return Some((Err(error), state));

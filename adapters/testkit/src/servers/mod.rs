@@ -1,1 +1,72 @@
-//! Finder and starter of the real registries.
+//! Finder and starter of the real registries: a process of its own for each, on free ports of the
+//! loopback address, with its own folder. `tests/servers/install` installs them.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), hub_registry_testkit::servers::StartError> {
+//! use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
+//!
+//! if !servers::require(ServerKind::Consul) {
+//!     return Ok(());
+//! }
+//! let mut consul = servers::start(ServerKind::Consul, ServerOptions::default()).await?;
+//! println!("{}", consul.base_url());
+//! consul.kill().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod consul;
+mod environment;
+mod eureka;
+mod java;
+mod nacos;
+mod options;
+mod plan;
+mod ports;
+mod process;
+mod server;
+
+pub use options::{Data, EurekaOptions, Login, ServerKind, ServerOptions};
+pub use server::{Server, StartError};
+
+use std::io::Write;
+
+/// Starts a server and waits until it serves.
+///
+/// # Errors
+/// When it is missing here, when it ends during its start, or when it does not serve in time; the
+/// error holds the end of its log.
+pub async fn start(kind: ServerKind, options: ServerOptions) -> Result<Server, StartError> {
+    Server::start(kind, options).await
+}
+
+/// The reason why a server cannot be started here, if there is one.
+#[must_use]
+pub fn missing(kind: ServerKind) -> Option<String> {
+    match kind {
+        ServerKind::Consul => consul::missing(),
+        ServerKind::Eureka => java::missing("eureka"),
+        ServerKind::Nacos => java::missing("nacos"),
+    }
+}
+
+/// Whether a test that needs this server can run. When it cannot, that is said where the reader of
+/// the test run sees it.
+///
+/// # Panics
+/// When the server is missing in CI, where a skipped test would go unnoticed.
+#[must_use]
+pub fn require(kind: ServerKind) -> bool {
+    let Some(reason) = missing(kind) else {
+        return true;
+    };
+    let cure = format!("tests/servers/install {kind}");
+    assert!(
+        !environment::is_ci(),
+        "{kind} is missing: {reason}; it is installed by: {cure}"
+    );
+    // Not `eprintln!`: the test runner keeps what that prints of a test that passes.
+    let line = format!("SKIPPED {kind}: {reason}; it is installed by: {cure}\n");
+    std::io::stderr().write_all(line.as_bytes()).ok();
+    false
+}

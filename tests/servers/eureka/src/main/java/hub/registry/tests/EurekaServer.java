@@ -27,11 +27,13 @@ public class EurekaServer {
     SpringApplication.run(EurekaServer.class, arguments);
   }
 
-  // CSRF is off in both cases: Eureka clients send PUT and POST without a token.
+  // CSRF is off in both cases: Eureka clients send PUT and POST without a token. So are the headers
+  // that Spring Security would add, since a plain Eureka answers without them.
   @Bean
   SecurityFilterChain security(HttpSecurity http, @Value("${eureka.auth.user:}") String user)
       throws Exception {
     http.csrf(csrf -> csrf.disable())
+        .headers(headers -> headers.disable())
         .sessionManagement(
             session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS));
     if (user.isEmpty()) {

@@ -15,7 +15,11 @@ import org.springframework.boot.web.servlet.ServletComponentScan;
 import org.springframework.context.annotation.Bean;
 import org.springframework.scheduling.annotation.EnableScheduling;
 
-/** The real Java Nacos for the tests: naming over HTTP and gRPC, one node. */
+/**
+ * The real Java Nacos for the tests: naming over HTTP and gRPC.
+ *
+ * <p>One node, unless {@code -Dnacos.standalone=false} and {@code -Dnacos.member.list=...} are given.
+ */
 @SpringBootApplication(scanBasePackages = {"com.alibaba.nacos", "hub.registry.tests"})
 @ServletComponentScan("com.alibaba.nacos")
 @EnableScheduling
@@ -29,9 +33,15 @@ public class NacosServer {
 
   public static void main(String[] arguments) {
     // Nacos reads these two from the system properties only, and before Spring's are there.
-    System.setProperty("nacos.standalone", "true");
-    System.setProperty("nacos.functionMode", "naming");
+    setDefault("nacos.standalone", "true");
+    setDefault("nacos.functionMode", "naming");
     SpringApplication.run(NacosServer.class, arguments);
+  }
+
+  private static void setDefault(String name, String value) {
+    if (System.getProperty(name) == null) {
+      System.setProperty(name, value);
+    }
   }
 
   // Nacos does this in its console module, which is not republished; without it every call is 501.

@@ -1,0 +1,155 @@
+//! Following everything with few connections.
+//!
+//! One blocking read follows the names. Each of the first [`SEATS`] services has a seat: a blocking
+//! read of its own, so that a change is seen at once. Services beyond share: they are read again
+//! when a shared wake-up concerns them (see [`sweep`]), a few at a time. Seats are taken and freed
+//! as services come and go, so there is no moment in which the watch changes its mode.
+//!
+//! The bound matters because an agent serves 200 connections per client address and answers 429
+//! beyond (`limits.http_max_conns_per_client`), and the hub is not the only client of its host.
+
+mod sweep;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use hub_registry_core::watch::{ServiceStream, TwoLevel, two_level};
+use hub_registry_core::{ChangeStream, GroupName, Instance, Result, Scope, ServiceKey};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use crate::client::{Client, Cursor};
+use crate::convert;
+use sweep::{Checks, Place, Sweep};
+
+/// How many services are followed by a connection each.
+const SEATS: usize = 96;
+/// How many services are read at a time when a watch begins.
+const PARALLEL: usize = 16;
+
+/// Follows every service of the scope.
+pub(crate) fn watch(client: Arc<Client>, group: GroupName, scope: Scope) -> ChangeStream {
+    let levels = Levels {
+        client,
+        group,
+        scope,
+        followed: Mutex::new(Followed {
+            names: Cursor::waiting(),
+            checks: None,
+        }),
+        seats: Arc::new(Semaphore::new(SEATS)),
+        sweep: Arc::default(),
+    };
+    two_level(Arc::new(levels), PARALLEL)
+}
+
+#[derive(Debug)]
+struct Levels {
+    client: Arc<Client>,
+    group: GroupName,
+    scope: Scope,
+    followed: Mutex<Followed>,
+    seats: Arc<Semaphore>,
+    sweep: Arc<Sweep>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    names: Cursor,
+    checks: Option<Checks>,
+}
+
+#[async_trait]
+impl TwoLevel for Levels {
+    async fn names(&self, known: Option<&BTreeSet<ServiceKey>>) -> Result<BTreeSet<ServiceKey>> {
+        let mut followed = self.followed.lock().await;
+        let Followed { names, checks } = &mut *followed;
+        let list = {
+            let mut list = std::pin::pin!(self.client.names(names));
+            loop {
+                tokio::select! {
+                    list = &mut list => break list?,
+                    woken = sweep::woken(checks, &self.client), if self.sweep.is_needed() => {
+                        self.sweep.wake(&woken?);
+                    }
+                    () = self.sweep.round() => {}
+                }
+            }
+        };
+        let Some(list) = list else {
+            return Ok(known.cloned().unwrap_or_default());
+        };
+        let keys = convert::keys(&self.group, list);
+        let keys: BTreeSet<_> = keys.filter(|key| self.scope.contains(key)).collect();
+        // The index of the names moves with every registration and does not say which service.
+        self.sweep.wake_all();
+        if keys.len() > SEATS && checks.is_none() {
+            // What changes between a shared service's first read and the first wake-up must wake
+            // it: so the wake-ups count from before that read.
+            *checks = Some(Checks::read(&self.client).await?);
+        }
+        Ok(keys)
+    }
+
+    fn service(&self, key: &ServiceKey) -> ServiceStream {
+        let seats = Arc::clone(&self.seats);
+        let seat = match Arc::clone(&seats).try_acquire_owned() {
+            Ok(permit) => Seat::Own(permit),
+            Err(_) => Seat::Shared(Sweep::place(&self.sweep, &key.name)),
+        };
+        let cursor = match seat {
+            Seat::Own(_) => Cursor::waiting(),
+            Seat::Shared(_) => Cursor::reading(),
+        };
+        let follow = Follow {
+            client: Arc::clone(&self.client),
+            key: key.clone(),
+            cursor,
+            seat,
+            seats,
+        };
+        let items = stream::unfold(follow, |mut follow| async move {
+            let item = follow.next().await;
+            Some((item, follow))
+        });
+        items.boxed()
+    }
+}
+
+enum Seat {
+    Own(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
+    Shared(Place),
+}
+
+struct Follow {
+    client: Arc<Client>,
+    key: ServiceKey,
+    cursor: Cursor,
+    seat: Seat,
+    seats: Arc<Semaphore>,
+}
+
+impl Follow {
+    async fn next(&mut self) -> Result<Vec<Instance>> {
+        loop {
+            if let Seat::Shared(place) = &self.seat {
+                if self.cursor.has_read() {
+                    place.woken().await;
+                }
+                if let Ok(permit) = Arc::clone(&self.seats).try_acquire_owned() {
+                    self.seat = Seat::Own(permit);
+                    self.cursor.wait_from_now();
+                }
+            }
+            let _turn = match &self.seat {
+                Seat::Own(_) => None,
+                Seat::Shared(place) => Some(place.turn().await),
+            };
+            let entries = self.client.entries(&mut self.cursor, &self.key.name);
+            if let Some(entries) = entries.await? {
+                return Ok(convert::instances(&self.key, entries));
+            }
+        }
+    }
+}

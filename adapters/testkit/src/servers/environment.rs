@@ -1,0 +1,28 @@
+//! The only place of this crate that reads the environment.
+
+use std::path::PathBuf;
+
+/// Whether this is a CI run.
+pub(super) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// The program of this name on the PATH.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}
+
+/// Where `tests/servers/install` puts what it builds; the rule is the same there.
+pub(super) fn built_servers() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = match set("HUB_REGISTRY_TEST_CACHE") {
+        Some(own) => PathBuf::from(own),
+        None => match set("XDG_CACHE_HOME") {
+            Some(caches) => PathBuf::from(caches).join("hub-registry"),
+            None => PathBuf::from(set("HOME")?).join(".cache/hub-registry"),
+        },
+    };
+    Some(cache.join("servers"))
+}

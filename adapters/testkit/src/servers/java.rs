@@ -1,0 +1,55 @@
+//! What the servers that run in a JVM have in common.
+
+use std::path::PathBuf;
+
+use super::environment;
+use super::plan::{Plan, text};
+
+/// The reason why a server cannot be started here.
+pub(super) fn missing(name: &str) -> Option<String> {
+    plan(name, 0, &[], Vec::new()).err()
+}
+
+/// The command line of the server that `tests/servers/install` built under this name, with so many
+/// mebibytes of heap.
+pub(super) fn plan(
+    name: &str,
+    heap: u32,
+    properties: &[String],
+    arguments: Vec<String>,
+) -> Result<Plan, String> {
+    let Some(program) = environment::program("java") else {
+        return Err("there is no `java` on the PATH".to_owned());
+    };
+    let Some(built) = environment::built_servers() else {
+        return Err("no folder for built servers: HOME is not set".to_owned());
+    };
+    let jar = built.join(format!("{name}.jar"));
+    // The stamp is written when all the rest is in its place.
+    if !jar.is_file() || !built.join(format!("{name}.stamp")).is_file() {
+        return Err(format!("{} is not built", jar.display()));
+    }
+    let mut all = options(heap, built.join(format!("{name}.jsa")));
+    all.extend(properties.iter().cloned());
+    all.extend(["-jar".to_owned(), text(&jar)]);
+    all.extend(arguments);
+    Ok(Plan {
+        program,
+        arguments: all,
+    })
+}
+
+/// A server that lives for minutes on two cores needs neither the optimising compiler nor a
+/// concurrent collector.
+fn options(heap: u32, archive: PathBuf) -> Vec<String> {
+    let mut options = vec![
+        "-XX:TieredStopAtLevel=1".to_owned(),
+        "-XX:+UseSerialGC".to_owned(),
+        format!("-Xmx{heap}m"),
+    ];
+    // Ignored by a JVM other than the one that wrote it.
+    if archive.is_file() {
+        options.push(format!("-XX:SharedArchiveFile={}", text(&archive)));
+    }
+    options
+}

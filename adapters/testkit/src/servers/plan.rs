@@ -1,0 +1,89 @@
+//! How one start of a server looks: the same for all kinds.
+
+use std::path::{Path, PathBuf};
+
+use super::options::{Login, ServerKind, ServerOptions};
+use super::{consul, eureka, java, nacos};
+
+/// A command line.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+}
+
+/// What a start is made from, and what does not change when the server is started again.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) kind: ServerKind,
+    pub(super) options: ServerOptions,
+    /// The HTTP port comes first, then those of [`Setup::extra_ports`].
+    pub(super) ports: Vec<u16>,
+    pub(super) data: PathBuf,
+}
+
+impl Setup {
+    /// The port of the HTTP API.
+    pub(super) fn http_port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// The path before that of every call.
+    pub(super) fn path(&self) -> &'static str {
+        match self.kind {
+            ServerKind::Consul => "",
+            ServerKind::Eureka => "/eureka",
+            ServerKind::Nacos => "/nacos",
+        }
+    }
+
+    /// Where the API is.
+    pub(super) fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}{}", self.http_port(), self.path())
+    }
+
+    /// The credentials that are needed, if any are.
+    pub(super) fn login(&self) -> Option<Login> {
+        self.options.login.then(|| Login::of(self.kind))
+    }
+
+    /// The command line; the error is the reason why there is none.
+    pub(super) fn plan(&self) -> Result<Plan, String> {
+        let mut plan = match self.kind {
+            ServerKind::Consul => consul::plan(self),
+            ServerKind::Eureka => java::plan("eureka", 256, &[], eureka::arguments(self)),
+            ServerKind::Nacos => java::plan(
+                "nacos",
+                512,
+                &nacos::properties(self),
+                nacos::arguments(self),
+            ),
+        }?;
+        plan.arguments
+            .extend(self.options.arguments.iter().cloned());
+        Ok(plan)
+    }
+
+    /// Whether it serves now.
+    pub(super) async fn is_ready(&self, client: &reqwest::Client) -> bool {
+        match self.kind {
+            ServerKind::Consul => consul::is_ready(self, client).await,
+            ServerKind::Eureka => eureka::is_ready(self, client).await,
+            ServerKind::Nacos => nacos::is_ready(self, client).await,
+        }
+    }
+
+    /// The distances from the HTTP port of the other ports that the server takes.
+    pub(super) fn extra_ports(kind: ServerKind) -> &'static [i32] {
+        match kind {
+            ServerKind::Consul => consul::EXTRA_PORTS,
+            ServerKind::Eureka => &[],
+            ServerKind::Nacos => nacos::EXTRA_PORTS,
+        }
+    }
+}
+
+/// A path as an argument of a command line.
+pub(super) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

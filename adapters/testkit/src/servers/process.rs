@@ -1,0 +1,124 @@
+//! A server's process and the watchdog that ends it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::plan::Plan;
+
+/// Starts the server, says its process id, and passes on the signals it is told. When nobody holds
+/// the other end of its standard input any more, which is also so when the test was killed, it
+/// kills the server. A shell does this without unsafe code and on every Unix.
+///
+/// `read` is built in, so that the watcher is one process, and it is a child of its own, so that
+/// the shell can wait for the server at the same time.
+const WATCHDOG: &str = r#"
+log=$1
+shift
+exec 3<&0 </dev/null
+"$@" 3<&- >>"$log" 2>&1 &
+server=$!
+(
+    while read -r signal; do
+        kill -s "$signal" "$server"
+        echo "$signal"
+    done <&3
+    kill -s KILL "$server"
+) 2>/dev/null &
+watcher=$!
+exec 3<&-
+echo "$server"
+wait "$server"
+status=$?
+kill "$watcher"
+exit "$status"
+"#;
+
+/// How often a process that is to end is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A running server. It is killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    watchdog: Child,
+    signals: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    id: u32,
+}
+
+impl Process {
+    /// Starts it; what it prints is appended to the log.
+    pub(super) fn start(plan: &Plan, folder: &Path, log: &Path) -> io::Result<Self> {
+        let mut watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(log)
+            .arg(&plan.program)
+            .args(&plan.arguments)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(log)?)
+            .spawn()?;
+        let (Some(signals), Some(answers)) = (watchdog.stdin.take(), watchdog.stdout.take()) else {
+            return Err(io::Error::other("the watchdog has no pipes"));
+        };
+        let mut process = Self {
+            watchdog,
+            signals: Some(signals),
+            answers: BufReader::new(answers),
+            id: 0,
+        };
+        let answer = process.answer()?;
+        process.id = answer.parse().map_err(io::Error::other)?;
+        Ok(process)
+    }
+
+    /// The server's process id.
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.watchdog.try_wait().ok().flatten()
+    }
+
+    /// Sends it a signal by its name; returns when it is sent.
+    pub(super) fn signal(&mut self, name: &str) -> io::Result<()> {
+        let Some(signals) = &mut self.signals else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        writeln!(signals, "{name}")?;
+        let answer = self.answer()?;
+        if answer == name {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("{name} was not sent")))
+        }
+    }
+
+    /// Kills it and waits for its end.
+    pub(super) async fn kill(&mut self) {
+        self.signals = None;
+        while self.ended().is_none() {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The watchdog answers at once: it starts a process or sends a signal, and that is all.
+    fn answer(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signals = None;
+        // Its folder is removed next, and it must not write there any more.
+        self.watchdog.wait().ok();
+    }
+}

@@ -1,0 +1,290 @@
+//! Discovery: the instances of a service over all sources.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hub_registry_core::{HealthStatus, InstanceStatus, ServiceName, TenantId};
+use serde_json::json;
+
+use super::body::TwoParts;
+use super::error::{ApiError, ApiResult};
+use super::extract::Tenant;
+use super::params::Params;
+use super::state::Api;
+use crate::balance::{self, Candidate, Strategy};
+use crate::catalog::{
+    Answer, Found, GroupChoice, InstanceFilter, Selection, ServiceView, row_value, select as matching,
+};
+use crate::error::{Error, Result};
+
+/// How long a blocking query waits that does not say how long: as Consul's.
+const DEFAULT_WAIT: Duration = Duration::from_secs(300);
+/// The longest wait, and the longest bound on staleness.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+const MAX_STALENESS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Under this many bytes compressing costs more than it saves.
+const MIN_GZIP: usize = 1024;
+const INDEX_HEADER: &str = "x-registry-index";
+
+/// What to do when a source was never loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnPartial {
+    /// Not said: answer what is there, but do not say "unknown".
+    Unsaid,
+    /// Answer what is there.
+    Use,
+    /// Answer nothing.
+    Fail,
+}
+
+#[derive(Debug)]
+struct Query {
+    group: GroupChoice,
+    filter: InstanceFilter,
+    strategy: Option<Strategy>,
+    key: Option<String>,
+    limit: Option<usize>,
+    index: Option<i64>,
+    wait: Option<Duration>,
+    max_staleness: Option<Duration>,
+    on_partial: OnPartial,
+}
+
+impl Query {
+    fn read(mut params: Params) -> Result<Self> {
+        let query = Self {
+            group: params.group()?,
+            strategy: params.word("strategy")?,
+            key: params.take("key")?,
+            limit: params.number("limit", 1, 1_000_000)?.map(|limit| limit as usize),
+            index: params.number("index", 0, 1 << 53)?,
+            wait: params.duration("wait", MAX_WAIT)?,
+            max_staleness: params.duration("maxStaleness", MAX_STALENESS)?,
+            on_partial: match params.take("onPartial")?.as_deref() {
+                None => OnPartial::Unsaid,
+                Some("use") => OnPartial::Use,
+                Some("fail") => OnPartial::Fail,
+                Some(other) => {
+                    return Err(Error::invalid("onPartial", other, "must be one of use, fail"));
+                }
+            },
+            filter: params.filter()?,
+        };
+        params.finish()?;
+        Ok(query)
+    }
+}
+
+/// `GET /api/v1/services/{serviceName}/instances`
+pub async fn instances(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(name): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    params: Params,
+    headers: HeaderMap,
+) -> Response {
+    let query = match Query::read(params) {
+        Ok(query) => query,
+        Err(error) => return ApiError::from(error).into_response(),
+    };
+    let name = match service_name(&name) {
+        Ok(name) => name,
+        Err(error) => return ApiError::from(error).into_response(),
+    };
+    if let Some(index) = query.index.filter(|index| *index > 0) {
+        let wait = query.wait.unwrap_or(DEFAULT_WAIT);
+        tokio::select! {
+            () = api.view.wait(&tenant, &name, &query.group, index, wait) => {}
+            // A server that stops answers what it has.
+            () = api.stopping.cancelled() => {}
+        }
+    }
+    let index = api.view.index(&tenant, &name, &query.group);
+    let mut response = match find(&api, &tenant, &name, &query.group, query.on_partial) {
+        Ok(found) => match answer(&api, &tenant, &found, &query, peer) {
+            Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
+            Err(error) => ApiError::from(error).into_response(),
+        },
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().insert(INDEX_HEADER, HeaderValue::from(index));
+    response
+}
+
+/// `GET /api/v1/services/{serviceName}/select`
+pub async fn select(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(name): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    params: Params,
+) -> ApiResult<Response> {
+    let query = Query::read(params)?;
+    let name = service_name(&name)?;
+    let found = find(&api, &tenant, &name, &query.group, query.on_partial)?;
+    let mut eligible = matching(&found, &query.filter);
+    eligible.rows.retain(|&(view, row)| {
+        let instance = &found[view].rows[row].instance;
+        instance.status == InstanceStatus::Up && instance.health != HealthStatus::Unhealthy
+    });
+    let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
+    arrange(&api, &tenant, &found, &mut eligible, strategy, &query, peer);
+    let Some(&(view, row)) = eligible.rows.first() else {
+        let message = format!("no instance of {name} is up and healthy");
+        return Err(Error::unavailable(message).into());
+    };
+    Ok(axum::Json(row_value(&found[view].rows[row])).into_response())
+}
+
+/// A service name from a path.
+///
+/// # Errors
+/// It is none.
+pub fn service_name(name: &str) -> Result<ServiceName> {
+    ServiceName::parse(name).map_err(|error| Error::invalid("serviceName", error.value, &error.rule))
+}
+
+fn find(
+    api: &Api,
+    tenant: &TenantId,
+    name: &ServiceName,
+    group: &GroupChoice,
+    on_partial: OnPartial,
+) -> ApiResult<Vec<Arc<ServiceView>>> {
+    match api.view.find(tenant, name, group) {
+        Found::One(view) => Ok(vec![view]),
+        Found::Several(views) if !views.is_empty() => Ok(views),
+        Found::Ambiguous(groups) => {
+            let message = format!("{name} is in several groups: name one, or * for all");
+            Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
+        }
+        Found::Several(_) | Found::Unknown => Err(unknown(api, tenant, name, on_partial)),
+    }
+}
+
+/// "Does not exist" is only said when every source that might know it was heard.
+fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName, on_partial: OnPartial) -> ApiError {
+    let unheard = api.view.unloaded(tenant);
+    if unheard.is_empty() {
+        return Error::not_found(format!("no service {name}")).into();
+    }
+    let sources: Vec<_> = unheard
+        .iter()
+        .map(|cell| json!({ "source": cell.info.name, "state": cell.state() }))
+        .collect();
+    let details = json!({ "partial": true, "sources": sources });
+    if on_partial == OnPartial::Use {
+        let message = format!("no service {name} in the sources that were loaded");
+        return Error::not_found(message).with_details(details).into();
+    }
+    let message = format!("{name} is not known yet: some sources were never loaded");
+    Error::unavailable(message).with_details(details).into()
+}
+
+fn answer(
+    api: &Api,
+    tenant: &TenantId,
+    found: &[Arc<ServiceView>],
+    query: &Query,
+    peer: SocketAddr,
+) -> Result<Answer> {
+    let answer = if query.strategy.is_none() && query.limit.is_none() {
+        api.view.answer(tenant, found, &query.filter)
+    } else {
+        let mut selection = matching(found, &query.filter);
+        if let Some(strategy) = query.strategy {
+            arrange(api, tenant, found, &mut selection, strategy, query, peer);
+        }
+        selection.rows.truncate(query.limit.unwrap_or(usize::MAX));
+        api.view.answer_of(tenant, found, &selection)
+    };
+    if answer.freshness.partial && query.on_partial == OnPartial::Fail {
+        return Err(Error::unavailable("a source was never loaded, and onPartial=fail")
+            .with_details(json!({ "partial": true })));
+    }
+    let age_ms = answer.freshness.max_age_ms;
+    if let Some(bound) = query.max_staleness
+        && answer.freshness.stale
+        && age_ms > bound.as_millis() as i64
+    {
+        let message = format!("the answer is {age_ms} ms old, more than maxStaleness");
+        return Err(Error::unavailable(message).with_details(json!({ "ageMs": age_ms })));
+    }
+    Ok(answer)
+}
+
+fn arrange(
+    api: &Api,
+    tenant: &TenantId,
+    found: &[Arc<ServiceView>],
+    selection: &mut Selection,
+    strategy: Strategy,
+    query: &Query,
+    peer: SocketAddr,
+) {
+    let caller = peer.ip().to_string();
+    let candidates: Vec<_> = selection
+        .rows
+        .iter()
+        .map(|&(view, row)| {
+            let row = &found[view].rows[row];
+            let zone = row.instance.metadata.get("zone").map(String::as_str);
+            Candidate { id: &row.id, weight: row.instance.weight.get(), zone, load: 0 }
+        })
+        .collect();
+    let request = balance::Request {
+        key: query.key.as_deref().unwrap_or(&caller),
+        zone: query.filter.zone.as_deref(),
+        turn: api.view.next_turn(tenant),
+        random: fastrand::u64(..),
+    };
+    let order = balance::order(strategy, &candidates, request);
+    selection.rows = order.into_iter().map(|place| selection.rows[place]).collect();
+}
+
+fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Response {
+    let etag = HeaderValue::from_str(&answer.etag).ok().filter(|_| !ordered);
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, x-tenant-id"));
+    if let Some(etag) = etag {
+        let known = asked.get_all(header::IF_NONE_MATCH);
+        let matches = known.iter().any(|value| lists_tag(value, answer.etag.as_bytes()));
+        headers.insert(header::ETAG, etag);
+        if matches {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let large = answer.head.len() + answer.tail.len() >= MIN_GZIP;
+    let (head, tail) = if api.settings.gzip && large && takes_gzip(asked) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        answer.gzip()
+    } else {
+        (answer.head, answer.tail)
+    };
+    (headers, Body::new(TwoParts::new(head, tail))).into_response()
+}
+
+/// Whether an `If-None-Match` names this tag, or any.
+fn lists_tag(value: &HeaderValue, tag: &[u8]) -> bool {
+    let weak = |part: &[u8]| part.trim_ascii().strip_prefix(b"W/").unwrap_or(part.trim_ascii()).to_vec();
+    let wanted = weak(tag);
+    value.as_bytes().split(|byte| *byte == b',').any(|part| part.trim_ascii() == b"*" || weak(part) == wanted)
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let name = words.next().unwrap_or_default();
+        let refused = words.any(|word| matches!(word.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    })
+}
+

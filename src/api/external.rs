@@ -1,0 +1,353 @@
+//! The configurations of external registries, and what operators do with them.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hub_registry_core::{ConfigId, TenantId};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::error::ApiResult;
+use super::extract::{JsonObject, Tenant, User};
+use super::params::Params;
+use super::state::Api;
+use crate::catalog::{SourceId, SourceState};
+use crate::clock::rfc3339;
+use crate::error::{Error, Result};
+use crate::federation::{ProbeStep, SourceKey, SourceStatus, probe};
+use crate::model::external::{
+    ExternalConfigRow, apply_body, brings_secrets, needs_secrets, row_json,
+};
+
+/// `GET /api/v1/external/configs`
+pub async fn list(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    mut params: Params,
+) -> ApiResult<Json<Value>> {
+    let environment = params.take("environmentName")?;
+    let kind = params.take("registryType")?;
+    let page = params.page()?;
+    params.finish()?;
+    let rows = api.configs.list(&tenant, environment.as_deref(), kind.as_deref()).await?;
+    let count = rows.len();
+    let configs: Vec<_> = page.of(rows).iter().map(row_json).collect();
+    Ok(Json(json!({ "configs": configs, "count": count })))
+}
+
+/// `POST /api/v1/external/configs`
+pub async fn create(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    let mut row = fresh_row(&api, &tenant, &user);
+    apply_body(&mut row, &body)?;
+    required(&body)?;
+    api.federation.check(&row).await?;
+    api.configs.insert(&row).await.map_err(|error| taken(error, &row))?;
+    tracing::info!(source = row.config_name, tenant.id = %tenant, user.id = user, "a configuration was added");
+    api.federation.refresh().await?;
+    let answer = json!({
+        "configId": row.external_config_id,
+        "message": "External registry config created successfully",
+    });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// `GET /api/v1/external/configs/{configId}`
+pub async fn get(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    Ok(Json(row_json(&stored(&api, &tenant, &id).await?)))
+}
+
+/// `PUT /api/v1/external/configs/{configId}`
+pub async fn update(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let before = stored(&api, &tenant, &id).await?;
+    let mut row = before.clone();
+    apply_body(&mut row, &body)?;
+    check_secrets(&before, &row, &body)?;
+    row.unreadable.clear();
+    api.federation.check(&row).await?;
+    (row.common.edit_time, row.common.edit_who) = (Some(api.clock.now()), Some(user));
+    let expected = expected_version(&body)?;
+    let updated = api.configs.update(&row, expected).await.map_err(|error| taken(error, &row))?;
+    if !updated {
+        return Err(no_config(&id).into());
+    }
+    api.federation.refresh().await?;
+    Ok(Json(json!({ "configId": id, "message": "External registry config updated successfully" })))
+}
+
+/// `DELETE /api/v1/external/configs/{configId}`
+pub async fn delete(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    if !api.configs.delete(&tenant, &config_id(&id)?).await? {
+        return Err(no_config(&id).into());
+    }
+    api.federation.refresh().await?;
+    Ok(Json(json!({ "configId": id, "message": "External registry config deleted successfully" })))
+}
+
+/// `GET /api/v1/external/configs/{configId}/status`
+pub async fn status(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let row = stored(&api, &tenant, &id).await?;
+    let key: SourceKey = (tenant, config_id(&id)?);
+    Ok(Json(status_json(&api, &key, &row)))
+}
+
+/// `POST /api/v1/external/configs/{configId}/connect`
+pub async fn connect(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let row = stored(&api, &tenant, &id).await?;
+    let config = api.federation.check(&row).await?;
+    let key: SourceKey = (tenant, config_id(&id)?);
+    let seen = api.federation.status(&key).map(|status| status.report().outcome).unwrap_or_default();
+    api.configs.set_active(&key.0, &key.1, true, &user, api.clock.now()).await?;
+    api.federation.refresh().await?;
+    api.federation.retry_now(&key).await;
+    let Some(status) = api.federation.status(&key) else {
+        return Err(Error::unavailable("external.enabled is false: no registry is connected").into());
+    };
+    let bound = config.spec.connect_timeout + config.spec.read_timeout;
+    let outcome = first_outcome(&api, &key, &status, seen.failures, bound).await;
+    let (code, message) = match outcome {
+        Some(Ok(())) => (StatusCode::OK, "connected"),
+        Some(Err((code, message))) => {
+            return Err(Error::unavailable(message).with_details(json!({ "code": code })).into());
+        }
+        None => (StatusCode::ACCEPTED, "still connecting"),
+    };
+    let mut answer = status_json(&api, &key, &row);
+    answer["message"] = json!(message);
+    Ok((code, Json(answer)).into_response())
+}
+
+/// `POST /api/v1/external/configs/{configId}/disconnect`
+pub async fn disconnect(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let row = stored(&api, &tenant, &id).await?;
+    let key: SourceKey = (tenant, config_id(&id)?);
+    api.configs.set_active(&key.0, &key.1, false, &user, api.clock.now()).await?;
+    api.federation.refresh().await?;
+    let mut answer = status_json(&api, &key, &row);
+    answer["message"] = json!("disconnected");
+    Ok(Json(answer))
+}
+
+/// `POST /api/v1/external/configs/{configId}/test`, with or without changed fields in the body.
+pub async fn test_stored(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+    request: axum::extract::Request,
+) -> ApiResult<Json<Value>> {
+    use axum::extract::FromRequest;
+    let before = stored(&api, &tenant, &id).await?;
+    let mut row = before.clone();
+    let has_body = request.headers().contains_key(axum::http::header::CONTENT_TYPE);
+    if has_body {
+        let JsonObject(body) = JsonObject::from_request(request, &api).await?;
+        apply_body(&mut row, &body)?;
+        check_secrets(&before, &row, &body)?;
+    }
+    run_test(&api, &row).await
+}
+
+/// `POST /api/v1/external/configs/test`
+pub async fn test_body(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let mut row = fresh_row(&api, &tenant, &user);
+    if !body.contains_key("configName") {
+        row.config_name = "test".to_owned();
+    }
+    apply_body(&mut row, &body)?;
+    run_test(&api, &row).await
+}
+
+async fn run_test(api: &Api, row: &ExternalConfigRow) -> ApiResult<Json<Value>> {
+    let config = api.federation.check(row).await?;
+    let (clock, metrics) = (api.clock.clone(), api.metrics.clone());
+    let observer = SourceStatus::new(&config.name, config.spec.kind.as_str(), clock, metrics);
+    let steps = probe(api.federation.drivers(), &config, std::sync::Arc::new(observer)).await;
+    let failed: Option<&ProbeStep> = steps.iter().find(|step| !step.ok);
+    Ok(Json(json!({
+        "success": failed.is_none(),
+        "failedStep": failed.map(|step| step.step),
+        "message": failed.map_or("login, ping and read work", |step| step.message.as_str()),
+        "steps": steps,
+    })))
+}
+
+/// Waits for the next full read or the next failure; `None` when neither comes in time.
+async fn first_outcome(
+    api: &Api,
+    key: &SourceKey,
+    status: &SourceStatus,
+    failures: u64,
+    bound: Duration,
+) -> Option<Result<(), (String, String)>> {
+    let deadline = Instant::now() + bound;
+    let mut outcomes = status.outcomes();
+    loop {
+        let state = api.catalog.state(&key.0, &SourceId::External(key.1.clone()));
+        if state.is_some_and(|(state, _)| state.is_current()) {
+            return Some(Ok(()));
+        }
+        let outcome = outcomes.borrow_and_update().clone();
+        if outcome.failures > failures && let Some(error) = outcome.last_error {
+            return Some(Err(error));
+        }
+        tokio::time::timeout_at(deadline, outcomes.changed()).await.ok()?.ok()?;
+    }
+}
+
+fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value {
+    let id = SourceId::External(key.1.clone());
+    let live = api.catalog.state(&key.0, &id);
+    let state = live.map_or(SourceState::Disconnected, |(state, _)| state);
+    let counts = api.catalog.counts(&key.0, &id);
+    let row = api.federation.board().row(key);
+    let report = api.federation.status(key).map(|status| status.report()).unwrap_or_default();
+    let details = row.error_details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(rfc3339);
+    json!({
+        "configId": key.1,
+        "configName": config.config_name,
+        "registryType": config.registry_type,
+        "activeFlag": if live.is_some() { "Y" } else { "N" },
+        "state": state,
+        "ageMs": live.and_then(|(_, age)| age),
+        "services": counts.services,
+        "instances": counts.instances,
+        "heldRemovals": counts.held,
+        "capability": report.capability,
+        "servedBy": live.is_some().then_some(key.1.as_str()),
+        "insecureSkipVerify": skips_verification(config),
+        "connectionStatus": row.connection_status.as_deref().unwrap_or("DISCONNECTED"),
+        "healthStatus": row.health_status.as_deref().unwrap_or("UNKNOWN"),
+        "lastConnectTime": time(row.last_connect_time),
+        "lastDisconnectTime": time(row.last_disconnect_time),
+        "lastHealthCheckTime": time(row.last_health_check_time),
+        "responseTime": row.response_time,
+        "successCount": row.success_count.unwrap_or(0),
+        "errorCount": row.error_count.unwrap_or(0),
+        "timeoutCount": row.timeout_count.unwrap_or(0),
+        "failoverStatus": row.failover_status.as_deref().unwrap_or("NORMAL"),
+        "failoverTime": time(row.failover_time),
+        "failoverCount": row.failover_count.unwrap_or(0),
+        "recoverTime": time(row.recover_time),
+        "syncStatus": row.sync_status.as_deref().unwrap_or("IDLE"),
+        "lastSyncTime": time(row.last_sync_time),
+        "syncSuccessCount": row.sync_success_count.unwrap_or(0),
+        "syncErrorCount": row.sync_error_count.unwrap_or(0),
+        "lastErrorMessage": row.last_error_message,
+        "lastErrorTime": time(row.last_error_time),
+        "errorDetails": details,
+    })
+}
+
+fn skips_verification(config: &ExternalConfigRow) -> bool {
+    let text = config.specific_config.as_deref().unwrap_or_default();
+    serde_json::from_str::<Value>(text).is_ok_and(|value| value["insecureSkipVerify"] == true)
+}
+
+fn fresh_row(api: &Api, tenant: &TenantId, user: &str) -> ExternalConfigRow {
+    let mut row = ExternalConfigRow {
+        external_config_id: format!("{:032x}", fastrand::u128(..)),
+        tenant_id: tenant.as_str().to_owned(),
+        environment_name: "default".to_owned(),
+        ..ExternalConfigRow::default()
+    };
+    row.common.active_flag = Some("Y".to_owned());
+    let now = Some(api.clock.now());
+    (row.common.add_time, row.common.edit_time) = (now, now);
+    (row.common.add_who, row.common.edit_who) = (Some(user.to_owned()), Some(user.to_owned()));
+    row
+}
+
+fn required(body: &Map<String, Value>) -> Result<()> {
+    for field in ["configName", "registryType", "serverAddress"] {
+        if body.get(field).is_none_or(Value::is_null) {
+            return Err(Error::invalid(field, Value::Null, "is required"));
+        }
+    }
+    Ok(())
+}
+
+fn check_secrets(
+    before: &ExternalConfigRow,
+    after: &ExternalConfigRow,
+    body: &Map<String, Value>,
+) -> Result<()> {
+    if !needs_secrets(before, after) || brings_secrets(before, body) {
+        return Ok(());
+    }
+    let rule = "the server or how it is trusted changes, so the stored secrets must be sent again";
+    Err(Error::new(crate::error::ErrorCode::Invalid, rule).with_details(json!({ "code": "secret_required" })))
+}
+
+fn expected_version(body: &Map<String, Value>) -> Result<Option<i64>> {
+    match body.get("currentVersion") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_i64()
+            .map(Some)
+            .ok_or_else(|| Error::invalid("currentVersion", value.clone(), "must be a whole number")),
+    }
+}
+
+async fn stored(api: &Api, tenant: &TenantId, id: &str) -> ApiResult<ExternalConfigRow> {
+    let row = api.configs.get(tenant, &config_id(id)?).await?;
+    row.ok_or_else(|| no_config(id).into())
+}
+
+fn config_id(id: &str) -> Result<ConfigId> {
+    ConfigId::parse(id).map_err(|_| no_config(id))
+}
+
+fn no_config(id: &str) -> Error {
+    let id: String = id.chars().take(40).collect();
+    Error::not_found(format!("no configuration {id:?}"))
+}
+
+fn taken(error: crate::storage::StorageError, row: &ExternalConfigRow) -> super::error::ApiError {
+    if error.kind() != crate::storage::StorageErrorKind::Conflict {
+        return error.into();
+    }
+    let message = "its name is taken in that environment, or somebody changed it in between";
+    let details = json!({ "configName": row.config_name, "environmentName": row.environment_name });
+    Error::conflict(message).with_details(details).into()
+}

@@ -1,0 +1,128 @@
+//! What every handler takes from a request: tenant, user, JSON body, query.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use hub_registry_core::TenantId;
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+use super::params::Params;
+use crate::error::{Error, ErrorCode};
+
+/// Whose data: header `X-Tenant-Id`, else query `tenantId`, else `default`.
+#[derive(Clone, Debug)]
+pub struct Tenant(pub TenantId);
+
+/// Who asks: header `X-User-Id`, else query `userId`, else `system`.
+#[derive(Clone, Debug)]
+pub struct User(pub String);
+
+const MAX_USER: usize = 32;
+
+fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<String>, ApiError> {
+    if let Some(value) = parts.headers.get(header) {
+        let bad = || Error::invalid(header, "?", "must be printable ASCII");
+        return Ok(Some(value.to_str().map_err(|_| bad())?.to_owned()));
+    }
+    // Most requests have neither: no allocation for them.
+    let text = parts.uri.query().unwrap_or_default();
+    if !text.contains(query) {
+        return Ok(None);
+    }
+    let pairs = pairs(parts)?;
+    Ok(pairs.into_iter().find(|(key, _)| key == query).map(|(_, value)| value))
+}
+
+fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
+    Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        .map(|Query(pairs)| pairs)
+        .map_err(|error| Error::new(ErrorCode::Invalid, error.body_text()).into())
+}
+
+impl<S: Sync> FromRequestParts<S> for Tenant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = said(parts, "x-tenant-id", "tenantId")? else {
+            return Ok(Self(TenantId::default_tenant()));
+        };
+        let tenant = crate::model::names::tenant("tenantId", &value)?;
+        Ok(Self(tenant))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for User {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let user = said(parts, "x-user-id", "userId")?.unwrap_or_else(|| "system".to_owned());
+        if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
+            return Err(Error::invalid("userId", user, "must be 1 to 32 characters").into());
+        }
+        Ok(Self(user))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        if parts.uri.query().is_none_or(str::is_empty) {
+            return Ok(Self::default());
+        }
+        Ok(Self::new(pairs(parts)?))
+    }
+}
+
+/// A JSON object of `application/json`.
+#[derive(Clone, Debug)]
+pub struct JsonObject(pub Map<String, Value>);
+
+/// How deep a body may nest.
+const MAX_DEPTH: usize = 32;
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        check_type(request.headers())?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            let code = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+                _ => ErrorCode::Invalid,
+            };
+            Error::new(code, rejection.body_text())
+        })?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(ErrorCode::Invalid, format!("the body is not JSON: {error}"))
+        })?;
+        if depth(&value) > MAX_DEPTH {
+            return Err(Error::new(ErrorCode::Invalid, "the body nests deeper than 32").into());
+        }
+        match value {
+            Value::Object(object) => Ok(Self(object)),
+            _ => Err(Error::new(ErrorCode::Invalid, "the body must be a JSON object").into()),
+        }
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = given.and_then(|value| value.split(';').next()).map(str::trim);
+    if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let message = "the body must be of Content-Type application/json";
+    let details = serde_json::json!({ "contentType": given });
+    Err(Error::new(ErrorCode::UnsupportedMediaType, message).with_details(details).into())
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether the process lives, whether it is ready, and its metrics.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::state::Api;
+use crate::catalog::{SourceId, SourceState};
+use crate::telemetry::metrics::SourceSample;
+
+/// "The process lives": no more is told to anybody who asks.
+pub fn live() -> Json<Value> {
+    Json(json!({ "status": "UP" }))
+}
+
+/// `GET /health`
+pub async fn health() -> Json<Value> {
+    live()
+}
+
+/// `GET /ready`: 200 when the database answers and each enabled source is loaded or restored, or
+/// the start-up deadline is over.
+pub async fn ready(State(api): State<Api>) -> Response {
+    let database = api.native.ping().await;
+    let waited = api.started.elapsed() >= api.settings.startup_deadline;
+    let mut sources = Vec::new();
+    let mut loaded = true;
+    for (tenant, _) in api.view.all() {
+        for cell in api.view.sources(&tenant).iter() {
+            if cell.info.id == SourceId::Native {
+                continue;
+            }
+            let state = cell.state();
+            loaded &= state.is_loaded();
+            sources.push(json!({ "source": cell.info.name, "state": state, "ageMs": cell.age_ms() }));
+        }
+    }
+    // Reads go on without the database; whoever routes traffic by readiness must not stop them.
+    let ready = loaded || waited;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if ready { "UP" } else { "DOWN" },
+        "checks": {
+            "database": { "status": if database.is_ok() { "UP" } else { "DOWN" } },
+            "sources": {
+                "status": if loaded { "UP" } else { "DOWN" },
+                "deadlineOver": waited,
+                "sources": sources,
+            },
+            "listeners": { "status": "UP" },
+        },
+    });
+    let mut response = (status, Json(body)).into_response();
+    if !ready {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
+    }
+    response
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(api): State<Api>) -> Response {
+    let (mut services, mut instances, mut revision) = (0, 0, 0);
+    let mut samples = Vec::new();
+    for (tenant, snapshot) in api.view.all() {
+        services += snapshot.service_count();
+        instances += snapshot.instances;
+        revision = revision.max(snapshot.revision);
+        for cell in api.view.sources(&tenant).iter() {
+            let counts = api.catalog.counts(&tenant, &cell.info.id);
+            let state: SourceState = cell.state();
+            samples.push(SourceSample {
+                name: cell.info.name.clone(),
+                kind: cell.info.kind.as_str(),
+                state: state.as_str(),
+                age_ms: cell.age_ms(),
+                instances: counts.instances,
+                held: counts.held,
+            });
+        }
+    }
+    api.metrics.set_view(services, instances, api.view.waiting(), revision);
+    api.metrics.set_sources(&samples);
+    let text = api.metrics.render(api.started.elapsed());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,21 @@
+//! The HTTP server and its handlers: one file per noun, every route in [`router`].
+
+mod body;
+mod discovery;
+mod error;
+mod external;
+mod extract;
+mod gate;
+mod instances;
+mod health;
+mod middleware;
+mod params;
+mod router;
+mod serve;
+mod services;
+mod state;
+
+pub use gate::Gate;
+pub use router::{metrics_router, router};
+pub use serve::{Limits, serve};
+pub use state::{Api, ApiSettings};

@@ -1,0 +1,56 @@
+//! What handlers work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{Catalog, View};
+use crate::clock::Clock;
+use crate::federation::Manager;
+use crate::native::Native;
+use crate::storage::ConfigStore;
+use crate::telemetry::metrics::Metrics;
+
+/// What can be set about the API.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The bound of a request other than a blocking query.
+    pub request_timeout: Duration,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+    /// The largest body of a batch, in bytes.
+    pub batch_body_limit: usize,
+    /// Compress answers when asked to.
+    pub gzip: bool,
+    /// Origins browsers may call from; `None`: CORS is off.
+    pub cors_origins: Option<Vec<String>>,
+    /// From the start until then, a source that was never read keeps `/ready` at 503.
+    pub startup_deadline: Duration,
+}
+
+/// Everything handlers are handed.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The readers' side of the view.
+    pub view: View,
+    /// The state of the sources.
+    pub catalog: Catalog,
+    /// The hub's own registry.
+    pub native: Arc<Native>,
+    /// The external registries.
+    pub federation: Arc<Manager>,
+    /// Their configurations.
+    pub configs: Arc<dyn ConfigStore>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Wall time.
+    pub clock: Clock,
+    /// Settings.
+    pub settings: Arc<ApiSettings>,
+    /// When the process began to serve.
+    pub started: Instant,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+}

@@ -1,0 +1,168 @@
+//! The composition root: the one file that names concrete adapters and stores, and the order in
+//! which things start and stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hub_registry_consul::ConsulDriver;
+use hub_registry_eureka::EurekaDriver;
+use hub_registry_nacos::NacosDriver;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
+use crate::catalog::{Catalog, Revisions};
+use crate::clock::Clock;
+use crate::config::{Config, Dsn};
+use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
+use crate::native::{Native, Settings};
+use crate::storage::Sqlite;
+use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
+
+/// A running server.
+#[derive(Debug)]
+pub struct App {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Where the metrics listen, if they have a listener of their own.
+    pub metrics_address: Option<SocketAddr>,
+    config: Config,
+    database: Sqlite,
+    // Stopped in this order: no new requests, then the sources, then what writes to disk.
+    serving: TaskGroup,
+    working: TaskGroup,
+}
+
+impl App {
+    /// Starts everything: listens, opens the database, loads the native registry and the last
+    /// known good of each source, starts the sources, and lets requests in.
+    ///
+    /// # Errors
+    /// An address that is taken, a database that cannot be opened, tables that cannot be read.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let (serving, working) = (TaskGroup::new(), TaskGroup::new());
+        let started = Instant::now();
+        let gate = Gate::default();
+        let metrics_gate = Gate::default();
+        let http = &config.server.http;
+        let limits = Limits { connections: http.max_connections };
+        let address = listen(&http.host, http.port, gate.clone(), limits, &serving).await?;
+        let metrics_address = match config.server.metrics.port {
+            Some(port) => {
+                let host = &config.server.metrics.host;
+                Some(listen(host, port, metrics_gate.clone(), limits, &serving).await?)
+            }
+            None => None,
+        };
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening beyond this machine, and this version has no \
+                authentication: whoever reaches this address can read and change everything");
+        }
+
+        let database = open(&config).await?;
+        let (clock, metrics) = (Clock::System, Metrics::new());
+        let store = Arc::new(database.clone());
+        let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
+        let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
+        let settings = Settings {
+            auto_create: config.registry.auto_create,
+            lease_seconds: config.registry.lease_seconds,
+        };
+        let publish = Arc::new(catalog.clone());
+        let native = Native::start(store.clone(), publish, clock.clone(), &working, settings)
+            .await
+            .context("the native registry cannot be loaded")?;
+        let drivers = Drivers::new(vec![
+            Arc::new(ConsulDriver),
+            Arc::new(EurekaDriver),
+            Arc::new(NacosDriver),
+        ]);
+        let stores = Stores {
+            configs: store.clone(),
+            statuses: store.clone(),
+            snapshots: store.clone(),
+        };
+        let manager_settings = ManagerSettings {
+            enabled: config.external.enabled,
+            poll_interval: config.external.poll_interval,
+            ca_dir: config.external.ca_dir.clone(),
+        };
+        let federation = Manager::start(
+            drivers,
+            catalog.clone(),
+            stores,
+            manager_settings,
+            clock.clone(),
+            metrics.clone(),
+            &working,
+        )
+        .await
+        .context("the external registries' tables cannot be read")?;
+
+        let api = Api {
+            view: catalog.view(),
+            catalog,
+            native,
+            federation,
+            configs: store,
+            metrics,
+            clock,
+            settings: Arc::new(api_settings(&config)),
+            started,
+            stopping: serving.stop_signal(),
+        };
+        metrics_gate.open(metrics_router(api.clone()));
+        gate.open(router(api));
+        tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");
+        Ok(Self { address, metrics_address, config, database, serving, working })
+    }
+
+    /// Stops in order: takes no new connections, lets requests end, ends the sources, writes what
+    /// is left. Whether all of it ended in time.
+    pub async fn stop(self) -> bool {
+        let bound = self.config.server.http.shutdown_timeout;
+        let served = self.serving.stop(bound).await;
+        let worked = self.working.stop(bound).await;
+        self.database.close().await;
+        served && worked
+    }
+}
+
+async fn listen(
+    host: &str,
+    port: u16,
+    gate: Gate,
+    limits: Limits,
+    tasks: &TaskGroup,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((host, port))
+        .await
+        .with_context(|| format!("cannot listen on {host}:{port}"))?;
+    let address = listener.local_addr()?;
+    serve(listener, gate, limits, tasks);
+    Ok(address)
+}
+
+async fn open(config: &Config) -> anyhow::Result<Sqlite> {
+    let Dsn::Sqlite(dsn) = &config.database.dsn else {
+        anyhow::bail!("database.dsn: this build has sqlite only");
+    };
+    let path = dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
+    Sqlite::open(&path, config.database.max_open_conns)
+        .await
+        .with_context(|| format!("the database {path} cannot be opened"))
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    let http = &config.server.http;
+    ApiSettings {
+        request_timeout: http.request_timeout,
+        body_limit: http.body_limit,
+        batch_body_limit: http.batch_body_limit,
+        gzip: http.enable_gzip,
+        cors_origins: http.enable_cors.then(|| http.cors_origins.clone()),
+        startup_deadline: config.external.startup_deadline,
+    }
+}

@@ -1,0 +1,81 @@
+//! When an instance that a registry no longer lists may leave the view.
+//!
+//! The first rule of several: after an outage, or when a full read would empty the source, the
+//! instances missing from that read wait `settle`, in which the registry's clients register
+//! again. Whatever is seen in that time is no longer waited for, and leaves later like any other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::{Instance, InstanceKey};
+use tokio::time::Instant;
+
+use super::shelf::Entry;
+
+/// The constants of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardPolicy {
+    /// How long the missing are waited for after an outage.
+    pub settle: Duration,
+}
+
+/// How an instance is being waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Since when it is missing from good reads.
+    pub since: Instant,
+    /// When it leaves; `None` while the registry does not answer, since no answer confirms
+    /// nothing.
+    pub until: Option<Instant>,
+}
+
+impl Hold {
+    /// A hold that starts or is resumed now. However often a registry fails and returns, what is
+    /// missing from all its good reads leaves within twice `settle`.
+    #[must_use]
+    pub fn resume(before: Option<Self>, now: Instant, settle: Duration) -> Self {
+        let since = before.map_or(now, |hold| hold.since);
+        let until = (now + settle).min(since + settle * 2).max(now);
+        Self { since, until: Some(until) }
+    }
+}
+
+/// What happens to the instances a read no longer lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// They leave, but for those already waited for.
+    Leave,
+    /// They leave, whatever was waited for.
+    LeaveAll,
+    /// They are waited for.
+    Hold(Instant, Duration),
+}
+
+/// The entries of one service after a read listed `listed`.
+///
+/// An instance that did not change keeps its entry, so an equal list gives equal entries.
+#[must_use]
+pub fn replace(before: &[Entry], listed: Vec<Instance>, missing: Missing, wall_ms: i64) -> Vec<Entry> {
+    let mut old: HashMap<&InstanceKey, &Entry> =
+        before.iter().map(|entry| (&entry.instance.key, entry)).collect();
+    let mut after = Vec::with_capacity(listed.len());
+    for instance in listed {
+        let same = old.remove(&instance.key).filter(|entry| *entry.instance == instance);
+        after.push(match same {
+            Some(entry) => Entry { hold: None, ..entry.clone() },
+            None => Entry { instance: Arc::new(instance), observed_at: wall_ms, hold: None },
+        });
+    }
+    let kept = old.into_values().filter_map(|entry| {
+        let hold = match missing {
+            Missing::Leave => entry.hold,
+            Missing::LeaveAll => None,
+            Missing::Hold(now, settle) => Some(Hold::resume(entry.hold, now, settle)),
+        };
+        hold.map(|hold| Entry { hold: Some(hold), ..entry.clone() })
+    });
+    after.extend(kept);
+    after.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));
+    after
+}

@@ -1,0 +1,135 @@
+//! From what the sources say of a service to the rows a reader sees. Pure: the same input gives
+//! the same rows, whatever the order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hub_registry_core::{HealthStatus, Instance, InstanceKey, InstanceStatus, RegistryKind, TenantId};
+
+use super::shelf::Entry;
+use super::source::{Conflict, SourceInfo};
+use crate::model::names::instance_id;
+
+/// What one source says of one service.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'a> {
+    /// Who says it.
+    pub source: &'a SourceInfo,
+    /// Whether it is LIVE or PROTECTED.
+    pub current: bool,
+    /// Its instances of the service.
+    pub entries: &'a [Entry],
+}
+
+/// One source's part in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OriginRow {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// Its kind.
+    pub kind: RegistryKind,
+    /// When it last changed this instance, in milliseconds since 1970.
+    pub observed_at: i64,
+    /// What it says itself.
+    pub instance: Arc<Instance>,
+}
+
+/// One instance as readers see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// 32 hex digits, the same in every source, node and restart.
+    pub id: String,
+    /// The fields of the first origin, with its merged metadata and tags and the row's states.
+    pub instance: Arc<Instance>,
+    /// Every origin is waiting for it to return.
+    pub held: bool,
+    /// Who knows it, in the order of origins; never empty.
+    pub origins: Vec<OriginRow>,
+}
+
+impl Row {
+    /// Service and address.
+    #[must_use]
+    pub fn key(&self) -> &InstanceKey {
+        &self.instance.key
+    }
+
+    /// The same row but for the times at which origins last changed.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        let plain = |origin: &OriginRow| (Arc::clone(&origin.source), Arc::clone(&origin.instance));
+        self.held == other.held
+            && self.instance == other.instance
+            && self.origins.iter().map(plain).eq(other.origins.iter().map(plain))
+    }
+}
+
+/// Merges the contributions to one service, given in any order, into rows sorted by key.
+///
+/// The first origin in rank order gives all fields; metadata and tags are its own plus what each
+/// `merge` source adds, in that order. The states come from the first origin that is current and
+/// not holding the instance, so that a stale winner never hides a live one's health.
+#[must_use]
+pub fn merge(tenant: &TenantId, contributions: &[Contribution<'_>]) -> Vec<Row> {
+    let mut order: Vec<_> = contributions.iter().collect();
+    order.sort_by_key(|contribution| contribution.source.rank());
+    let mut by_key: BTreeMap<&InstanceKey, Vec<(&Contribution<'_>, &Entry)>> = BTreeMap::new();
+    for contribution in order {
+        for entry in contribution.entries {
+            by_key.entry(&entry.instance.key).or_default().push((contribution, entry));
+        }
+    }
+    by_key.into_iter().map(|(key, origins)| row(tenant, key, &origins)).collect()
+}
+
+fn row(tenant: &TenantId, key: &InstanceKey, origins: &[(&Contribution<'_>, &Entry)]) -> Row {
+    let first = &origins[0].1.instance;
+    let speaks = |(c, entry): &&(&Contribution<'_>, &Entry)| c.current && entry.hold.is_none();
+    let states = origins.iter().find(speaks).map_or((first.status, first.health), |(_, entry)| {
+        (entry.instance.status, entry.instance.health)
+    });
+    Row {
+        id: instance_id(tenant, key),
+        instance: joined(first, states, &origins[1..]),
+        held: origins.iter().all(|(_, entry)| entry.hold.is_some()),
+        origins: origins
+            .iter()
+            .map(|(contribution, entry)| OriginRow {
+                source: Arc::from(contribution.source.name.as_str()),
+                kind: contribution.source.kind,
+                observed_at: entry.observed_at,
+                instance: Arc::clone(&entry.instance),
+            })
+            .collect(),
+    }
+}
+
+/// The first origin's instance; a copy of it is made only when something differs.
+fn joined(
+    first: &Arc<Instance>,
+    (status, health): (InstanceStatus, HealthStatus),
+    others: &[(&Contribution<'_>, &Entry)],
+) -> Arc<Instance> {
+    let mut instance = Arc::clone(first);
+    if (status, health) != (first.status, first.health) {
+        let copy = Arc::make_mut(&mut instance);
+        (copy.status, copy.health) = (status, health);
+    }
+    for (contribution, entry) in others {
+        if contribution.source.conflict != Conflict::Merge {
+            continue;
+        }
+        let added = &entry.instance;
+        for (key, value) in &added.metadata {
+            if !instance.metadata.contains_key(key) {
+                Arc::make_mut(&mut instance).metadata.insert(key.clone(), value.clone());
+            }
+        }
+        let known: BTreeSet<&String> = instance.tags.iter().collect();
+        let new: Vec<_> = added.tags.iter().filter(|tag| !known.contains(tag)).cloned().collect();
+        if !new.is_empty() {
+            Arc::make_mut(&mut instance).tags.extend(new);
+        }
+    }
+    instance
+}

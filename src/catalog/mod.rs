@@ -1,0 +1,42 @@
+//! The one view: what every source last said, merged, as an immutable snapshot.
+//!
+//! ```text
+//! Change ─ shelf (+ guard) ─ merge ─ diff ─ Snapshot (arc-swap) ─ View ─ readers
+//! ```
+//!
+//! Writers (the native registry, the external sources) go through [`Catalog`], one at a time per
+//! tenant. Readers go through [`View`]: one atomic load and a map look-up; the bytes of the
+//! common answers were made when the service last changed.
+
+mod answer;
+mod attributes;
+mod diff;
+mod gzip;
+mod guard;
+mod merge;
+mod query;
+mod revision;
+mod shelf;
+mod snapshot;
+mod source;
+mod tail;
+mod tenant;
+mod view;
+mod wait;
+mod writer;
+
+pub use answer::{Answer, Freshness, row_value};
+pub use attributes::Attributes;
+pub use diff::{RowChange, ServiceDelta};
+pub use guard::GuardPolicy;
+pub use merge::{OriginRow, Row};
+pub use query::InstanceFilter;
+pub use revision::Revisions;
+pub use shelf::{Entry, ServiceShelf};
+pub use snapshot::{ServiceView, Snapshot};
+pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
+pub use view::{Found, GroupChoice, Selection, View, select};
+pub use writer::{Applied, Catalog, ChangeSet, SourceCounts};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What one source last said.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::{Change, Instance, ServiceKey, ServiceState};
+use tokio::time::Instant;
+
+use super::guard::{GuardPolicy, Hold, Missing, replace};
+
+/// One instance of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The instance, shared with the rows of the view.
+    pub instance: Arc<Instance>,
+    /// When this source last changed it, in milliseconds since 1970.
+    pub observed_at: i64,
+    /// Set while its removal is being confirmed.
+    pub hold: Option<Hold>,
+}
+
+/// One service of a source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceShelf {
+    /// Whether the registry lists the service; held instances can outlive it.
+    pub listed: bool,
+    /// Its instances, sorted by key.
+    pub entries: Vec<Entry>,
+}
+
+/// What a source last said, service by service.
+#[derive(Debug)]
+pub struct Shelf {
+    policy: GuardPolicy,
+    services: HashMap<ServiceKey, ServiceShelf>,
+    held: BTreeSet<(Instant, ServiceKey)>,
+    loaded: bool,
+    after_outage: bool,
+    unguarded: bool,
+}
+
+impl Shelf {
+    /// An empty shelf.
+    #[must_use]
+    pub fn new(policy: GuardPolicy) -> Self {
+        Self {
+            policy,
+            services: HashMap::new(),
+            held: BTreeSet::new(),
+            loaded: false,
+            after_outage: false,
+            unguarded: false,
+        }
+    }
+
+    /// Takes other constants for the rules from now on.
+    pub fn set_policy(&mut self, policy: GuardPolicy) {
+        self.policy = policy;
+    }
+
+    /// Fills the shelf with what was known before a restart. The first full read is then one
+    /// after an outage.
+    pub fn restore(&mut self, states: Vec<ServiceState>, wall_ms: i64) -> Vec<ServiceKey> {
+        let now = Instant::now();
+        let changed = self.apply(Change::Reset(states), now, wall_ms);
+        self.outage();
+        changed
+    }
+
+    /// Whether anything was ever loaded or restored.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// How many instances are held.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        let services = self.held.iter().map(|(_, key)| key).collect::<BTreeSet<_>>();
+        let entries = services.into_iter().filter_map(|key| self.services.get(key));
+        entries.flat_map(|s| &s.entries).filter(|entry| entry.hold.is_some()).count()
+    }
+
+    /// Whether any instance is held.
+    #[must_use]
+    pub fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// When the next held instance leaves, if none returns before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.held.first().map(|(until, _)| *until)
+    }
+
+    /// One service.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&ServiceShelf> {
+        self.services.get(key)
+    }
+
+    /// All its services.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &ServiceShelf)> {
+        self.services.iter()
+    }
+
+    /// Notes that the registry stopped answering: nothing held leaves until it answers again,
+    /// and what its first full read then lacks is waited for.
+    pub fn outage(&mut self) {
+        self.after_outage = true;
+        for (_, key) in std::mem::take(&mut self.held) {
+            for entry in self.services.get_mut(&key).into_iter().flat_map(|s| &mut s.entries) {
+                if let Some(hold) = &mut entry.hold {
+                    hold.until = None;
+                }
+            }
+        }
+    }
+
+    /// The next full read comes from another registry: it replaces everything at once.
+    pub fn expect_other_registry(&mut self) {
+        self.unguarded = true;
+    }
+
+    /// Takes one item of a watch; which services changed.
+    pub fn apply(&mut self, change: Change, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
+        match change {
+            Change::Unchanged => Vec::new(),
+            Change::Reset(states) => self.reset(states, now, wall_ms),
+            Change::Put(state) => {
+                let ServiceState { key, instances } = state;
+                let changed = self.put(&key, true, instances, Missing::Leave, wall_ms);
+                changed.then_some(key).into_iter().collect()
+            }
+            Change::Gone(key) => {
+                let changed = self.put(&key, false, Vec::new(), Missing::Leave, wall_ms);
+                changed.then_some(key).into_iter().collect()
+            }
+        }
+    }
+
+    /// Lets every held instance leave whose time has come; which services changed.
+    pub fn expire(&mut self, now: Instant) -> Vec<ServiceKey> {
+        let mut changed = Vec::new();
+        while let Some((until, _)) = self.held.first() {
+            if *until > now {
+                break;
+            }
+            let Some((_, key)) = self.held.pop_first() else { break };
+            let Some(service) = self.services.get_mut(&key) else { continue };
+            let due = |hold: &Hold| hold.until.is_some_and(|until| until <= now);
+            service.entries.retain(|entry| !entry.hold.as_ref().is_some_and(due));
+            if service.entries.is_empty() && !service.listed {
+                self.services.remove(&key);
+            }
+            changed.push(key);
+        }
+        changed
+    }
+
+    fn reset(&mut self, states: Vec<ServiceState>, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
+        let empties = self.loaded
+            && states.iter().all(|state| state.instances.is_empty())
+            && self.services.values().any(|service| !service.entries.is_empty());
+        let missing = if self.unguarded {
+            Missing::LeaveAll
+        } else if self.after_outage || empties {
+            Missing::Hold(now, self.policy.settle)
+        } else {
+            Missing::Leave
+        };
+        let mut absent: BTreeSet<ServiceKey> = self.services.keys().cloned().collect();
+        let mut changed = Vec::new();
+        for ServiceState { key, instances } in states {
+            absent.remove(&key);
+            if self.put(&key, true, instances, missing, wall_ms) {
+                changed.push(key);
+            }
+        }
+        for key in absent {
+            if self.put(&key, false, Vec::new(), missing, wall_ms) {
+                changed.push(key);
+            }
+        }
+        (self.loaded, self.after_outage, self.unguarded) = (true, false, false);
+        changed
+    }
+
+    fn put(
+        &mut self,
+        key: &ServiceKey,
+        listed: bool,
+        instances: Vec<Instance>,
+        missing: Missing,
+        wall_ms: i64,
+    ) -> bool {
+        let before = self.services.remove(key);
+        let old = before.as_ref().map_or(&[][..], |service| &service.entries);
+        for until in old.iter().filter_map(|entry| entry.hold?.until) {
+            self.held.remove(&(until, key.clone()));
+        }
+        let entries = replace(old, instances, missing, wall_ms);
+        for until in entries.iter().filter_map(|entry| entry.hold?.until) {
+            self.held.insert((until, key.clone()));
+        }
+        let after = (listed || !entries.is_empty()).then_some(ServiceShelf { listed, entries });
+        let changed = before != after;
+        if let Some(after) = after {
+            self.services.insert(key.clone(), after);
+        }
+        changed
+    }
+}
+
+impl Default for GuardPolicy {
+    fn default() -> Self {
+        Self { settle: Duration::from_secs(30) }
+    }
+}

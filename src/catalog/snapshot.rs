@@ -1,0 +1,218 @@
+//! An immutable state of a tenant's view.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::{Bytes, BytesMut};
+use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey, ServiceName};
+use rpds::HashTrieMapSync;
+
+use super::answer;
+use super::attributes::Attributes;
+use super::gzip::GzipHead;
+use super::merge::Row;
+use super::tail::SourceSet;
+
+/// The groups that hold a service of one name.
+pub type Groups = BTreeMap<GroupName, Arc<ServiceView>>;
+
+/// A tenant's view at one revision. Cloning it, or changing a service in a clone, costs the same
+/// whatever the number of services.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The revision of the last change.
+    pub revision: i64,
+    /// Every service, by name, then group.
+    pub services: HashTrieMapSync<ServiceName, Arc<Groups>>,
+    /// How many rows there are.
+    pub instances: usize,
+    /// When services that are no more left, as long as few enough did.
+    gone: HashTrieMapSync<ServiceName, i64>,
+    /// Names in neither map are taken to have last changed here.
+    gone_floor: i64,
+}
+
+/// How many departed names are remembered one by one.
+const MAX_GONE: usize = 10_000;
+
+impl Snapshot {
+    /// A view in which nothing changed yet.
+    #[must_use]
+    pub fn starting_at(revision: i64) -> Self {
+        Self { revision, gone_floor: revision, ..Self::default() }
+    }
+
+    /// One service.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&Arc<ServiceView>> {
+        self.services.get(&key.name)?.get(&key.group)
+    }
+
+    /// Sets or removes one service.
+    pub fn set(&mut self, key: &ServiceKey, view: Option<Arc<ServiceView>>) {
+        let mut groups = self.services.get(&key.name).map_or_else(Groups::new, |g| (**g).clone());
+        let view_is_gone = view.is_none();
+        let before = match &view {
+            Some(view) => groups.insert(key.group.clone(), Arc::clone(view)),
+            None => groups.remove(&key.group),
+        };
+        self.instances -= before.map_or(0, |view| view.rows.len());
+        self.instances += view.map_or(0, |view| view.rows.len());
+        if view_is_gone {
+            self.remember(&key.name);
+        }
+        if groups.is_empty() {
+            self.services.remove_mut(&key.name);
+        } else {
+            self.services.insert_mut(key.name.clone(), Arc::new(groups));
+        }
+    }
+
+    /// How many services there are.
+    #[must_use]
+    pub fn service_count(&self) -> usize {
+        self.services.values().map(|groups| groups.len()).sum()
+    }
+
+    /// The revision at which a service of this name last left; for one that never was, that of
+    /// the beginning.
+    #[must_use]
+    pub fn gone_at(&self, name: &ServiceName) -> i64 {
+        self.gone.get(name).copied().unwrap_or(self.gone_floor)
+    }
+
+    fn remember(&mut self, name: &ServiceName) {
+        if self.gone.size() >= MAX_GONE {
+            // A reader that waits for an unknown name is woken once for nothing.
+            self.gone = HashTrieMapSync::default();
+            self.gone_floor = self.revision;
+        }
+        self.gone.insert_mut(name.clone(), self.revision);
+    }
+
+    /// Every service, sorted by name, then group.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<Arc<ServiceView>> {
+        let mut all: Vec<_> =
+            self.services.values().flat_map(|groups| groups.values().cloned()).collect();
+        all.sort_by(|a, b| (&a.key.name, &a.key.group).cmp(&(&b.key.name, &b.key.group)));
+        all
+    }
+}
+
+/// One service as readers see it, with its common answers made beforehand.
+#[derive(Debug)]
+pub struct ServiceView {
+    /// Which service.
+    pub key: ServiceKey,
+    /// The revision of its last change.
+    pub revision: i64,
+    /// Its instances, sorted by key.
+    pub rows: Vec<Row>,
+    /// Settings that change how it is answered.
+    pub attributes: Attributes,
+    /// Who contributes.
+    pub sources: Arc<SourceSet>,
+    /// The head of the answer with every instance.
+    pub all: Prepared,
+    /// The head of the answer for `status=UP&health=HEALTHY`.
+    pub up: Prepared,
+    ranges: Vec<Range<u32>>,
+}
+
+/// The head of an answer, and its compressed form once somebody asked for it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// As [`answer::head`] made it.
+    pub head: Bytes,
+    gzip: ArcSwapOption<GzipHead>,
+}
+
+impl Prepared {
+    fn new(head: Bytes) -> Self {
+        Self { head, gzip: ArcSwapOption::empty() }
+    }
+
+    /// The compressed head.
+    #[must_use]
+    pub fn gzip_head(&self) -> Arc<GzipHead> {
+        if let Some(head) = &*self.gzip.load() {
+            return Arc::clone(head);
+        }
+        let head = Arc::new(GzipHead::new(&self.head));
+        self.gzip.store(Some(Arc::clone(&head)));
+        head
+    }
+}
+
+impl ServiceView {
+    /// Makes the answers.
+    #[must_use]
+    pub fn new(
+        key: ServiceKey,
+        revision: i64,
+        rows: Vec<Row>,
+        attributes: Attributes,
+        sources: Arc<SourceSet>,
+    ) -> Self {
+        let mut json = BytesMut::with_capacity(rows.len() * 512);
+        let mut ranges = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let start = json.len() as u32;
+            answer::write_row(row, &mut json);
+            ranges.push(start..json.len() as u32);
+        }
+        let slice = |range: &Range<u32>| &json[range.start as usize..range.end as usize];
+        let all = answer::head(ranges.iter().map(slice), revision, false);
+        let protected = is_protected(&rows, &attributes);
+        let selected = |row: &Row| is_up(row, !protected);
+        let up = if !protected && rows.iter().all(selected) {
+            all.clone()
+        } else {
+            let wanted = rows.iter().zip(&ranges).filter(|(row, _)| selected(row));
+            answer::head(wanted.map(|(_, range)| slice(range)), revision, protected)
+        };
+        // Rows lie in `all` as in `json`, one comma apart and after the opening words.
+        let opening = b"{\"instances\":[".len() as u32;
+        for (index, range) in ranges.iter_mut().enumerate() {
+            let shift = opening + index as u32;
+            *range = range.start + shift..range.end + shift;
+        }
+        let (all, up) = (Prepared::new(all), Prepared::new(up));
+        Self { key, revision, rows, attributes, sources, all, up, ranges }
+    }
+
+    /// The JSON of the row at this place.
+    #[must_use]
+    pub fn row_json(&self, index: usize) -> &[u8] {
+        let range = &self.ranges[index];
+        &self.all.head[range.start as usize..range.end as usize]
+    }
+
+    /// How many instances are healthy.
+    #[must_use]
+    pub fn healthy(&self) -> usize {
+        self.rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count()
+    }
+
+    /// Whether the healthy share is so small that the health filter is lifted.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        is_protected(&self.rows, &self.attributes)
+    }
+}
+
+fn is_up(row: &Row, by_health: bool) -> bool {
+    row.instance.status == InstanceStatus::Up
+        && (!by_health || row.instance.health == HealthStatus::Healthy)
+}
+
+fn is_protected(rows: &[Row], attributes: &Attributes) -> bool {
+    if attributes.protect_threshold <= 0.0 || rows.is_empty() {
+        return false;
+    }
+    let healthy = rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count();
+    (healthy as f64) < attributes.protect_threshold * rows.len() as f64
+}

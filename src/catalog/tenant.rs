@@ -1,0 +1,68 @@
+//! One tenant's view, and the set of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use hub_registry_core::TenantId;
+use parking_lot::Mutex;
+
+use super::snapshot::Snapshot;
+use super::tail::Sources;
+use super::wait::Waiters;
+use super::writer::Desk;
+
+/// Everything of one tenant.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// What readers see.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The states of its sources.
+    pub sources: Sources,
+    /// Who waits for a change.
+    pub waiters: Waiters,
+    /// Rises with each request that asks for an order.
+    pub turn: AtomicU64,
+    /// What writers work on, one at a time.
+    pub(super) desk: Mutex<Desk>,
+}
+
+/// All tenants; reading takes no lock.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    map: ArcSwap<HashMap<TenantId, Arc<Tenant>>>,
+    growing: Mutex<()>,
+}
+
+impl Tenants {
+    /// The tenant, if anything was ever written for it.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.map.load().get(id).cloned()
+    }
+
+    /// All tenants.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Tenant>> {
+        self.map.load().values().cloned().collect()
+    }
+
+    /// The tenant, made by `make` if it is new.
+    pub fn get_or_make(&self, id: &TenantId, make: impl FnOnce() -> Tenant) -> Arc<Tenant> {
+        if let Some(tenant) = self.get(id.as_str()) {
+            return tenant;
+        }
+        let _growing = self.growing.lock();
+        if let Some(tenant) = self.get(id.as_str()) {
+            return tenant;
+        }
+        let tenant = Arc::new(make());
+        let mut map = HashMap::clone(&self.map.load());
+        map.insert(id.clone(), Arc::clone(&tenant));
+        self.map.store(Arc::new(map));
+        tenant
+    }
+}

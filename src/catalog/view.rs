@@ -1,0 +1,276 @@
+//! The readers' door.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hub_registry_core::{GroupName, ServiceName, TenantId};
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::query::InstanceFilter;
+use super::snapshot::{Prepared, ServiceView, Snapshot};
+use super::source::SourceCell;
+use super::tail::{SourceSet, Sources};
+use super::tenant::{Tenant, Tenants};
+
+/// Which group a reader means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupChoice {
+    /// None said: `DEFAULT_GROUP` if it holds the name, else the only group that does.
+    Unsaid,
+    /// This one.
+    Named(GroupName),
+    /// All groups together (`*`).
+    All,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// One service.
+    One(Arc<ServiceView>),
+    /// The services of this name in all groups.
+    Several(Vec<Arc<ServiceView>>),
+    /// No group was said, and several (not the default one) hold the name.
+    Ambiguous(Vec<GroupName>),
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// The readers' side of the view: lock-free look-ups in the current snapshot.
+#[derive(Clone, Debug)]
+pub struct View {
+    tenants: Arc<Tenants>,
+    base: i64,
+}
+
+impl View {
+    pub(super) fn new(tenants: Arc<Tenants>, base: i64) -> Self {
+        Self { tenants, base }
+    }
+
+    /// Looks a service up.
+    #[must_use]
+    pub fn find(&self, tenant: &TenantId, name: &ServiceName, group: &GroupChoice) -> Found {
+        match self.tenants.get(tenant.as_str()) {
+            Some(tenant) => find(&tenant.snapshot.load(), name, group),
+            None => Found::Unknown,
+        }
+    }
+
+    /// The current snapshot of a tenant; an empty one if nothing was ever written for it.
+    #[must_use]
+    pub fn snapshot(&self, tenant: &TenantId) -> Arc<Snapshot> {
+        let empty = || Arc::new(Snapshot::starting_at(self.base));
+        self.tenants.get(tenant.as_str()).map_or_else(empty, |tenant| tenant.snapshot.load_full())
+    }
+
+    /// Every tenant with its current snapshot.
+    #[must_use]
+    pub fn all(&self) -> Vec<(TenantId, Arc<Snapshot>)> {
+        let tenants = self.tenants.all();
+        tenants.into_iter().map(|t| (t.id.clone(), t.snapshot.load_full())).collect()
+    }
+
+    /// The sources of a tenant, in the order of origins.
+    #[must_use]
+    pub fn sources(&self, tenant: &TenantId) -> Arc<Vec<Arc<SourceCell>>> {
+        self.tenants.get(tenant.as_str()).map_or_else(Arc::default, |tenant| tenant.sources.all())
+    }
+
+    /// The sources of a tenant that never said anything: while there are any, "unknown" is not
+    /// "does not exist".
+    #[must_use]
+    pub fn unloaded(&self, tenant: &TenantId) -> Vec<Arc<SourceCell>> {
+        let tenant = self.tenants.get(tenant.as_str());
+        tenant.map_or_else(Vec::new, |tenant| tenant.sources.unloaded())
+    }
+
+    /// The number of requests that asked this tenant for an order so far.
+    #[must_use]
+    pub fn next_turn(&self, tenant: &TenantId) -> u64 {
+        let tenant = self.tenants.get(tenant.as_str());
+        tenant.map_or(0, |tenant| tenant.turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The answer with the instances that pass the filter. The two common filters are answered
+    /// with bytes made beforehand.
+    #[must_use]
+    pub fn answer(&self, tenant: &TenantId, found: &[Arc<ServiceView>], filter: &InstanceFilter) -> Answer {
+        if let [view] = found {
+            if filter.is_everything() {
+                return self.prepared(tenant, view, |view| &view.all);
+            }
+            if filter.is_up_and_healthy() {
+                return self.prepared(tenant, view, |view| &view.up);
+            }
+        }
+        self.answer_of(tenant, found, &select(found, filter))
+    }
+
+    /// The answer with just these rows, in this order.
+    #[must_use]
+    pub fn answer_of(
+        &self,
+        tenant: &TenantId,
+        found: &[Arc<ServiceView>],
+        selection: &Selection,
+    ) -> Answer {
+        let revision = found.iter().map(|view| view.revision).max().unwrap_or(self.base);
+        let rows = selection.rows.iter().map(|&(view, row)| found[view].row_json(row));
+        let head = answer::head(rows, revision, selection.protected);
+        self.complete(tenant, found, head, revision)
+    }
+
+    fn prepared(
+        &self,
+        tenant: &TenantId,
+        view: &Arc<ServiceView>,
+        which: fn(&ServiceView) -> &Prepared,
+    ) -> Answer {
+        let head = which(view).head.clone();
+        let answer = self.complete(tenant, std::slice::from_ref(view), head, view.revision);
+        Answer { prepared: Some((Arc::clone(view), which)), ..answer }
+    }
+
+    fn complete(
+        &self,
+        tenant: &TenantId,
+        found: &[Arc<ServiceView>],
+        head: bytes::Bytes,
+        revision: i64,
+    ) -> Answer {
+        let no_sources = Sources::default();
+        let tenant = self.tenants.get(tenant.as_str());
+        let sources = tenant.as_ref().map_or(&no_sources, |tenant| &tenant.sources);
+        let tail = match found {
+            [view] => view.sources.tail(sources),
+            _ => union(found).tail(sources),
+        };
+        Answer {
+            head,
+            tail: tail.bytes.clone(),
+            etag: format!("W/\"{revision}-{:x}\"", tail.states),
+            revision,
+            freshness: tail.freshness,
+            prepared: None,
+        }
+    }
+
+    /// The revision at which what is known of this name last changed.
+    #[must_use]
+    pub fn index(&self, tenant: &TenantId, name: &ServiceName, group: &GroupChoice) -> i64 {
+        let tenant = self.tenants.get(tenant.as_str());
+        tenant.map_or(self.base, |tenant| index(&tenant.snapshot.load(), name, group))
+    }
+
+    /// Waits until what is known of this name changed after `index`, at most `wait`. An index
+    /// from the future is answered at once.
+    pub async fn wait(
+        &self,
+        tenant: &TenantId,
+        name: &ServiceName,
+        group: &GroupChoice,
+        given: i64,
+        wait: Duration,
+    ) {
+        let deadline = Instant::now() + wait;
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            // Nothing was ever written for this tenant, so there is nothing to be woken by.
+            tokio::time::sleep_until(deadline).await;
+            return;
+        };
+        wait_in(&tenant, name, group, given, deadline).await;
+    }
+
+    /// How many names are being waited for, over all tenants.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.tenants.all().iter().map(|tenant| tenant.waiters.len()).sum()
+    }
+}
+
+async fn wait_in(
+    tenant: &Tenant,
+    name: &ServiceName,
+    group: &GroupChoice,
+    given: i64,
+    deadline: Instant,
+) {
+    let place = tenant.waiters.join(name);
+    loop {
+        let woken = place.notify.notified();
+        tokio::pin!(woken);
+        woken.as_mut().enable();
+        let snapshot = tenant.snapshot.load_full();
+        if given > snapshot.revision || index(&snapshot, name, group) > given {
+            return;
+        }
+        if tokio::time::timeout_at(deadline, woken).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Rows of several services: which service, which row.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Places of services and of rows in them.
+    pub rows: Vec<(usize, usize)>,
+    /// A health filter was lifted.
+    pub protected: bool,
+}
+
+/// The rows that pass the filter.
+#[must_use]
+pub fn select(found: &[Arc<ServiceView>], filter: &InstanceFilter) -> Selection {
+    let mut selection = Selection::default();
+    for (place, view) in found.iter().enumerate() {
+        let lifted = filter.health.is_some() && view.is_protected();
+        selection.protected |= lifted;
+        let rows = view.rows.iter().enumerate();
+        let passing = rows.filter(|(_, row)| filter.matches(row, lifted));
+        selection.rows.extend(passing.map(|(row, _)| (place, row)));
+    }
+    selection
+}
+
+fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
+    let Some(groups) = snapshot.services.get(name.as_str()) else { return Found::Unknown };
+    let one = |group: &str| groups.get(group).map_or(Found::Unknown, |view| Found::One(Arc::clone(view)));
+    match group {
+        GroupChoice::Named(group) => one(group.as_str()),
+        GroupChoice::All => Found::Several(groups.values().cloned().collect()),
+        GroupChoice::Unsaid => match one(GroupName::default_group().as_str()) {
+            Found::Unknown if groups.len() > 1 => Found::Ambiguous(groups.keys().cloned().collect()),
+            Found::Unknown => groups.values().next().map_or(Found::Unknown, |v| Found::One(Arc::clone(v))),
+            found => found,
+        },
+    }
+}
+
+fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> i64 {
+    let of_groups = || {
+        let groups = snapshot.services.get(name.as_str())?;
+        groups.values().map(|view| view.revision).max()
+    };
+    let gone = snapshot.gone_at(name);
+    match find(snapshot, name, group) {
+        Found::One(view) => view.revision,
+        // A group that left counts too, so that a reader of all groups learns of it.
+        Found::Several(_) | Found::Ambiguous(_) => of_groups().unwrap_or(gone).max(gone),
+        Found::Unknown => gone,
+    }
+}
+
+fn union(found: &[Arc<ServiceView>]) -> SourceSet {
+    let mut cells: Vec<Arc<SourceCell>> = Vec::new();
+    for cell in found.iter().flat_map(|view| view.sources.cells()) {
+        if !cells.iter().any(|known| Arc::ptr_eq(known, cell)) {
+            cells.push(Arc::clone(cell));
+        }
+    }
+    cells.sort_by_key(|cell| cell.info.rank());
+    SourceSet::new(cells)
+}

@@ -1,0 +1,439 @@
+//! The writers' door: sources come, say something, fail, and go.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hub_registry_core::{Change, ServiceKey, ServiceState, TenantId};
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::attributes::Attributes;
+use super::diff::{self, RowChange, ServiceDelta};
+use super::guard::GuardPolicy;
+use super::merge::{Contribution, merge};
+use super::revision::Revisions;
+use super::shelf::Shelf;
+use super::snapshot::{ServiceView, Snapshot};
+use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
+use super::tail::{SourceSet, Sources};
+use super::tenant::{Tenant, Tenants};
+use super::view::View;
+use super::wait::Waiters;
+use crate::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// How many change sets a slow listener may lag behind before it is told that it missed some.
+const LISTENER_LAG: usize = 1024;
+
+/// All that changed in a tenant's view at one revision.
+#[derive(Clone, Debug)]
+pub struct ChangeSet {
+    /// Whose view.
+    pub tenant: TenantId,
+    /// Its new revision.
+    pub revision: i64,
+    /// Which services, and what in them.
+    pub services: Vec<ServiceDelta>,
+}
+
+/// What became of a source's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The services of the source that differ from before.
+    pub changed: Vec<ServiceKey>,
+    /// When its next held instance leaves, if it does not return.
+    pub deadline: Option<Instant>,
+}
+
+/// How much a source holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceCounts {
+    /// Its services.
+    pub services: usize,
+    /// Its instances, held ones included.
+    pub instances: usize,
+    /// Its held instances.
+    pub held: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    cell: Arc<SourceCell>,
+    shelf: Shelf,
+    link: Link,
+}
+
+/// What the writers of a tenant work on.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    slots: BTreeMap<SourceId, Slot>,
+    attributes: HashMap<ServiceKey, Attributes>,
+    sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
+}
+
+/// The writers' side of the view. Calls for one tenant run one after the other; none of them
+/// waits for anything but the other.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    tenants: Arc<Tenants>,
+    revisions: Revisions,
+    clock: Clock,
+    metrics: Metrics,
+    origin: Instant,
+    changes: broadcast::Sender<Arc<ChangeSet>>,
+}
+
+impl Catalog {
+    /// An empty catalog.
+    #[must_use]
+    pub fn new(revisions: Revisions, clock: Clock, metrics: Metrics) -> Self {
+        let (changes, _) = broadcast::channel(LISTENER_LAG);
+        let (tenants, origin) = (Arc::default(), Instant::now());
+        Self { tenants, revisions, clock, metrics, origin, changes }
+    }
+
+    /// The readers' side.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(Arc::clone(&self.tenants), self.revisions.base())
+    }
+
+    /// Every change from now on, in the order of revisions.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Arc<ChangeSet>> {
+        self.changes.subscribe()
+    }
+
+    /// Adds a source of which nothing is known yet, or takes over new settings (name, order) of
+    /// one that is there.
+    pub fn open(&self, tenant: &TenantId, info: SourceInfo, policy: GuardPolicy) {
+        let id = info.id.clone();
+        self.write(tenant, |desk| {
+            let cell = Arc::new(SourceCell::new(info, self.origin));
+            let Some(slot) = desk.slots.get_mut(&id) else {
+                let slot = Slot { cell, shelf: Shelf::new(policy), link: Link::Connecting };
+                desk.slots.insert(id, slot);
+                return Vec::new();
+            };
+            slot.shelf.set_policy(policy);
+            if slot.cell.info == cell.info {
+                return Vec::new();
+            }
+            cell.set_state(slot.cell.state());
+            if let Some(age) = slot.cell.age_ms() {
+                cell.touch(age);
+            }
+            slot.cell = cell;
+            // Rows and answers name the old cell: all of the source's services are made anew.
+            desk.sets.clear();
+            slot.shelf.services().map(|(key, _)| key.clone()).collect()
+        });
+    }
+
+    /// Removes a source; what only it knew leaves the view at once.
+    pub fn close(&self, tenant: &TenantId, id: &SourceId) {
+        self.write(tenant, |desk| {
+            desk.sets.retain(|ids, _| !ids.contains(id));
+            let slot = desk.slots.remove(id);
+            slot.map_or_else(Vec::new, |slot| slot.shelf.services().map(|(k, _)| k.clone()).collect())
+        });
+    }
+
+    /// Gives a source what was known before a restart, read `age_ms` milliseconds ago.
+    pub fn restore(&self, tenant: &TenantId, id: &SourceId, states: Vec<ServiceState>, age_ms: i64) {
+        let observed_at = self.clock.now_ms() - age_ms.max(0);
+        self.write(tenant, |desk| {
+            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            slot.cell.touch(age_ms);
+            slot.shelf.restore(states, observed_at)
+        });
+    }
+
+    /// Takes what a source says; a good read, so its age starts anew.
+    pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Applied {
+        let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
+        let mut applied = Applied::default();
+        self.write(tenant, |desk| {
+            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            slot.cell.touch(0);
+            let mut changed = BTreeSet::new();
+            for change in changes {
+                slot.link = Link::Up;
+                changed.extend(slot.shelf.apply(change, now, wall_ms));
+            }
+            applied.changed = changed.iter().cloned().collect();
+            applied.deadline = slot.shelf.next_deadline();
+            applied.changed.clone()
+        });
+        applied
+    }
+
+    /// Lets the held instances of a source leave whose time has come.
+    pub fn expire(&self, tenant: &TenantId, id: &SourceId) -> Applied {
+        let now = Instant::now();
+        let mut applied = Applied::default();
+        self.write(tenant, |desk| {
+            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            applied.changed = slot.shelf.expire(now);
+            applied.deadline = slot.shelf.next_deadline();
+            applied.changed.clone()
+        });
+        applied
+    }
+
+    /// Notes how a source's connection stands. A failing one keeps what it said.
+    pub fn set_link(&self, tenant: &TenantId, id: &SourceId, link: Link) {
+        self.write(tenant, |desk| {
+            if let Some(slot) = desk.slots.get_mut(id) {
+                slot.link = link;
+                if link == Link::Failing {
+                    slot.shelf.outage();
+                }
+            }
+            Vec::new()
+        });
+    }
+
+    /// Tells that the source's next full read comes from another registry and replaces all.
+    pub fn expect_other_registry(&self, tenant: &TenantId, id: &SourceId) {
+        self.write(tenant, |desk| {
+            if let Some(slot) = desk.slots.get_mut(id) {
+                slot.shelf.expect_other_registry();
+            }
+            Vec::new()
+        });
+    }
+
+    /// Sets the constants of a source's removal rules.
+    pub fn set_policy(&self, tenant: &TenantId, id: &SourceId, policy: GuardPolicy) {
+        self.write(tenant, |desk| {
+            if let Some(slot) = desk.slots.get_mut(id) {
+                slot.shelf.set_policy(policy);
+            }
+            Vec::new()
+        });
+    }
+
+    /// Sets what the native registry knows of a service beyond its instances.
+    pub fn set_attributes(&self, tenant: &TenantId, key: &ServiceKey, attributes: Option<Attributes>) {
+        self.write(tenant, |desk| {
+            match attributes {
+                Some(attributes) => desk.attributes.insert(key.clone(), attributes),
+                None => desk.attributes.remove(key),
+            };
+            vec![key.clone()]
+        });
+    }
+
+    /// The state of a source, if it is open.
+    #[must_use]
+    pub fn state(&self, tenant: &TenantId, id: &SourceId) -> Option<(SourceState, Option<i64>)> {
+        let tenant = self.tenants.get(tenant.as_str())?;
+        let cells = tenant.sources.all();
+        let cell = cells.iter().find(|cell| cell.info.id == *id)?;
+        Some((cell.state(), cell.age_ms()))
+    }
+
+    /// How much a source holds.
+    #[must_use]
+    pub fn counts(&self, tenant: &TenantId, id: &SourceId) -> SourceCounts {
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return SourceCounts::default() };
+        let desk = tenant.desk.lock();
+        let Some(slot) = desk.slots.get(id) else { return SourceCounts::default() };
+        SourceCounts {
+            services: slot.shelf.services().count(),
+            instances: slot.shelf.services().map(|(_, service)| service.entries.len()).sum(),
+            held: slot.shelf.held_count(),
+        }
+    }
+
+    /// The services of a source.
+    #[must_use]
+    pub fn keys(&self, tenant: &TenantId, id: &SourceId) -> Vec<ServiceKey> {
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Vec::new() };
+        let desk = tenant.desk.lock();
+        let slot = desk.slots.get(id);
+        slot.map_or_else(Vec::new, |slot| slot.shelf.services().map(|(key, _)| key.clone()).collect())
+    }
+
+    /// What a source holds of these services, to be kept on disk; `Err` names a service it has
+    /// nothing of.
+    #[must_use]
+    pub fn states(
+        &self,
+        tenant: &TenantId,
+        id: &SourceId,
+        keys: &[ServiceKey],
+    ) -> Vec<Result<ServiceState, ServiceKey>> {
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Vec::new() };
+        let desk = tenant.desk.lock();
+        let Some(slot) = desk.slots.get(id) else { return Vec::new() };
+        let state = |key: &ServiceKey| {
+            let service = slot.shelf.service(key).ok_or_else(|| key.clone())?;
+            let instances = service.entries.iter().map(|entry| (*entry.instance).clone()).collect();
+            Ok(ServiceState { key: key.clone(), instances })
+        };
+        keys.iter().map(state).collect()
+    }
+
+    /// Runs one write and publishes what it changed.
+    fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
+        let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
+        let mut desk = tenant.desk.lock();
+        let before = currency(&desk);
+        let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
+        refresh_states(&desk, &tenant.sources);
+        for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
+            changed.extend(shared_services(&desk, &id));
+        }
+        if !changed.is_empty() {
+            self.publish(&tenant, &mut desk, &changed);
+        }
+    }
+
+    fn new_tenant(&self, id: &TenantId) -> Tenant {
+        let snapshot = Snapshot::starting_at(self.revisions.base());
+        Tenant {
+            id: id.clone(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            sources: Sources::default(),
+            waiters: Waiters::default(),
+            turn: std::sync::atomic::AtomicU64::new(0),
+            desk: Mutex::default(),
+        }
+    }
+
+    fn publish(&self, tenant: &Tenant, desk: &mut Desk, changed: &BTreeSet<ServiceKey>) {
+        let mut next = Snapshot::clone(&tenant.snapshot.load());
+        next.revision += 1;
+        let mut services = Vec::new();
+        for key in changed {
+            services.extend(self.publish_service(tenant, desk, key, &mut next));
+        }
+        if services.is_empty() {
+            return;
+        }
+        let revision = next.revision;
+        self.revisions.note(revision);
+        tenant.snapshot.store(Arc::new(next));
+        for delta in &services {
+            tenant.waiters.wake(&delta.key.name);
+        }
+        self.count(&services);
+        let set = ChangeSet { tenant: tenant.id.clone(), revision, services };
+        // Nobody listening is no error.
+        self.changes.send(Arc::new(set)).ok();
+    }
+
+    fn count(&self, services: &[ServiceDelta]) {
+        let (mut added, mut updated, mut removed) = (0, 0, 0);
+        for change in services.iter().flat_map(|service| &service.rows) {
+            match change {
+                RowChange::Added(_) => added += 1,
+                RowChange::Updated { .. } => updated += 1,
+                RowChange::Removed(_) => removed += 1,
+            }
+        }
+        self.metrics.view_changed(added, updated, removed);
+    }
+
+    fn publish_service(
+        &self,
+        tenant: &Tenant,
+        desk: &mut Desk,
+        key: &ServiceKey,
+        next: &mut Snapshot,
+    ) -> Option<ServiceDelta> {
+        let before = next.service(key).cloned();
+        let contributions: Vec<_> = desk
+            .slots
+            .values()
+            .filter_map(|slot| {
+                let entries = &slot.shelf.service(key)?.entries;
+                let current = slot.cell.state().is_current();
+                Some(Contribution { source: &slot.cell.info, current, entries })
+            })
+            .collect();
+        let key = key.clone();
+        if contributions.is_empty() {
+            let before = before?;
+            next.set(&key, None);
+            return Some(ServiceDelta { rows: diff::rows(&before.rows, &[]), existence: Some(false), key });
+        }
+        let rows = merge(&tenant.id, &contributions);
+        let attributes = desk.attributes.get(&key).cloned().unwrap_or_default();
+        let ids: Vec<_> = contributions.iter().map(|c| c.source.id.clone()).collect();
+        let sources = desk.source_set(ids);
+        let old = before.as_ref().map_or(&[][..], |view| &view.rows);
+        let changes = diff::rows(old, &rows);
+        let same = before.as_ref().is_some_and(|view| {
+            changes.is_empty() && view.attributes == attributes && Arc::ptr_eq(&view.sources, &sources)
+        });
+        if same {
+            return None;
+        }
+        let existence = before.is_none().then_some(true);
+        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources);
+        next.set(&key, Some(Arc::new(view)));
+        Some(ServiceDelta { key, existence, rows: changes })
+    }
+}
+
+impl Desk {
+    fn source_set(&mut self, mut ids: Vec<SourceId>) -> Arc<SourceSet> {
+        let slots = &self.slots;
+        ids.sort_by_key(|id| slots.get(id).map(|slot| slot.cell.info.rank()));
+        let make = |ids: &[SourceId]| {
+            let cells = ids.iter().filter_map(|id| slots.get(id)).map(|slot| Arc::clone(&slot.cell));
+            Arc::new(SourceSet::new(cells.collect()))
+        };
+        if let Some(set) = self.sets.get(&ids) {
+            return Arc::clone(set);
+        }
+        let set = make(&ids);
+        self.sets.insert(ids, Arc::clone(&set));
+        set
+    }
+}
+
+/// Brings the readers' copy of the sources and their states up to date.
+fn refresh_states(desk: &Desk, sources: &Sources) {
+    let mut cells: Vec<_> = desk.slots.values().map(|slot| Arc::clone(&slot.cell)).collect();
+    cells.sort_by_key(|cell| cell.info.rank());
+    let mut changed = false;
+    for slot in desk.slots.values() {
+        let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
+        let before = slot.cell.state();
+        if slot.cell.set_state(state) {
+            changed = true;
+            let source = slot.cell.info.name.as_str();
+            tracing::info!(source, %before, %state, "source changed its state");
+        }
+    }
+    let listed = sources.all();
+    let same = cells.len() == listed.len()
+        && cells.iter().zip(listed.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
+    if !same {
+        sources.set(cells);
+    } else if changed {
+        sources.changed();
+    }
+}
+
+fn currency(desk: &Desk) -> Vec<(SourceId, Option<bool>)> {
+    desk.slots.keys().map(|id| (id.clone(), currency_of(desk, id))).collect()
+}
+
+fn currency_of(desk: &Desk, id: &SourceId) -> Option<bool> {
+    desk.slots.get(id).map(|slot| slot.cell.state().is_current())
+}
+
+/// The services this source shares with others: the only ones whose rows depend on its state.
+fn shared_services(desk: &Desk, id: &SourceId) -> Vec<ServiceKey> {
+    let Some(slot) = desk.slots.get(id) else { return Vec::new() };
+    let others = || desk.slots.iter().filter(|(other, _)| *other != id);
+    let shared = |key: &ServiceKey| others().any(|(_, other)| other.shelf.service(key).is_some());
+    slot.shelf.services().map(|(key, _)| key).filter(|key| shared(key)).cloned().collect()
+}

@@ -1,0 +1,90 @@
+//! Configuration: defaults, then the file, then the environment.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`load`] | puts the three layers together |
+//! | `file` | the YAML file, each value with its line |
+//! | [`env`] | the environment, read here and nowhere else |
+//! | [`keys`] | every key with its rule: the source of the checks and of `docs/configuration.md` |
+//! | `rule` | what a value may be |
+//! | [`problem`] | what a person is told when something is wrong |
+//! | [`dsn`] | the database address |
+//! | `server`, `database`, `registry`, `external`, `health_check`, `event`, `log` | one section each |
+
+use serde::{Deserialize, Serialize};
+
+pub mod args;
+mod check;
+mod database;
+pub mod dsn;
+pub mod env;
+mod event;
+mod external;
+mod file;
+mod health_check;
+pub mod keys;
+mod load;
+mod log;
+pub mod problem;
+mod registry;
+mod rule;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use args::{Args, Command};
+pub use database::{DatabaseConfig, DatabaseType};
+pub use dsn::{Dsn, ServerDsn, SqliteDsn};
+pub use env::Env;
+pub use event::EventConfig;
+pub use external::ExternalConfig;
+pub use health_check::HealthCheckConfig;
+pub use load::load;
+pub use log::{LogConfig, LogFormat, LogLevel};
+pub use problem::{ConfigError, Origin, Origins, Problem};
+pub use registry::RegistryConfig;
+pub use server::{HttpConfig, MetricsConfig, ServerConfig};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Config {
+    /// The listeners.
+    pub server: ServerConfig,
+    /// The hub's own database.
+    pub database: DatabaseConfig,
+    /// The native registry.
+    pub registry: RegistryConfig,
+    /// The external registries.
+    pub external: ExternalConfig,
+    /// Checks of native instances.
+    pub health_check: HealthCheckConfig,
+    /// Events.
+    pub event: EventConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// Where each value that is not a default comes from.
+    #[serde(skip)]
+    pub origins: Origins,
+}
+
+impl Config {
+    /// The keys that were set but do nothing in this version, so that the log can say so.
+    #[must_use]
+    pub fn not_yet_effective(&self) -> Vec<&'static str> {
+        let inert = keys::all().filter(|key| !key.effective);
+        inert
+            .map(|key| key.path)
+            .filter(|path| self.origins.contains(path))
+            .collect()
+    }
+
+    /// The whole configuration as a file, secrets masked.
+    ///
+    /// # Errors
+    /// When it cannot be written as YAML, which no value of it causes.
+    pub fn to_yaml(&self) -> Result<String, serde_saphyr::SerializeError> {
+        serde_saphyr::to_string(self)
+    }
+}

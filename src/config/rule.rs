@@ -1,0 +1,140 @@
+//! What the value of a key may be.
+
+use std::fmt;
+use std::time::Duration;
+
+use hub_registry_core::{Host, duration};
+use serde_json::Value;
+
+use super::dsn::Dsn;
+
+/// The rule of a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    /// `true` or `false`.
+    Switch,
+    /// A whole number, both ends included.
+    Integer {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A duration, both ends included.
+    Span {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// An address or a host name to listen on.
+    Host,
+    /// One of these words; the file and the code write them in lower case.
+    OneOf(&'static [&'static str]),
+    /// A list of web origins.
+    Origins,
+    /// A folder.
+    Folder,
+    /// A database address.
+    Dsn,
+}
+
+/// A TCP port, or 0 for any free one.
+pub(super) const PORT: Rule = Rule::Integer {
+    min: 0,
+    max: 65_535,
+};
+
+impl Rule {
+    /// A variable's text as the value that the file would hold.
+    pub(super) fn read(&self, text: &str) -> Value {
+        let lower = text.to_ascii_lowercase();
+        match self {
+            _ if lower == "null" => Value::Null,
+            Self::Switch => lower
+                .parse::<bool>()
+                .map_or_else(|_| Value::from(text), Value::from),
+            Self::Integer { .. } => text
+                .parse::<u64>()
+                .map_or_else(|_| Value::from(text), Value::from),
+            Self::Origins => text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .collect(),
+            Self::Span { .. } | Self::Host | Self::OneOf(_) | Self::Folder | Self::Dsn => {
+                Value::from(text)
+            }
+        }
+    }
+
+    /// The value as the configuration keeps it, or what is wrong with it.
+    pub(super) fn accept(&self, value: Value) -> Result<Value, String> {
+        let broken = |value: &Value| format!("{value} is not allowed: it must be {self}");
+        match (self, &value) {
+            (Self::Switch, Value::Bool(_)) => Ok(value),
+            (Self::Integer { min, max }, Value::Number(number)) => match number.as_u64() {
+                Some(number) if (*min..=*max).contains(&number) => Ok(value),
+                _ => Err(broken(&value)),
+            },
+            (Self::Span { min, max }, Value::String(text)) => match duration::parse(text) {
+                Ok(length) if (*min..=*max).contains(&length) => Ok(value),
+                _ => Err(broken(&value)),
+            },
+            (Self::Host, Value::String(text)) if Host::parse(text).is_ok() => Ok(value),
+            (Self::OneOf(words), Value::String(text)) => {
+                let word = text.to_ascii_lowercase();
+                if words.contains(&word.as_str()) {
+                    Ok(word.into())
+                } else {
+                    Err(broken(&value))
+                }
+            }
+            (Self::Origins, Value::Array(list)) => {
+                match list
+                    .iter()
+                    .find(|item| !item.as_str().is_some_and(is_origin))
+                {
+                    Some(item) => Err(broken(item)),
+                    None => Ok(value),
+                }
+            }
+            (Self::Folder, Value::String(text)) if !text.trim().is_empty() => Ok(value),
+            (Self::Dsn, Value::String(text)) => Dsn::parse(text).map(|_| value),
+            // What is not even text may still hold a password.
+            (Self::Dsn, _) => Err(format!("the value is not allowed: it must be {self}")),
+            _ => Err(broken(&value)),
+        }
+    }
+}
+
+/// `*`, or scheme, host and port without a path, as browsers send it.
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    text == "*"
+        || host.is_some_and(|host| {
+            !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/?#@*".contains(c))
+        })
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch => f.write_str("true or false"),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Span { min, max } => {
+                let (min, max) = (duration::format(*min), duration::format(*max));
+                write!(f, "a duration from {min} to {max}, as 500ms, 30s or 1m30s")
+            }
+            Self::Host => f.write_str("an IP address or a host name"),
+            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Origins => {
+                f.write_str("a list of origins, as https://console.example.org, or \"*\" for any")
+            }
+            Self::Folder => f.write_str("a folder"),
+            Self::Dsn => f.write_str("a database address"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Errors callers of the hub may see.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// A result with the hub's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What class of trouble it is; each surface (REST, facades) maps it to its own codes once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// The request breaks a rule.
+    Invalid,
+    /// The credentials are missing or wrong.
+    Unauthorized,
+    /// The credentials do not allow it.
+    Forbidden,
+    /// There is no such thing.
+    NotFound,
+    /// It contradicts what is there.
+    Conflict,
+    /// It is too large.
+    TooLarge,
+    /// The body is of a type that is not taken.
+    UnsupportedMediaType,
+    /// Well-formed, but this build cannot do it.
+    Unprocessable,
+    /// Too many requests.
+    RateLimited,
+    /// Not now: try again.
+    Unavailable,
+    /// The hub failed; the log says why.
+    Internal,
+}
+
+/// An error a caller may see: no stack, no SQL, no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Error {
+    /// The class.
+    pub code: ErrorCode,
+    /// One sentence.
+    pub message: String,
+    /// Further facts: the field, the value, the rule; `Null` when there are none.
+    pub details: Value,
+}
+
+impl Error {
+    /// An error without details.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Value::Null }
+    }
+
+    /// The same with details.
+    #[must_use]
+    pub fn with_details(self, details: Value) -> Self {
+        Self { details, ..self }
+    }
+
+    /// A field whose value breaks a rule.
+    #[must_use]
+    pub fn invalid(field: &str, value: impl Into<Value>, rule: &str) -> Self {
+        let value = shorten(value.into());
+        Self::new(ErrorCode::Invalid, format!("{field} {rule}"))
+            .with_details(json!({ "field": field, "value": value, "rule": rule }))
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, message)
+    }
+
+    /// It contradicts what is there.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Conflict, message)
+    }
+
+    /// Not now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Unavailable, message)
+    }
+}
+
+/// An offending value goes back to the sender, but not a megabyte of it.
+fn shorten(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().count() > 120 => {
+            Value::String(text.chars().take(120).chain("…".chars()).collect())
+        }
+        Value::Array(_) | Value::Object(_) if value.to_string().len() > 240 => Value::Null,
+        other => other,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

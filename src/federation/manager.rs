@@ -1,0 +1,383 @@
+//! Makes the running sources equal to the rows of the configuration table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::{ErrorKind, RegistryKind};
+use tokio::sync::Mutex;
+
+use super::SourceKey;
+use super::drivers::Drivers;
+use super::keeper::Keeper;
+use super::plan::{Step, Wanted, is_suspicious, plan};
+use super::source::{Context, Source};
+use super::status::{SourceStatus, StatusBoard};
+use crate::catalog::{Catalog, GuardPolicy, Link, SourceId, SourceInfo};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::external::{ExternalConfig, ExternalConfigRow};
+use crate::storage::{ConfigStore, SnapshotStore, SourceSnapshot, StatusStore};
+use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a stopped source may take to let go of its connections.
+const STOP: Duration = Duration::from_secs(2);
+
+/// The tables the manager works on.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// The configurations.
+    pub configs: Arc<dyn ConfigStore>,
+    /// How they fare.
+    pub statuses: Arc<dyn StatusStore>,
+    /// The last known good of each.
+    pub snapshots: Arc<dyn SnapshotStore>,
+}
+
+/// What can be set about the manager.
+#[derive(Clone, Debug)]
+pub struct ManagerSettings {
+    /// `external.enabled`: otherwise no registry is connected.
+    pub enabled: bool,
+    /// `external.pollInterval`: within this time a row changed by plain SQL takes effect.
+    pub poll_interval: Duration,
+    /// `external.caDir`: where `caName` looks for certificates.
+    pub ca_dir: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: Arc<ExternalConfig>,
+    tasks: TaskGroup,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: BTreeMap<SourceKey, Running>,
+    // Rows that break a rule, with what was said about them.
+    complaints: BTreeMap<SourceKey, String>,
+    suspicious: bool,
+}
+
+/// Runs the sources.
+#[derive(Debug)]
+pub struct Manager {
+    context: Context,
+    stores: Stores,
+    board: Arc<StatusBoard>,
+    settings: ManagerSettings,
+    tasks: TaskGroup,
+    state: Mutex<State>,
+}
+
+impl Manager {
+    /// Restores each source's last known good, starts the sources the rows name, and keeps
+    /// looking at the rows until the group stops.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub async fn start(
+        drivers: Drivers,
+        catalog: Catalog,
+        stores: Stores,
+        settings: ManagerSettings,
+        clock: Clock,
+        metrics: Metrics,
+        tasks: &TaskGroup,
+    ) -> Result<Arc<Self>> {
+        let keeper = Keeper::new(Arc::clone(&stores.snapshots), catalog.clone(), clock.clone());
+        let rows = stores.statuses.list_all().await?;
+        let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics);
+        let context = Context { drivers, catalog, keeper };
+        let state = Mutex::default();
+        let tasks = tasks.clone();
+        let manager = Arc::new(Self { context, stores, board, settings, tasks, state });
+        if manager.settings.enabled {
+            let kept = manager.stores.snapshots.load_all().await?;
+            manager.first(kept, &clock).await?;
+            manager.context.keeper.keep_written(&manager.tasks);
+            manager.keep_polling();
+        }
+        manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
+        Ok(manager)
+    }
+
+    /// The kinds of registry this build can connect to.
+    #[must_use]
+    pub fn drivers(&self) -> &Drivers {
+        &self.context.drivers
+    }
+
+    /// The statuses.
+    #[must_use]
+    pub fn board(&self) -> &StatusBoard {
+        &self.board
+    }
+
+    /// Checks a row as far as it can be checked without the network.
+    ///
+    /// # Errors
+    /// The field that breaks a rule.
+    pub async fn check(&self, row: &ExternalConfigRow) -> Result<ExternalConfig> {
+        let mut config = ExternalConfig::from_row(row)?;
+        if let Some(name) = config.common.ca_name.clone() {
+            let field = "specificConfig.caName";
+            let Some(folder) = &self.settings.ca_dir else {
+                return Err(Error::invalid(field, name, "needs external.caDir to be configured"));
+            };
+            let read = tokio::fs::read_to_string(folder.join(&name)).await;
+            let pem = read.map_err(|_| Error::invalid(field, name, "is no readable file there"))?;
+            config.spec.tls.ca_pem = Some(pem);
+        }
+        self.context.drivers.check(&config.spec)?;
+        Ok(config)
+    }
+
+    /// Reads the rows and acts on what changed.
+    ///
+    /// # Errors
+    /// When the table cannot be read; then nothing changes.
+    pub async fn refresh(&self) -> Result<()> {
+        if !self.settings.enabled {
+            return Ok(());
+        }
+        let mut state = self.state.lock().await;
+        let wanted = self.wanted().await?;
+        self.act(&mut state, &wanted).await;
+        Ok(())
+    }
+
+    /// Starts a source's next attempt now instead of after its pause.
+    pub async fn retry_now(&self, key: &SourceKey) {
+        let mut state = self.state.lock().await;
+        let current = self
+            .context
+            .catalog
+            .state(&key.0, &external(key))
+            .is_some_and(|(state, _)| state.is_current());
+        if current {
+            return;
+        }
+        if let Some(running) = state.running.remove(key) {
+            running.tasks.stop(STOP).await;
+            let config = running.config;
+            let tasks = self.spawn(key, Arc::clone(&config));
+            state.running.insert(key.clone(), Running { config, tasks });
+        }
+    }
+
+    /// The status of a source that runs or complained.
+    #[must_use]
+    pub fn status(&self, key: &SourceKey) -> Option<Arc<SourceStatus>> {
+        self.board.get(key)
+    }
+
+    async fn first(&self, kept: Vec<SourceSnapshot>, clock: &Clock) -> Result<()> {
+        let wanted = self.wanted().await?;
+        let mut restored: BTreeMap<SourceKey, SourceSnapshot> =
+            kept.into_iter().map(|s| ((s.tenant.clone(), s.config_id.clone()), s)).collect();
+        for (key, wanted) in &wanted {
+            let Wanted::Run(config) = wanted else { continue };
+            let Some(snapshot) = restored.remove(key) else { continue };
+            if snapshot.identity_hash != config.identity() {
+                tracing::warn!(source = config.name, "what was kept is of another registry: dropped");
+                continue;
+            }
+            let age_ms = clock.now_ms() - snapshot.last_good_ms;
+            let services = snapshot.services.len();
+            self.context.catalog.open(&key.0, info(config), policy(config));
+            self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
+            self.context.keeper.open(key, config.identity(), true);
+            tracing::info!(source = config.name, services, age_ms, "restored the last known good");
+        }
+        for key in restored.into_keys().filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_)))) {
+            self.context.keeper.close(&key).await;
+        }
+        let mut state = self.state.lock().await;
+        self.act(&mut state, &wanted).await;
+        Ok(())
+    }
+
+    fn keep_polling(self: &Arc<Self>) {
+        let manager = Arc::clone(self);
+        self.tasks.spawn_until_stopped(async move {
+            loop {
+                tokio::time::sleep(manager.settings.poll_interval).await;
+                if let Err(error) = manager.refresh().await {
+                    tracing::warn!(%error, "cannot read the configuration table; nothing changes");
+                }
+            }
+        });
+    }
+
+    async fn wanted(&self) -> Result<BTreeMap<SourceKey, Wanted>> {
+        let mut wanted = BTreeMap::new();
+        for row in self.stores.configs.list_all().await? {
+            let (Ok(tenant), Ok(id)) = (row.tenant_id.parse(), row.external_config_id.parse()) else {
+                tracing::warn!(tenant.id = row.tenant_id, source.id = row.external_config_id,
+                    "a configuration row's tenant or id breaks the rules; it is left out");
+                continue;
+            };
+            let want = if !row.common.is_active() {
+                Wanted::Off
+            } else {
+                match self.check(&row).await {
+                    Ok(config) => Wanted::Run(Arc::new(config)),
+                    Err(error) => Wanted::Invalid {
+                        name: row.config_name.clone(),
+                        kind: row.registry_type.parse().ok(),
+                        error,
+                    },
+                }
+            };
+            wanted.insert((tenant, id), want);
+        }
+        Ok(wanted)
+    }
+
+    async fn act(&self, state: &mut State, wanted: &BTreeMap<SourceKey, Wanted>) {
+        let running: BTreeMap<_, _> = state
+            .running
+            .iter()
+            .map(|(key, running)| (key.clone(), Arc::clone(&running.config)))
+            .collect();
+        if is_suspicious(&running, wanted) && !state.suspicious {
+            state.suspicious = true;
+            tracing::warn!(running = running.len(), rows = wanted.len(),
+                "more than half of the configurations are gone; acting on it only if the next look agrees");
+            return;
+        }
+        state.suspicious = false;
+        self.settle_complaints(state, wanted);
+        for (key, step) in plan(&running, wanted) {
+            self.take(state, key, step).await;
+        }
+    }
+
+    /// Takes back what was shown for rows that broke a rule and are now off, gone or right.
+    fn settle_complaints(&self, state: &mut State, wanted: &BTreeMap<SourceKey, Wanted>) {
+        let running = &state.running;
+        state.complaints.retain(|key, _| {
+            let still = matches!(wanted.get(key), Some(Wanted::Invalid { .. }));
+            let off = !matches!(wanted.get(key), Some(Wanted::Run(_)));
+            if !still && off && !running.contains_key(key) {
+                self.context.catalog.close(&key.0, &external(key));
+                self.forget_or_switch_off(key, wanted.contains_key(key));
+            }
+            still
+        });
+    }
+
+    fn forget_or_switch_off(&self, key: &SourceKey, row_exists: bool) {
+        if !row_exists {
+            self.board.forget(key);
+        } else if let Some(status) = self.board.get(key) {
+            status.switched_off();
+        }
+    }
+
+    async fn take(&self, state: &mut State, key: SourceKey, step: Step) {
+        let catalog = &self.context.catalog;
+        match step {
+            Step::Start(config) => {
+                tracing::info!(source = config.name, kind = %config.spec.kind, "connecting a registry");
+                catalog.open(&key.0, info(&config), policy(&config));
+                catalog.set_link(&key.0, &external(&key), Link::Connecting);
+                if catalog.state(&key.0, &external(&key)).is_none_or(|(state, _)| !state.is_loaded()) {
+                    self.context.keeper.open(&key, config.identity(), false);
+                }
+                let tasks = self.spawn(&key, Arc::clone(&config));
+                state.running.insert(key, Running { config, tasks });
+            }
+            Step::Adopt(config) => {
+                catalog.open(&key.0, info(&config), policy(&config));
+                if let Some(running) = state.running.get_mut(&key) {
+                    running.config = config;
+                }
+            }
+            Step::Reconnect { config, other_registry } => {
+                tracing::info!(source = config.name, other_registry, "connecting anew");
+                if let Some(running) = state.running.remove(&key) {
+                    running.tasks.stop(STOP).await;
+                }
+                if other_registry {
+                    catalog.expect_other_registry(&key.0, &external(&key));
+                    self.context.keeper.rename(&key, &config.identity());
+                } else {
+                    catalog.set_link(&key.0, &external(&key), Link::Failing);
+                }
+                catalog.open(&key.0, info(&config), policy(&config));
+                catalog.set_link(&key.0, &external(&key), Link::Connecting);
+                let tasks = self.spawn(&key, Arc::clone(&config));
+                state.running.insert(key, Running { config, tasks });
+            }
+            Step::Stop { row_exists } => {
+                if let Some(running) = state.running.remove(&key) {
+                    tracing::info!(source = running.config.name, "disconnecting a registry");
+                    running.tasks.stop(STOP).await;
+                }
+                catalog.close(&key.0, &external(&key));
+                self.context.keeper.close(&key).await;
+                self.forget_or_switch_off(&key, row_exists);
+            }
+            Step::Complain { name, kind, error } => self.complain(state, &key, &name, kind, &error),
+        }
+    }
+
+    /// Says once what is wrong with a row; a source that ran on goes on running.
+    fn complain(
+        &self,
+        state: &mut State,
+        key: &SourceKey,
+        name: &str,
+        kind: Option<RegistryKind>,
+        error: &Error,
+    ) {
+        let said = state.complaints.insert(key.clone(), error.message.clone());
+        if said.as_ref() == Some(&error.message) {
+            return;
+        }
+        tracing::warn!(source = name, tenant.id = %key.0, error = error.message,
+            "a configuration breaks a rule; what ran before goes on");
+        let kind_word = kind.map_or("UNKNOWN", RegistryKind::as_str);
+        let status = self.board.entry(key, name, kind_word);
+        status.complain(ErrorKind::Invalid, error.message.clone());
+        if state.running.contains_key(key) {
+            return;
+        }
+        // Readers must know that somebody who might know their service does not answer.
+        let id = external(key);
+        let kind = kind.unwrap_or(RegistryKind::System);
+        let info = SourceInfo { id: id.clone(), name: name.to_owned(), kind, ..SourceInfo::native() };
+        self.context.catalog.open(&key.0, info, GuardPolicy::default());
+        self.context.catalog.set_link(&key.0, &id, Link::Failing);
+    }
+
+    fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> TaskGroup {
+        let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
+        let tasks = self.tasks.child();
+        tasks.spawn_until_stopped(Source::new(self.context.clone(), config, status).run());
+        tasks
+    }
+}
+
+fn external(key: &SourceKey) -> SourceId {
+    SourceId::External(key.1.clone())
+}
+
+fn info(config: &ExternalConfig) -> SourceInfo {
+    SourceInfo {
+        id: SourceId::External(config.id.clone()),
+        name: config.name.clone(),
+        kind: config.spec.kind,
+        conflict: config.conflict,
+        priority: config.priority(),
+    }
+}
+
+/// Until the registry's own settle time is known, the longest of the built-in ones holds.
+fn policy(config: &ExternalConfig) -> GuardPolicy {
+    config.settle().map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
+}

@@ -1,0 +1,290 @@
+//! How the sources fare: counters, times, last errors; written to the status table in batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hub_registry_core::layers::Observer;
+use hub_registry_core::{Capability, Error, ErrorKind};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::SourceKey;
+use crate::catalog::{Catalog, SourceId, SourceState};
+use crate::clock::Clock;
+use crate::storage::{ExternalStatusRow, StatusStore};
+use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
+
+/// How often changed status rows are written.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// How the attempts to read a source went so far, for those who wait for the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Full reads so far.
+    pub loads: u64,
+    /// Failures so far.
+    pub failures: u64,
+    /// The last failure's class and text.
+    pub last_error: Option<(String, String)>,
+}
+
+/// What is known of one source's connection.
+#[derive(Clone, Debug, Default)]
+pub struct SourceReport {
+    /// How the last attempts went.
+    pub outcome: Outcome,
+    /// What the registry can do, once connected.
+    pub capability: Option<Capability>,
+    /// Good reads, failed ones, and those that failed by a time-out.
+    pub successes: i64,
+    /// Failed reads and calls.
+    pub errors: i64,
+    /// Of these, those that ran out of time.
+    pub timeouts: i64,
+    /// Duration of the last measured call, in milliseconds.
+    pub response_ms: Option<i64>,
+    /// When it was last connected.
+    pub connected_at: Option<DateTime<Utc>>,
+    /// When its connection last ended.
+    pub disconnected_at: Option<DateTime<Utc>>,
+    /// When it was last read well.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it last failed.
+    pub failed_at: Option<DateTime<Utc>>,
+    /// It was switched off.
+    pub off: bool,
+    dirty: bool,
+}
+
+/// One source's status, shared by its task, the API and the writer of the rows.
+#[derive(Debug)]
+pub struct SourceStatus {
+    name: String,
+    kind: &'static str,
+    clock: Clock,
+    metrics: Metrics,
+    report: Mutex<SourceReport>,
+    outcome: watch::Sender<Outcome>,
+}
+
+impl SourceStatus {
+    /// A status without history, for calls outside a running source.
+    #[must_use]
+    pub fn new(name: &str, kind: &'static str, clock: Clock, metrics: Metrics) -> Self {
+        let (report, outcome) = (Mutex::default(), watch::Sender::new(Outcome::default()));
+        Self { name: name.to_owned(), kind, clock, metrics, report, outcome }
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn report(&self) -> SourceReport {
+        self.report.lock().clone()
+    }
+
+    /// Follows the attempts.
+    #[must_use]
+    pub fn outcomes(&self) -> watch::Receiver<Outcome> {
+        self.outcome.subscribe()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut SourceReport, DateTime<Utc>)) {
+        let now = self.clock.now();
+        let mut report = self.report.lock();
+        change(&mut report, now);
+        report.dirty = true;
+        let outcome = report.outcome.clone();
+        drop(report);
+        self.outcome.send_if_modified(|old| {
+            let changed = *old != outcome;
+            *old = outcome;
+            changed
+        });
+    }
+
+    /// The registry answered the login; what it can do.
+    pub fn connected(&self, capability: Capability) {
+        self.change(|report, now| {
+            report.off = false;
+            report.capability = Some(capability);
+            report.connected_at = Some(now);
+        });
+    }
+
+    /// A good read; `full` when it was one of everything.
+    pub fn read(&self, full: bool) {
+        self.change(|report, now| {
+            report.successes += 1;
+            report.checked_at = Some(now);
+            report.outcome.loads += u64::from(full);
+        });
+    }
+
+    /// A failed attempt.
+    pub fn failed(&self, error: &Error) {
+        self.metrics.source_error(&self.name, self.kind, error.kind().code());
+        self.complain(error.kind(), error.to_string());
+    }
+
+    /// Something is wrong with the source or its row.
+    pub fn complain(&self, kind: ErrorKind, message: String) {
+        self.change(|report, now| {
+            report.errors += 1;
+            report.timeouts += i64::from(kind == ErrorKind::Timeout);
+            report.failed_at = Some(now);
+            report.disconnected_at = Some(now);
+            report.outcome.failures += 1;
+            report.outcome.last_error = Some((kind.code().to_owned(), message));
+        });
+    }
+
+    /// It was switched off by an operator.
+    pub fn switched_off(&self) {
+        self.change(|report, now| {
+            report.off = true;
+            report.disconnected_at = Some(now);
+        });
+    }
+}
+
+impl Observer for SourceStatus {
+    fn observe(&self, operation: &'static str, took: Duration, error: Option<ErrorKind>) {
+        self.metrics.source_call(self.kind, operation, took, error.map(ErrorKind::code));
+        self.change(|report, _| report.response_ms = Some(took.as_millis() as i64));
+    }
+}
+
+/// All statuses.
+#[derive(Debug)]
+pub struct StatusBoard {
+    entries: Mutex<BTreeMap<SourceKey, Arc<SourceStatus>>>,
+    rows: Mutex<BTreeMap<SourceKey, ExternalStatusRow>>,
+    catalog: Catalog,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl StatusBoard {
+    /// A board that goes on from the rows an earlier run wrote.
+    #[must_use]
+    pub fn new(
+        rows: Vec<ExternalStatusRow>,
+        catalog: Catalog,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let keyed = rows.into_iter().filter_map(|row| {
+            let key = (row.tenant_id.parse().ok()?, row.external_config_id.parse().ok()?);
+            Some((key, row))
+        });
+        let rows = Mutex::new(keyed.collect());
+        Arc::new(Self { entries: Mutex::default(), rows, catalog, clock, metrics })
+    }
+
+    /// The status of a source, made when it is new.
+    pub fn entry(&self, key: &SourceKey, name: &str, kind: &'static str) -> Arc<SourceStatus> {
+        let make = || {
+            Arc::new(SourceStatus::new(name, kind, self.clock.clone(), self.metrics.clone()))
+        };
+        Arc::clone(self.entries.lock().entry(key.clone()).or_insert_with(make))
+    }
+
+    /// The status of a source, if it ever ran or complained.
+    #[must_use]
+    pub fn get(&self, key: &SourceKey) -> Option<Arc<SourceStatus>> {
+        self.entries.lock().get(key).cloned()
+    }
+
+    /// Forgets a deleted source.
+    pub fn forget(&self, key: &SourceKey) {
+        self.entries.lock().remove(key);
+        self.rows.lock().remove(key);
+    }
+
+    /// The status row of a source as it is or will be written.
+    #[must_use]
+    pub fn row(&self, key: &SourceKey) -> ExternalStatusRow {
+        let base = self.rows.lock().get(key).cloned();
+        let base = base.unwrap_or_else(|| ExternalStatusRow {
+            external_status_id: key.1.as_str().to_owned(),
+            tenant_id: key.0.as_str().to_owned(),
+            external_config_id: key.1.as_str().to_owned(),
+            ..ExternalStatusRow::default()
+        });
+        match self.get(key) {
+            Some(status) => self.fill(key, base, &status.report()),
+            None => base,
+        }
+    }
+
+    fn fill(
+        &self,
+        key: &SourceKey,
+        mut row: ExternalStatusRow,
+        report: &SourceReport,
+    ) -> ExternalStatusRow {
+        let state = self.catalog.state(&key.0, &SourceId::External(key.1.clone()));
+        let connection = match state {
+            Some((SourceState::Live | SourceState::Protected, _)) => "CONNECTED",
+            Some((SourceState::Connecting, _)) => "CONNECTING",
+            Some((SourceState::Stale | SourceState::Down, _)) => "ERROR",
+            Some((SourceState::Disconnected, _)) | None if report.off => "DISCONNECTED",
+            _ => "ERROR",
+        };
+        let sum = |before: Option<i64>, now: i64| Some(before.unwrap_or(0) + now);
+        row.connection_status = Some(connection.to_owned());
+        let health = if connection == "CONNECTED" { "HEALTHY" } else { "UNHEALTHY" };
+        row.health_status = Some(if report.off { "UNKNOWN" } else { health }.to_owned());
+        row.success_count = sum(row.success_count, report.successes);
+        row.error_count = sum(row.error_count, report.errors);
+        row.timeout_count = sum(row.timeout_count, report.timeouts);
+        row.response_time = report.response_ms.or(row.response_time);
+        row.last_connect_time = report.connected_at.or(row.last_connect_time);
+        row.last_disconnect_time = report.disconnected_at.or(row.last_disconnect_time);
+        row.last_health_check_time = report.checked_at.or(row.last_health_check_time);
+        row.last_error_time = report.failed_at.or(row.last_error_time);
+        if let Some((code, message)) = &report.outcome.last_error {
+            row.last_error_message = Some(message.chars().take(500).collect());
+            row.error_details = Some(serde_json::json!({ "code": code, "message": message }).to_string());
+        }
+        row.failover_status.get_or_insert_with(|| "NORMAL".to_owned());
+        row.sync_status.get_or_insert_with(|| "IDLE".to_owned());
+        row
+    }
+
+    /// Writes changed rows in batches until the group stops, and once more then.
+    pub fn keep_written(self: &Arc<Self>, store: Arc<dyn StatusStore>, tasks: &TaskGroup) {
+        let (board, stop) = (Arc::clone(self), tasks.stop_signal());
+        tasks.spawn(async move {
+            loop {
+                let stopping = tokio::select! {
+                    () = stop.cancelled() => true,
+                    () = tokio::time::sleep(WRITE_EVERY) => false,
+                };
+                board.write(store.as_ref()).await;
+                if stopping {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn write(&self, store: &dyn StatusStore) {
+        let entries = self.entries.lock().clone();
+        let dirty = |status: &SourceStatus| std::mem::take(&mut status.report.lock().dirty);
+        let changed: Vec<_> = entries.into_iter().filter(|(_, status)| dirty(status)).collect();
+        if changed.is_empty() {
+            return;
+        }
+        let rows: Vec<_> = changed.iter().map(|(key, _)| self.row(key)).collect();
+        if let Err(error) = store.upsert(&rows).await {
+            tracing::warn!(%error, rows = rows.len(), "cannot write status rows, will try again");
+            for (_, status) in changed {
+                status.report.lock().dirty = true;
+            }
+        }
+    }
+
+}

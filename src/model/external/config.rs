@@ -1,0 +1,278 @@
+//! A checked configuration.
+
+use std::time::Duration;
+
+use hub_registry_core::spec::{Credentials, Endpoint, Scheme, Tls};
+use hub_registry_core::{
+    ConfigId, ConnectSpec, GroupName, Host, RegistryKind, Scope, Secret, TenantId,
+};
+use sha2::{Digest, Sha256};
+
+use super::specific::Common;
+use crate::error::{Error, Result};
+use crate::storage::ExternalConfigRow;
+
+/// Who wins when the native registry and an external one know the same instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ConflictResolution {
+    /// The native registry.
+    #[default]
+    PrimaryWins,
+    /// The external registry.
+    SecondaryWins,
+    /// The native registry, with metadata and tags it lacks taken from the external one.
+    Merge,
+}
+
+/// A checked row of the configuration table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalConfig {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: ConfigId,
+    /// Its name: what readers see as the source.
+    pub name: String,
+    /// Whether it is to be connected.
+    pub active: bool,
+    /// How to connect.
+    pub spec: ConnectSpec,
+    /// The keys common to all kinds.
+    pub common: Common,
+    /// Who wins on conflicts.
+    pub conflict: ConflictResolution,
+}
+
+/// The port and path a kind of registry uses unless told otherwise.
+fn defaults(kind: RegistryKind) -> (u16, &'static str) {
+    match kind {
+        RegistryKind::Consul => (8500, ""),
+        RegistryKind::Nacos => (8848, "/nacos"),
+        RegistryKind::Eureka => (8761, "/eureka"),
+        RegistryKind::Etcd => (2379, ""),
+        RegistryKind::Zookeeper => (2181, ""),
+        RegistryKind::System => (8080, ""),
+    }
+}
+
+impl ExternalConfig {
+    /// Checks a row.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule, with its value and the rule.
+    pub fn from_row(row: &ExternalConfigRow) -> Result<Self> {
+        if let Some(column) = row.unreadable.first() {
+            return Err(Error::invalid(column, "?", "is not of the column's type"));
+        }
+        let tenant = TenantId::parse(&row.tenant_id)
+            .map_err(|e| Error::invalid("tenantId", e.value, &e.rule))?;
+        let id = ConfigId::parse(&row.external_config_id)
+            .map_err(|e| Error::invalid("externalConfigId", e.value, &e.rule))?;
+        check_name("configName", &row.config_name)?;
+        check_name("environmentName", &row.environment_name)?;
+        let kind: RegistryKind = row.registry_type.parse().map_err(
+            |e: hub_registry_core::instance::UnknownWord| {
+                Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
+            },
+        )?;
+        let (common, specific) = Common::split(row.specific_config.as_deref())?;
+        check_pair(row, &common)?;
+        let (default_port, default_path) = defaults(kind);
+        let port = match row.server_port {
+            None => default_port,
+            Some(port) => port_number("serverPort", port)?,
+        };
+        let spec = ConnectSpec {
+            name: row.config_name.clone(),
+            kind,
+            endpoints: endpoints(&row.server_address, port)?,
+            scheme: scheme(row.server_scheme.as_deref())?,
+            path: path(row.server_path.as_deref(), default_path)?,
+            credentials: credentials(row)?,
+            connect_timeout: millis("connectionTimeout", row.connection_timeout, 5_000, 1)?,
+            read_timeout: millis("readTimeout", row.read_timeout, 10_000, 1)?,
+            max_retries: bounded("maxRetries", row.max_retries, 3, 0, 100)? as u32,
+            retry_interval: millis("retryInterval", row.retry_interval, 1_000, 1)?,
+            default_group: common.default_group.clone().unwrap_or_else(GroupName::default_group),
+            tls: Tls {
+                ca_pem: common.ca_pem.clone(),
+                insecure_skip_verify: common.insecure_skip_verify,
+            },
+            specific,
+        };
+        let conflict = match row.conflict_resolution.as_deref() {
+            None | Some("primary_wins") => ConflictResolution::PrimaryWins,
+            Some("secondary_wins") => ConflictResolution::SecondaryWins,
+            Some("merge") => ConflictResolution::Merge,
+            Some(other) => {
+                let rule = "must be one of primary_wins, secondary_wins, merge";
+                return Err(Error::invalid("conflictResolution", other, rule));
+            }
+        };
+        let (name, active) = (row.config_name.clone(), row.common.is_active());
+        Ok(Self { tenant, id, name, active, spec, common, conflict })
+    }
+
+    /// Which services are read.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.common.services.include, &self.common.services.exclude, Vec::new())
+    }
+
+    /// How long the missing are waited for after an outage, if the row says so.
+    #[must_use]
+    pub fn settle(&self) -> Option<Duration> {
+        self.common.removal_guard.settle_seconds.map(Duration::from_secs)
+    }
+
+    /// Lower goes first.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.common.priority.unwrap_or(100)
+    }
+
+    /// Whether both make the same connection, so that a running one need not be touched.
+    #[must_use]
+    pub fn connects_like(&self, other: &Self) -> bool {
+        self.spec == other.spec
+            && self.common.services == other.common.services
+            && self.common.ca_name == other.common.ca_name
+    }
+
+    /// A digest of *which registry* this is: what is known of one must never be shown as known of
+    /// another. Credentials and time-outs are no part of it.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let spec = &self.spec;
+        let mut digest = Sha256::new();
+        let mut part = |text: &str| {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        };
+        part(spec.kind.as_str());
+        for endpoint in &spec.endpoints {
+            part(&endpoint.authority());
+        }
+        part("/");
+        part(&spec.path);
+        part(spec.default_group.as_str());
+        for key in ["namespace", "datacenter", "partition"] {
+            part(key);
+            part(&spec.specific.get(key).map(ToString::to_string).unwrap_or_default());
+        }
+        let bytes = digest.finalize();
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn check_name(field: &str, value: &str) -> Result<()> {
+    if value.trim().is_empty() || value.len() > 100 || value.chars().any(char::is_control) {
+        return Err(Error::invalid(field, value, "must be 1 to 100 characters of text"));
+    }
+    Ok(())
+}
+
+/// Rules over several fields.
+fn check_pair(row: &ExternalConfigRow, common: &Common) -> Result<()> {
+    if flag("syncEnabled", row.sync_enabled.as_deref(), false)? && common.sync.is_none() {
+        let rule = "needs specificConfig.sync, the rule that says what is copied where";
+        return Err(Error::invalid("syncEnabled", "Y", rule));
+    }
+    let failover = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
+    match row.failover_config_id.as_deref().filter(|id| !id.is_empty()) {
+        None if failover => {
+            Err(Error::invalid("failoverEnabled", "Y", "needs failoverConfigId"))
+        }
+        Some(id) if id == row.external_config_id => {
+            Err(Error::invalid("failoverConfigId", id, "must name another configuration"))
+        }
+        _ => match row.failover_strategy.as_deref() {
+            None | Some("MANUAL" | "AUTO") => Ok(()),
+            Some(other) => {
+                Err(Error::invalid("failoverStrategy", other, "must be one of MANUAL, AUTO"))
+            }
+        },
+    }
+}
+
+fn flag(field: &str, value: Option<&str>, default: bool) -> Result<bool> {
+    match value {
+        None => Ok(default),
+        Some("Y") => Ok(true),
+        Some("N") => Ok(false),
+        Some(other) => Err(Error::invalid(field, other, "must be \"Y\" or \"N\"")),
+    }
+}
+
+fn bounded(field: &str, value: Option<i64>, default: i64, min: i64, max: i64) -> Result<i64> {
+    let value = value.unwrap_or(default);
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::invalid(field, value, &format!("must be {min} to {max}")))
+}
+
+/// Up to ten minutes.
+fn millis(field: &str, value: Option<i64>, default: i64, min: i64) -> Result<Duration> {
+    bounded(field, value, default, min, 600_000).map(|ms| Duration::from_millis(ms as u64))
+}
+
+fn port_number(field: &str, port: i64) -> Result<u16> {
+    let rule = "must be a port, 1 to 65535";
+    u16::try_from(port)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| Error::invalid(field, port, rule))
+}
+
+fn endpoints(addresses: &str, default_port: u16) -> Result<Vec<Endpoint>> {
+    let rule = "must be host or host:port, several separated by commas; no scheme, no path";
+    let bad = |address: &str| Error::invalid("serverAddress", address, rule);
+    if addresses.len() > 500 {
+        return Err(Error::invalid("serverAddress", addresses, "must be at most 500 characters"));
+    }
+    let mut list = Vec::new();
+    for address in addresses.split(',').map(str::trim) {
+        let (host, port) = match address.rsplit_once(':') {
+            // A bare IPv6 address has colons of its own.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                let port = port.parse::<i64>().map_err(|_| bad(address))?;
+                (host, port_number("serverAddress", port)?)
+            }
+            _ => (address, default_port),
+        };
+        let host = Host::parse(host).map_err(|_| bad(address))?;
+        list.push(Endpoint { host: host.to_string(), port });
+    }
+    Ok(list)
+}
+
+fn scheme(value: Option<&str>) -> Result<Scheme> {
+    match value {
+        None | Some("http") => Ok(Scheme::Http),
+        Some("https") => Ok(Scheme::Https),
+        Some(other) => Err(Error::invalid("serverScheme", other, "must be http or https")),
+    }
+}
+
+fn path(value: Option<&str>, default: &str) -> Result<String> {
+    let Some(value) = value else { return Ok(default.to_owned()) };
+    let bare = value.trim().trim_matches('/');
+    if bare.chars().any(|c| c.is_whitespace() || c.is_control() || "?#".contains(c)) {
+        return Err(Error::invalid("serverPath", value, "must be a path without ? and #"));
+    }
+    Ok(if bare.is_empty() { String::new() } else { format!("/{bare}") })
+}
+
+fn credentials(row: &ExternalConfigRow) -> Result<Credentials> {
+    if !flag("authEnabled", row.auth_enabled.as_deref(), false)? {
+        return Ok(Credentials::default());
+    }
+    let secret = |value: &Option<Secret>| value.clone().unwrap_or_default();
+    Ok(Credentials {
+        username: row.username.clone().unwrap_or_default(),
+        password: secret(&row.password),
+        access_token: secret(&row.access_token),
+        secret_key: secret(&row.secret_key),
+    })
+}

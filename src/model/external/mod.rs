@@ -1,0 +1,18 @@
+//! The configuration of an external registry: from a table row or a request body to a
+//! [`ConnectSpec`](hub_registry_core::ConnectSpec), and back to an answer.
+
+mod body;
+mod config;
+mod json;
+mod specific;
+
+pub use body::{apply_body, brings_secrets, needs_secrets};
+pub use config::{ConflictResolution, ExternalConfig};
+pub use json::row_json;
+pub use specific::{Common, Guard, Services};
+
+// Moves here with the rows.
+pub use crate::storage::ExternalConfigRow;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The keys of `specificConfig` that every kind of registry takes.
+
+use hub_registry_core::GroupName;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// The common keys; what is not among them is the driver's.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Common {
+    /// Lower goes first among registries of the same standing; 100.
+    pub priority: Option<i32>,
+    /// Which services are read.
+    pub services: Services,
+    /// The group of services whose registry has no groups.
+    pub default_group: Option<GroupName>,
+    /// The constants of the removal guard.
+    pub removal_guard: Guard,
+    /// Failover settings, kept for the failover part.
+    pub failover: Option<Value>,
+    /// Sync rules, kept for the sync part.
+    pub sync: Option<Value>,
+    /// Groups a field mapping may write into.
+    pub allowed_groups: Vec<String>,
+    /// A trusted certificate, PEM.
+    pub ca_pem: Option<String>,
+    /// The name of a file in `external.caDir`.
+    pub ca_name: Option<String>,
+    /// Do not verify the server's certificate.
+    pub insecure_skip_verify: bool,
+}
+
+/// Globs over service names.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Services {
+    /// Only these; none given: all.
+    pub include: Vec<String>,
+    /// But not these.
+    pub exclude: Vec<String>,
+}
+
+/// The constants of the removal guard; `None`: the default.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Guard {
+    /// The share of a source that may leave at once, in percent.
+    pub percent: Option<u32>,
+    /// Fewer than this many may always leave.
+    pub min_instances: Option<u32>,
+    /// Good reads that confirm a removal.
+    pub confirmations: Option<u32>,
+    /// Over how long, in seconds.
+    pub hold_seconds: Option<u64>,
+    /// How long the missing are waited for after an outage, in seconds.
+    pub settle_seconds: Option<u64>,
+    /// How long a source is waited for that became empty, in seconds.
+    pub empty_hold_seconds: Option<u64>,
+}
+
+const COMMON_KEYS: [&str; 10] = [
+    "priority",
+    "services",
+    "defaultGroup",
+    "removalGuard",
+    "failover",
+    "sync",
+    "allowedGroups",
+    "caPem",
+    "caName",
+    "insecureSkipVerify",
+];
+
+/// The longest settle or hold time, in seconds: an hour.
+const MAX_SECONDS: u64 = 3600;
+
+impl Common {
+    /// Takes the common keys out of a `specificConfig`; the rest is the driver's.
+    ///
+    /// # Errors
+    /// When it is not an object, or a common key has a wrong type or value.
+    pub fn split(text: Option<&str>) -> Result<(Self, Map<String, Value>)> {
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            return Ok((Self::default(), Map::new()));
+        };
+        let Ok(Value::Object(all)) = serde_json::from_str(text) else {
+            return Err(Error::invalid("specificConfig", text, "must be a JSON object"));
+        };
+        let mut specific = Map::new();
+        let mut common = Map::new();
+        for (key, value) in all {
+            let of = if COMMON_KEYS.contains(&key.as_str()) { &mut common } else { &mut specific };
+            of.insert(key, value);
+        }
+        // One key at a time, so that the error names the key.
+        for (key, value) in &common {
+            let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
+            serde_json::from_value::<Self>(one).map_err(|error| {
+                Error::invalid(&format!("specificConfig.{key}"), value.clone(), &error.to_string())
+            })?;
+        }
+        let common: Self = serde_json::from_value(Value::Object(common))
+            .map_err(|error| Error::invalid("specificConfig", text, &error.to_string()))?;
+        common.check()?;
+        Ok((common, specific))
+    }
+
+    fn check(&self) -> Result<()> {
+        let guard = &self.removal_guard;
+        if let Some(percent) = guard.percent.filter(|percent| *percent > 100) {
+            let field = "specificConfig.removalGuard.percent";
+            return Err(Error::invalid(field, percent, "must be 0 to 100"));
+        }
+        let seconds = [
+            ("holdSeconds", guard.hold_seconds),
+            ("settleSeconds", guard.settle_seconds),
+            ("emptyHoldSeconds", guard.empty_hold_seconds),
+        ];
+        for (key, value) in seconds {
+            if let Some(value) = value.filter(|value| *value > MAX_SECONDS) {
+                let field = format!("specificConfig.removalGuard.{key}");
+                return Err(Error::invalid(&field, value, "must be 0 to 3600 seconds"));
+            }
+        }
+        if let Some(name) = &self.ca_name {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+                let rule = "must be the name of a file in external.caDir, not a path";
+                return Err(Error::invalid("specificConfig.caName", name.as_str(), rule));
+            }
+        }
+        Ok(())
+    }
+}

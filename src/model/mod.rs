@@ -1,0 +1,23 @@
+//! The nouns of the hub and their rules; no I/O.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`names`] | what the hub calls things it accepts itself, and their ids |
+//! | [`words`] | enumerations |
+//! | [`instance`], [`service`], [`group`] | the native registry's nouns |
+//! | [`audit`] | who changed a thing, and when |
+//! | [`fields`] | reading a request body field by field |
+
+pub mod audit;
+pub mod fields;
+pub mod group;
+pub mod instance;
+pub mod labels;
+pub mod names;
+pub mod patch;
+pub mod registration;
+pub mod service;
+pub mod words;
+
+#[cfg(test)]
+mod tests;

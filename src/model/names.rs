@@ -1,0 +1,180 @@
+//! What the hub calls things it accepts itself, and their ids.
+//!
+//! Stricter than the rules of [`hub_registry_core::id`], which are for names that arrive from
+//! foreign registries.
+
+use std::fmt;
+use std::str::FromStr;
+
+use hub_registry_core::{GroupName, Host, InstanceKey, ServiceName, TenantId};
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// The longest group name, service name or host the hub accepts itself, in bytes.
+pub const MAX_NATIVE_NAME: usize = 100;
+
+const NAME_RULE: &str = "must match [A-Za-z0-9._:-]{1,100}";
+
+/// A group name by the native rule.
+///
+/// # Errors
+/// The field, the value and the rule.
+pub fn native_group(field: &str, value: &str) -> Result<GroupName> {
+    check(field, value)?;
+    GroupName::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))
+}
+
+/// A service name by the native rule.
+///
+/// # Errors
+/// The field, the value and the rule.
+pub fn native_service(field: &str, value: &str) -> Result<ServiceName> {
+    check(field, value)?;
+    ServiceName::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))
+}
+
+/// The address of a native instance: an IP address or a host name of at most 100 bytes.
+///
+/// # Errors
+/// The field, the value and the rule.
+pub fn native_host(field: &str, value: &str) -> Result<Host> {
+    if value.len() > MAX_NATIVE_NAME {
+        return Err(Error::invalid(field, value, "must be at most 100 bytes long"));
+    }
+    Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))
+}
+
+fn check(field: &str, value: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    if value.is_empty() || value.len() > MAX_NATIVE_NAME || !value.bytes().all(allowed) {
+        return Err(Error::invalid(field, value, NAME_RULE));
+    }
+    Ok(())
+}
+
+/// The id of an instance: the same in every source, node and restart, and different in every
+/// tenant. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId([u8; 16]);
+
+impl InstanceId {
+    /// The id of this instance of this tenant.
+    #[must_use]
+    pub fn of(tenant: &TenantId, key: &InstanceKey) -> Self {
+        let service = &key.service;
+        let parts =
+            [tenant.as_str(), service.group.as_str(), service.name.as_str(), key.host.as_str()];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
+            // No name has control characters, so no two keys give the same bytes.
+            hash.update([0]);
+        }
+        hash.update(key.port.to_be_bytes());
+        Self(half(&hash.finalize()))
+    }
+}
+
+/// The first half of a SHA-256: 128 bits are enough to name things.
+fn half(hash: &[u8]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    id
+}
+
+/// The id of an instance as text: 32 hexadecimal digits.
+#[must_use]
+pub fn instance_id(tenant: &TenantId, key: &InstanceKey) -> String {
+    InstanceId::of(tenant, key).to_string()
+}
+
+/// The id of a native group as text: 32 hexadecimal digits.
+#[must_use]
+pub fn group_id(tenant: &TenantId, group: &GroupName) -> String {
+    let mut hash = Sha256::new();
+    hash.update(tenant.as_str());
+    hash.update([0]);
+    hash.update(group.as_str());
+    InstanceId(half(&hash.finalize())).to_string()
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is not an instance id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an instance id has 32 lower-case hexadecimal digits")]
+pub struct NoInstanceId;
+
+impl FromStr for InstanceId {
+    type Err = NoInstanceId;
+
+    fn from_str(text: &str) -> Result<Self, NoInstanceId> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 32 || !text.bytes().all(digit) {
+            return Err(NoInstanceId);
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| NoInstanceId)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+impl Serialize for InstanceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub_registry_core::ServiceKey;
+
+    fn key(group: &str, name: &str, host: &str, port: u16) -> InstanceKey {
+        let group = GroupName::parse(group).unwrap();
+        let service = ServiceKey::new(group, ServiceName::parse(name).unwrap());
+        InstanceKey { service, host: Host::parse(host).unwrap(), port }
+    }
+
+    #[test]
+    fn ids_are_stable_and_differ_where_the_parts_shift() {
+        let tenant = TenantId::default_tenant();
+        let id = InstanceId::of(&tenant, &key("DEFAULT_GROUP", "order", "10.0.0.1", 8080));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().len(), 32);
+        let others = [
+            InstanceId::of(&tenant, &key("DEFAULT_GROUPo", "rder", "10.0.0.1", 8080)),
+            InstanceId::of(&tenant, &key("DEFAULT_GROUP", "order", "10.0.0.1", 8081)),
+            InstanceId::of(
+                &TenantId::parse("other").unwrap(),
+                &key("DEFAULT_GROUP", "order", "10.0.0.1", 8080),
+            ),
+        ];
+        assert!(!others.contains(&id));
+        assert!("x".repeat(32).parse::<InstanceId>().is_err());
+        assert!("A".repeat(32).parse::<InstanceId>().is_err());
+    }
+
+    #[test]
+    fn native_names_are_strict() {
+        assert!(native_group("groupName", "DEFAULT_GROUP").is_ok());
+        for bad in ["", "a b", "a/b", "ä", &"x".repeat(101)] {
+            let error = native_service("serviceName", bad).unwrap_err();
+            assert_eq!(error.details["field"], "serviceName");
+            assert_eq!(error.details["rule"], NAME_RULE);
+        }
+        assert!(native_host("hostAddress", "[::1]").is_ok());
+        assert!(native_host("hostAddress", &"h".repeat(101)).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! A state being changed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use hub_registry_core::{GroupName, ServiceKey, TenantId};
+
+use super::leases::Leases;
+use super::rows;
+use super::start::Settings;
+use super::state::State;
+use crate::error::Result;
+use crate::model::group::NativeGroup;
+use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
+use crate::model::service::NativeService;
+use crate::storage::NativeWrite;
+
+/// The state as it will be once the writes are committed.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) next: State,
+    pub(super) writes: Vec<NativeWrite>,
+    /// Instances that are written, removed or heard from; `true`: this counts as a heartbeat.
+    pub(super) touched: HashMap<InstanceId, (TenantId, bool)>,
+    /// Services that readers may see differently.
+    pub(super) changed: BTreeSet<(TenantId, ServiceKey)>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) settings: Settings,
+    pub(super) leases: Arc<Leases>,
+}
+
+impl Draft {
+    /// Does something, all or nothing.
+    pub(super) fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (state, writes) = (self.next.clone(), self.writes.len());
+        let outcome = work(self);
+        if outcome.is_err() {
+            self.next = state;
+            self.writes.truncate(writes);
+        }
+        outcome
+    }
+
+    pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
+        self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
+        let group = Arc::new(group);
+        self.next.put_group(Arc::clone(&group));
+        group
+    }
+
+    pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName) {
+        self.next.remove_group(tenant, name);
+        let (tenant_id, group_name) = (tenant.to_string(), name.to_string());
+        self.writes.push(NativeWrite::DeleteGroup { tenant_id, group_name });
+    }
+
+    pub(super) fn put_service(&mut self, service: NativeService) -> Arc<NativeService> {
+        self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
+        self.changed.insert((service.tenant.clone(), service.key.clone()));
+        let service = Arc::new(service);
+        self.next.put_service(Arc::clone(&service));
+        service
+    }
+
+    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+        self.next.remove_service(tenant, key);
+        self.changed.insert((tenant.clone(), key.clone()));
+        self.writes.push(NativeWrite::DeleteService {
+            tenant_id: tenant.to_string(),
+            group_name: key.group.to_string(),
+            service_name: key.name.to_string(),
+        });
+    }
+
+    pub(super) fn put_instance(&mut self, instance: NativeInstance, heard: bool) {
+        self.writes.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+        self.changed.insert((instance.tenant.clone(), instance.key.service.clone()));
+        self.touch(&instance.tenant, instance.id, heard);
+        self.next.put_instance(Arc::new(instance));
+    }
+
+    pub(super) fn remove_instance(&mut self, instance: &NativeInstance) {
+        let tenant = &instance.tenant;
+        self.next.remove_instance(tenant, instance.id);
+        self.changed.insert((tenant.clone(), instance.key.service.clone()));
+        self.touch(tenant, instance.id, false);
+        self.writes.push(NativeWrite::DeleteInstance {
+            tenant_id: tenant.to_string(),
+            service_instance_id: instance.id.to_string(),
+        });
+    }
+
+    pub(super) fn touch(&mut self, tenant: &TenantId, id: InstanceId, heard: bool) {
+        let entry = self.touched.entry(id).or_insert_with(|| (tenant.clone(), false));
+        entry.1 |= heard;
+    }
+}

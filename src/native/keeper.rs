@@ -1,0 +1,267 @@
+//! The one task that changes things.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::{Change, ServiceKey, TenantId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::draft::Draft;
+use super::leases::{Deadlines, Lease};
+use super::repair::RowKey;
+use super::start::{News, Publish, Shared};
+use super::state::State;
+use crate::error::Error;
+use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
+use crate::storage::{NativeStore, NativeWrite, Result, StorageError, StorageErrorKind};
+
+/// At most so many requests share a commit: enough to make the disk's pace not matter, few enough
+/// that nobody waits long for the others.
+const BATCH: usize = 512;
+/// A commit that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One request: plans itself on the draft and leaves behind how to tell its caller.
+pub(super) struct Job(pub(super) Box<dyn FnOnce(&mut Draft) -> Ack + Send>);
+/// Tells the caller: the planned outcome, or the error that came between.
+pub(super) type Ack = Box<dyn FnOnce(Option<&Error>) + Send>;
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+pub(super) struct Keeper {
+    pub(super) shared: Arc<Shared>,
+    jobs: mpsc::Receiver<Job>,
+    pub(super) revived: mpsc::Receiver<Arc<Lease>>,
+    pub(super) store: Arc<dyn NativeStore>,
+    publish: Arc<dyn Publish>,
+    pub(super) deadlines: Deadlines,
+    /// Silent for three leases; removed with the next commit.
+    pub(super) expiring: Vec<Arc<Lease>>,
+    /// Instances whose heartbeat or health is not on disk.
+    pub(super) unwritten: HashMap<InstanceId, TenantId>,
+    pub(super) flush_at: Instant,
+    pub(super) last_turn: Instant,
+    /// Rows of commits that failed: the disk may hold them or not. What the state says is written
+    /// again, ahead of the next commit, so that in the end both agree.
+    uncertain: HashSet<RowKey>,
+    pub(super) repair_at: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        jobs: mpsc::Receiver<Job>,
+        revived: mpsc::Receiver<Arc<Lease>>,
+        store: Arc<dyn NativeStore>,
+        publish: Arc<dyn Publish>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            jobs,
+            revived,
+            store,
+            publish,
+            deadlines: Deadlines::default(),
+            expiring: Vec::new(),
+            unwritten: HashMap::new(),
+            flush_at: now,
+            last_turn: now,
+            uncertain: HashSet::new(),
+            repair_at: now,
+        }
+    }
+
+    /// Publishes everything and opens the leases.
+    pub(super) fn reset(&mut self) {
+        let state = self.shared.state.load_full();
+        for (id, tenant) in state.tenants() {
+            for instance in tenant.instances.values() {
+                self.follow_lease(instance, false);
+            }
+            let all = tenant.services.values().map(|entry| entry.to_core()).collect();
+            self.publish.publish(id, vec![Change::Reset(all)]);
+        }
+        self.last_turn = Instant::now();
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(job) = self.jobs.recv() => self.batch(Some(job)).await,
+                Some(lease) = self.revived.recv() => self.revive(&lease, None),
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            self.turn(None);
+            while !self.expiring.is_empty() || self.repair_is_due() {
+                self.batch(None).await;
+            }
+            self.flush_some().await;
+        }
+        self.jobs.close();
+        while let Ok(job) = self.jobs.try_recv() {
+            self.batch(Some(job)).await;
+        }
+        if !self.uncertain.is_empty() {
+            self.batch(None).await;
+        }
+        self.flush_all().await;
+        self.shared.ended.cancel();
+    }
+
+    fn repair_is_due(&self) -> bool {
+        !self.uncertain.is_empty() && Instant::now() >= self.repair_at
+    }
+
+    fn draft(&self) -> Draft {
+        Draft {
+            next: State::clone(&self.shared.state.load()),
+            writes: Vec::new(),
+            touched: HashMap::new(),
+            changed: BTreeSet::new(),
+            now: crate::clock::at(self.shared.clock.now_ms()),
+            settings: self.shared.settings,
+            leases: Arc::clone(&self.shared.leases),
+        }
+    }
+
+    /// Plans this job and those that wait, and what expired, and commits them together.
+    async fn batch(&mut self, first: Option<Job>) {
+        let mut draft = self.draft();
+        let some = self.expiring.len().min(BATCH);
+        let mut expiring: Vec<_> = self.expiring.drain(..some).collect();
+        expiring.retain(|lease| self.expire(lease, &mut draft));
+        let mut acks = Vec::new();
+        let mut next = first.or_else(|| self.jobs.try_recv().ok());
+        while let Some(job) = next.take() {
+            acks.push((job.0)(&mut draft));
+            if acks.len() < BATCH {
+                next = self.jobs.try_recv().ok();
+            }
+        }
+        let mut writes = self.repairs();
+        writes.append(&mut draft.writes);
+        if writes.is_empty() {
+            self.apply(draft);
+            acks.into_iter().for_each(|ack| ack(None));
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        let commit = async { within(PATIENCE, store.commit(&writes)).await };
+        match self.meanwhile(commit, Some(&mut draft)).await {
+            Ok(()) => {
+                self.uncertain.clear();
+                self.apply(draft);
+                acks.into_iter().for_each(|ack| ack(None));
+            }
+            Err(error) => {
+                tracing::warn!(%error, writes = writes.len(), "native writes refused");
+                self.uncertain.extend(writes.iter().map(RowKey::of));
+                self.repair_at = Instant::now() + Duration::from_secs(1);
+                // Their deadlines are queued still: they expire at the next look.
+                expiring.iter().for_each(|lease| lease.reopen());
+                let error = Error::from(error);
+                acks.into_iter().for_each(|ack| ack(Some(&error)));
+                self.refuse_waiting(&error);
+            }
+        }
+    }
+
+    /// Whoever waits behind a failed commit is told at once: the next one would likely fail too,
+    /// and each takes its time.
+    fn refuse_waiting(&mut self, error: &Error) {
+        let mut scratch = self.draft();
+        while let Ok(job) = self.jobs.try_recv() {
+            (job.0)(&mut scratch)(Some(error));
+        }
+    }
+
+    /// Removes an instance that is silent still; whether it is.
+    fn expire(&self, lease: &Arc<Lease>, draft: &mut Draft) -> bool {
+        let Some(instance) = draft.next.instance(&lease.tenant, lease.id).cloned() else {
+            return false;
+        };
+        if lease.is_closed() || !self.shared.leases.close_if_silent(lease) {
+            return false;
+        }
+        tracing::info!(tenant.id = %lease.tenant, instance = %instance.key, "instance expired");
+        draft.remove_instance(&instance);
+        true
+    }
+
+    /// Makes the committed draft the state and tells everybody.
+    fn apply(&mut self, draft: Draft) {
+        let before = self.shared.state.load_full();
+        for (id, (tenant, heard)) in &draft.touched {
+            match draft.next.instance(tenant, *id) {
+                Some(instance) => self.follow_lease(instance, *heard),
+                None => self.shared.leases.close(*id),
+            }
+        }
+        self.swap(&before, draft.next, draft.changed);
+    }
+
+    fn follow_lease(&mut self, instance: &NativeInstance, heard: bool) {
+        if let Some(lease) = self.shared.leases.follow(instance, heard) {
+            let (_, at) = self.shared.leases.due(&lease, self.shared.leases.now());
+            self.deadlines.push(at, lease);
+        }
+    }
+
+    /// Replaces the state; services that look different to readers are published, each once.
+    pub(super) fn swap(
+        &self,
+        before: &State,
+        mut next: State,
+        changed: BTreeSet<(TenantId, ServiceKey)>,
+    ) {
+        let mut changes: BTreeMap<TenantId, Vec<Change>> = BTreeMap::new();
+        for (tenant, key) in changed {
+            let look = |state: &State| state.service(&tenant, &key).map(|entry| entry.to_core());
+            let change = match (look(before), look(&next)) {
+                (old, Some(new)) if old.as_ref() != Some(&new) => Change::Put(new),
+                (Some(_), None) => Change::Gone(key),
+                _ => continue,
+            };
+            changes.entry(tenant).or_default().push(change);
+        }
+        next.revision = before.revision + u64::from(!changes.is_empty());
+        let revision = next.revision;
+        self.shared.state.store(Arc::new(next));
+        for (tenant, changes) in changes {
+            if self.shared.news.receiver_count() > 0 {
+                let news = News { revision, tenant: tenant.clone(), changes: changes.clone() };
+                // Fails when the last watch has just left.
+                drop(self.shared.news.send(Arc::new(news)));
+            }
+            self.publish.publish(&tenant, changes);
+        }
+    }
+
+    /// What the state says of every uncertain row.
+    fn repairs(&self) -> Vec<NativeWrite> {
+        let state = self.shared.state.load();
+        self.uncertain.iter().map(|key| key.write(&state)).collect()
+    }
+}
+
+/// The outcome, or that it took too long.
+pub(super) async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let late = |_| StorageError::new(StorageErrorKind::Unavailable, "wait for the database");
+    tokio::time::timeout(patience, work).await.map_err(late)?
+}

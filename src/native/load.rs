@@ -1,0 +1,124 @@
+//! From the tables to the state.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use hub_registry_core::{GroupName, ServiceKey, TenantId};
+
+use super::rows;
+use super::state::State;
+use crate::error::Error;
+use crate::model::audit::Audit;
+use crate::model::group::NativeGroup;
+use crate::model::service::NativeService;
+use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, ServiceRow};
+
+/// What plain SQL left out is added, and what it made with other ids than ours gets ours.
+const WHO: &str = "system";
+
+/// The state the rows make, and the writes that bring the tables in line with it. Rows that are
+/// invalid are left where they are, with a warning; inactive ones count as not there, and so does
+/// what is in them.
+pub(super) fn load(rows: NativeRows, now: DateTime<Utc>) -> (State, Vec<NativeWrite>) {
+    let mut loading = Loading { now, ..Loading::default() };
+    rows.groups.into_iter().for_each(|row| loading.group(row));
+    rows.services.into_iter().for_each(|row| loading.service(row));
+    rows.instances.into_iter().for_each(|row| loading.instance(row));
+    (loading.state, loading.repairs)
+}
+
+#[derive(Default)]
+struct Loading {
+    now: DateTime<Utc>,
+    state: State,
+    repairs: Vec<NativeWrite>,
+    hidden_groups: HashSet<(String, String)>,
+    hidden_services: HashSet<(String, String, String)>,
+}
+
+impl Loading {
+    fn group(&mut self, row: GroupRow) {
+        if !row.common.is_active() {
+            self.hidden_groups.insert((row.tenant_id, row.group_name));
+            return;
+        }
+        let id = row.service_group_id.clone();
+        match rows::group(row, self.now) {
+            Ok(group) => {
+                if group.id != id {
+                    self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
+                }
+                self.state.put_group(Arc::new(group));
+            }
+            Err(error) => skipped("group", &id, &error),
+        }
+    }
+
+    fn service(&mut self, row: ServiceRow) {
+        let group = (row.tenant_id.clone(), row.group_name.clone());
+        if !row.common.is_active() || self.hidden_groups.contains(&group) {
+            self.hidden_services.insert((group.0, group.1, row.service_name));
+            return;
+        }
+        let name = row.service_name.clone();
+        match rows::service(row, self.now) {
+            Ok(service) => {
+                self.need_group(&service.tenant, &service.key.group);
+                self.state.put_service(Arc::new(service));
+            }
+            Err(error) => skipped("service", &name, &error),
+        }
+    }
+
+    fn instance(&mut self, row: InstanceRow) {
+        let service = (row.tenant_id.clone(), row.group_name.clone(), row.service_name.clone());
+        let group = (row.tenant_id.clone(), row.group_name.clone());
+        let hidden =
+            self.hidden_services.contains(&service) || self.hidden_groups.contains(&group);
+        if hidden || !row.common.is_active() {
+            return;
+        }
+        let id = row.service_instance_id.clone();
+        let instance = match rows::instance(row, self.now) {
+            Ok(instance) => instance,
+            Err(error) => return skipped("instance", &id, &error),
+        };
+        if self.state.instance(&instance.tenant, instance.id).is_some() {
+            let error = Error::conflict("another row has the same address");
+            return skipped("instance", &id, &error);
+        }
+        if instance.id.to_string() != id {
+            let tenant_id = instance.tenant.to_string();
+            self.repairs.push(NativeWrite::DeleteInstance { tenant_id, service_instance_id: id });
+            self.repairs.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+        }
+        self.need_service(&instance.tenant, &instance.key.service);
+        self.state.put_instance(Arc::new(instance));
+    }
+
+    fn need_group(&mut self, tenant: &TenantId, name: &GroupName) -> Arc<NativeGroup> {
+        if let Some(group) = self.state.group(tenant, name) {
+            return Arc::clone(group);
+        }
+        let audit = Audit::new(self.now, WHO);
+        let group = Arc::new(NativeGroup::new(tenant.clone(), name.clone(), audit));
+        self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
+        self.state.put_group(Arc::clone(&group));
+        group
+    }
+
+    fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+        if self.state.service(tenant, key).is_some() {
+            return;
+        }
+        let group = self.need_group(tenant, &key.group);
+        let service = NativeService::new(key.clone(), &group, Audit::new(self.now, WHO));
+        self.repairs.push(NativeWrite::PutService(rows::service_row(&service)));
+        self.state.put_service(Arc::new(service));
+    }
+}
+
+fn skipped(what: &'static str, id: &str, error: &Error) {
+    tracing::warn!(row.id = id, %error, "native {what} row skipped: it is invalid");
+}

@@ -1,0 +1,44 @@
+//! The hub's own registry: groups, services, instances and their leases.
+//!
+//! [`Native`] is its door: every write goes through it, from REST, the facades and the sync alike.
+//!
+//! ```text
+//! register, update, ... ── jobs ──┐
+//! beats ── leases ── deadlines ───┤ keeper: draft ─ one commit ─ state ─ publish ─ acknowledge
+//! ```
+//!
+//! - One task, the keeper, owns every change. It takes what is waiting, plans it on a draft of the
+//!   state (persistent maps: a draft is a cheap clone), commits all in one transaction, and only
+//!   then makes the draft the state, publishes it and acknowledges.
+//! - Heartbeats touch memory only. Health moved by leases is seen at once and written later.
+//! - Reads take the state as it is: no lock, no SQL.
+//!
+//! | module | what |
+//! |---|---|
+//! | `state` | everything the registry holds, as persistent maps |
+//! | `draft`, `plan` | a state being changed, and what each request does to it |
+//! | `keeper`, `turn` | the task that commits drafts and minds leases |
+//! | `repair` | what the disk holds after a commit that failed |
+//! | `leases` | who was heard when, and what is due |
+//! | `load`, `rows` | from the tables and back |
+//! | `intake`, `reads` | the methods of [`Native`] |
+//! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
+
+mod draft;
+mod intake;
+mod keeper;
+mod leases;
+mod load;
+mod plan;
+mod reads;
+mod registry;
+mod repair;
+mod rows;
+mod start;
+mod state;
+mod turn;
+
+pub use intake::Registered;
+pub use reads::ServiceSummary;
+pub use registry::NativeRegistry;
+pub use start::{Native, Publish, Settings};

@@ -1,0 +1,91 @@
+//! Services.
+
+use std::sync::Arc;
+
+use hub_registry_core::{Protocol, ServiceKey, TenantId};
+
+use super::expect;
+use crate::error::{Error, Result};
+use crate::model::audit::Audit;
+use crate::model::service::{NativeService, NewService, ServicePatch};
+use crate::native::draft::Draft;
+
+impl Draft {
+    /// The service, made with its group's defaults where that is allowed.
+    pub(super) fn need_service(
+        &mut self,
+        tenant: &TenantId,
+        key: &ServiceKey,
+        protocol: Option<Protocol>,
+        who: &str,
+    ) -> Result<()> {
+        if self.next.service(tenant, key).is_some() {
+            return Ok(());
+        }
+        if !self.settings.auto_create {
+            return Err(no_service(key));
+        }
+        let group = self.need_group(tenant, &key.group, who)?;
+        let mut service = NativeService::new(key.clone(), &group, Audit::new(self.now, who));
+        service.protocol = protocol.unwrap_or(service.protocol);
+        self.put_service(service);
+        Ok(())
+    }
+
+    pub(in crate::native) fn create_service(
+        &mut self,
+        tenant: &TenantId,
+        new: NewService,
+        who: &str,
+    ) -> Result<Arc<NativeService>> {
+        if self.next.service(tenant, &new.key).is_some() {
+            return Err(Error::conflict(format!("service {} exists", new.key)));
+        }
+        let group = self.need_group(tenant, &new.key.group, who)?;
+        let mut service = NativeService::new(new.key, &group, Audit::new(self.now, who));
+        new.fields.apply(&mut service);
+        Ok(self.put_service(service))
+    }
+
+    pub(in crate::native) fn update_service(
+        &mut self,
+        tenant: &TenantId,
+        key: &ServiceKey,
+        patch: ServicePatch,
+        who: &str,
+    ) -> Result<Arc<NativeService>> {
+        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
+        let before = Arc::clone(&entry.service);
+        expect(&before.audit, patch.version)?;
+        let mut service = NativeService::clone(&before);
+        patch.apply(&mut service);
+        if service == *before {
+            return Ok(before);
+        }
+        service.audit.touch(self.now, who);
+        Ok(self.put_service(service))
+    }
+
+    pub(in crate::native) fn delete_service(
+        &mut self,
+        tenant: &TenantId,
+        key: &ServiceKey,
+        force: bool,
+    ) -> Result<()> {
+        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
+        let instances: Vec<_> = entry.instances.values().cloned().collect();
+        if !instances.is_empty() && !force {
+            let message = format!("service {key} has {} instances", instances.len());
+            return Err(Error::conflict(message));
+        }
+        for instance in &instances {
+            self.remove_instance(instance);
+        }
+        self.remove_service(tenant, key);
+        Ok(())
+    }
+}
+
+pub(in crate::native) fn no_service(key: &ServiceKey) -> Error {
+    Error::not_found(format!("no service {key}"))
+}

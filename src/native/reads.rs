@@ -1,0 +1,114 @@
+//! Reading: from memory, without waiting for anything.
+
+use std::sync::Arc;
+
+use hub_registry_core::{
+    GroupName, HealthStatus, Instance, InstanceStatus, Scope, ServiceKey, ServiceState, TenantId,
+};
+
+use super::intake::parse;
+use super::plan::{no_group, no_instance, no_service};
+use super::start::Native;
+use crate::error::Result;
+use crate::model::group::NativeGroup;
+use crate::model::instance::NativeInstance;
+use crate::model::service::NativeService;
+
+/// A service with what its instances add up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSummary {
+    /// The service.
+    pub service: Arc<NativeService>,
+    /// All its instances.
+    pub instances: usize,
+    /// Those that are up and healthy.
+    pub healthy: usize,
+}
+
+impl Native {
+    /// One instance, with its last heartbeat.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, tenant: &TenantId, id: &str) -> Result<NativeInstance> {
+        let state = self.shared.state.load();
+        let instance = state.instance(tenant, parse(id)?).ok_or_else(no_instance)?;
+        Ok(self.with_heartbeat(instance))
+    }
+
+    /// The instance with its last heartbeat, which [`list`](Self::list) leaves as it was when the
+    /// instance was last written.
+    #[must_use]
+    pub fn with_heartbeat(&self, instance: &NativeInstance) -> NativeInstance {
+        let last_heartbeat = self.shared.leases.heard_at(instance, self.shared.clock.now());
+        NativeInstance { last_heartbeat, ..instance.clone() }
+    }
+
+    /// All instances of a tenant, in the order of their keys.
+    #[must_use]
+    pub fn list(&self, tenant: &TenantId) -> Vec<Arc<NativeInstance>> {
+        let state = self.shared.state.load();
+        let services = state.tenant(tenant).map(|tenant| tenant.services.values());
+        let instances = services.into_iter().flatten().flat_map(|entry| entry.instances.values());
+        instances.cloned().collect()
+    }
+
+    /// One service.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get_service(&self, tenant: &TenantId, key: &ServiceKey) -> Result<Arc<NativeService>> {
+        let state = self.shared.state.load();
+        let entry = state.service(tenant, key).ok_or_else(|| no_service(key))?;
+        Ok(Arc::clone(&entry.service))
+    }
+
+    /// All services of a tenant, in the order of their keys.
+    #[must_use]
+    pub fn list_services(&self, tenant: &TenantId) -> Vec<ServiceSummary> {
+        let state = self.shared.state.load();
+        let services = state.tenant(tenant).map(|tenant| tenant.services.values());
+        let summary = |entry: &super::state::ServiceEntry| {
+            let healthy = |instance: &&Arc<NativeInstance>| {
+                instance.status == InstanceStatus::Up && instance.health == HealthStatus::Healthy
+            };
+            ServiceSummary {
+                service: Arc::clone(&entry.service),
+                instances: entry.instances.size(),
+                healthy: entry.instances.values().filter(healthy).count(),
+            }
+        };
+        services.into_iter().flatten().map(summary).collect()
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get_group(&self, tenant: &TenantId, name: &GroupName) -> Result<Arc<NativeGroup>> {
+        let state = self.shared.state.load();
+        Ok(Arc::clone(state.group(tenant, name).ok_or_else(|| no_group(name))?))
+    }
+
+    /// All groups of a tenant, by name.
+    #[must_use]
+    pub fn list_groups(&self, tenant: &TenantId) -> Vec<Arc<NativeGroup>> {
+        let state = self.shared.state.load();
+        let groups = state.tenant(tenant).map(|tenant| tenant.groups.values());
+        groups.into_iter().flatten().cloned().collect()
+    }
+
+    /// The services in the scope as readers of any source see them, and the revision that is.
+    pub(super) fn states(&self, tenant: &TenantId, scope: &Scope) -> (u64, Vec<ServiceState>) {
+        let state = self.shared.state.load();
+        let services = state.tenant(tenant).map(|tenant| tenant.services.iter());
+        let wanted = services.into_iter().flatten().filter(|(key, _)| scope.contains(key));
+        (state.revision, wanted.map(|(_, entry)| entry.to_core()).collect())
+    }
+
+    /// One service's instances as readers of any source see them.
+    pub(super) fn instances(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Instance> {
+        let state = self.shared.state.load();
+        state.service(tenant, key).map_or_else(Vec::new, |entry| entry.to_core().instances)
+    }
+}

@@ -1,0 +1,120 @@
+//! The door, and how it opens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hub_registry_core::{Change, TenantId};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::keeper::{Job, Keeper};
+use super::leases::{Lease, Leases};
+use super::load::load;
+use super::state::State;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::storage::{NativeStore, StorageError};
+use crate::task::TaskGroup;
+
+/// Takes what changed in the native registry.
+pub trait Publish: fmt::Debug + Send + Sync + 'static {
+    /// Called after the commit and before the caller is acknowledged, one call at a time, in the
+    /// order of the changes; who reads after it returns sees them. The first of a tenant that had
+    /// rows at the start is a `Reset`.
+    fn publish(&self, tenant: &TenantId, changes: Vec<Change>);
+}
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether registering makes missing groups and services.
+    pub auto_create: bool,
+    /// The lease of an instance that names none.
+    pub lease_seconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { auto_create: true, lease_seconds: 30 }
+    }
+}
+
+/// Requests wait here while a commit runs: four commits' worth, then callers wait themselves.
+const JOBS: usize = 2048;
+/// News for the watches; one that falls further behind starts anew.
+const NEWS: usize = 1024;
+/// Instances heard again; one that finds no room is found by its deadline.
+const REVIVED: usize = 1024;
+
+/// The hub's own registry: the door for REST, the facades and the sync.
+#[derive(Clone, Debug)]
+pub struct Native {
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: mpsc::Sender<Job>,
+}
+
+/// What the door and the keeper share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) state: ArcSwap<State>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    pub(super) news: broadcast::Sender<Arc<News>>,
+    pub(super) revived: mpsc::Sender<Arc<Lease>>,
+    /// The keeper has ended: nothing changes any more.
+    pub(super) ended: CancellationToken,
+}
+
+/// What one publication told.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) revision: u64,
+    pub(super) tenant: TenantId,
+    pub(super) changes: Vec<Change>,
+}
+
+impl Native {
+    /// Loads everything, publishes it and begins to serve. Every lease begins anew.
+    ///
+    /// The keeper runs in `tasks`; when these are told to stop it finishes what waits, writes the
+    /// last heartbeats and ends, and the door is closed: writes and heartbeats get `Unavailable`.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub async fn start(
+        store: Arc<dyn NativeStore>,
+        publish: Arc<dyn Publish>,
+        clock: Clock,
+        tasks: &TaskGroup,
+        settings: Settings,
+    ) -> Result<Arc<Self>> {
+        let rows = store.load().await.map_err(failed)?;
+        let (mut state, repairs) = load(rows, clock.now());
+        if !repairs.is_empty() {
+            store.commit(&repairs).await.map_err(failed)?;
+        }
+        state.revision = 1;
+        let (jobs, waiting) = mpsc::channel(JOBS);
+        let (revived, heard_again) = mpsc::channel(REVIVED);
+        let shared = Arc::new(Shared {
+            state: ArcSwap::from_pointee(state),
+            leases: Arc::new(Leases::new()),
+            clock,
+            settings,
+            news: broadcast::Sender::new(NEWS),
+            revived,
+            ended: CancellationToken::new(),
+        });
+        let mut keeper = Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish);
+        keeper.reset();
+        tasks.spawn(keeper.run(tasks.stop_signal()));
+        Ok(Arc::new(Self { shared, jobs }))
+    }
+}
+
+fn failed(error: StorageError) -> Error {
+    tracing::error!(%error, "native registry cannot be loaded");
+    error.into()
+}

@@ -1,0 +1,123 @@
+//! Everything the registry holds.
+
+use std::sync::Arc;
+
+use hub_registry_core::{GroupName, InstanceKey, ServiceKey, ServiceState, TenantId};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+
+use crate::model::group::NativeGroup;
+use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
+use crate::model::service::NativeService;
+
+/// Everything the registry holds. A clone costs nothing and does not see later changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// Counts the changes readers of instances can see.
+    pub(super) revision: u64,
+    tenants: HashTrieMapSync<TenantId, Tenant>,
+}
+
+/// What one tenant has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tenant {
+    pub(super) groups: RedBlackTreeMapSync<GroupName, Arc<NativeGroup>>,
+    pub(super) services: RedBlackTreeMapSync<ServiceKey, ServiceEntry>,
+    pub(super) instances: HashTrieMapSync<InstanceId, Arc<NativeInstance>>,
+}
+
+/// A service and its instances.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceEntry {
+    pub(super) service: Arc<NativeService>,
+    pub(super) instances: RedBlackTreeMapSync<InstanceKey, Arc<NativeInstance>>,
+}
+
+impl ServiceEntry {
+    /// As readers see it.
+    pub(super) fn to_core(&self) -> ServiceState {
+        let instances = self.instances.values().map(|instance| instance.to_core(&self.service));
+        // The map is sorted by key: no need to sort again.
+        ServiceState { key: self.service.key.clone(), instances: instances.collect() }
+    }
+}
+
+impl State {
+    pub(super) fn tenant(&self, tenant: &TenantId) -> Option<&Tenant> {
+        self.tenants.get(tenant)
+    }
+
+    pub(super) fn tenants(&self) -> impl Iterator<Item = (&TenantId, &Tenant)> {
+        self.tenants.iter()
+    }
+
+    pub(super) fn group(&self, tenant: &TenantId, name: &GroupName) -> Option<&Arc<NativeGroup>> {
+        self.tenant(tenant)?.groups.get(name)
+    }
+
+    pub(super) fn service(&self, tenant: &TenantId, key: &ServiceKey) -> Option<&ServiceEntry> {
+        self.tenant(tenant)?.services.get(key)
+    }
+
+    pub(super) fn instance(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+    ) -> Option<&Arc<NativeInstance>> {
+        self.tenant(tenant)?.instances.get(&id)
+    }
+
+    fn edit<T>(&mut self, id: &TenantId, change: impl FnOnce(&mut Tenant) -> T) -> Option<T> {
+        if !self.tenants.contains_key(id) {
+            self.tenants.insert_mut(id.clone(), Tenant::default());
+        }
+        self.tenants.get_mut(id).map(change)
+    }
+
+    pub(super) fn put_group(&mut self, group: Arc<NativeGroup>) {
+        let tenant = group.tenant.clone();
+        self.edit(&tenant, |tenant| tenant.groups.insert_mut(group.name.clone(), group));
+    }
+
+    pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName) {
+        self.edit(tenant, |tenant| tenant.groups.remove_mut(name));
+    }
+
+    pub(super) fn put_service(&mut self, service: Arc<NativeService>) {
+        let tenant = service.tenant.clone();
+        self.edit(&tenant, |tenant| match tenant.services.get_mut(&service.key) {
+            Some(entry) => entry.service = service,
+            None => {
+                let key = service.key.clone();
+                let entry = ServiceEntry { service, instances: RedBlackTreeMapSync::default() };
+                tenant.services.insert_mut(key, entry);
+            }
+        });
+    }
+
+    /// Removes a service; its instances are removed before.
+    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+        self.edit(tenant, |tenant| tenant.services.remove_mut(key));
+    }
+
+    /// Adds or replaces an instance; its service is there.
+    pub(super) fn put_instance(&mut self, instance: Arc<NativeInstance>) {
+        let tenant = instance.tenant.clone();
+        self.edit(&tenant, |tenant| {
+            if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
+                entry.instances.insert_mut(instance.key.clone(), Arc::clone(&instance));
+                tenant.instances.insert_mut(instance.id, instance);
+            }
+        });
+    }
+
+    pub(super) fn remove_instance(&mut self, tenant: &TenantId, id: InstanceId) {
+        self.edit(tenant, |tenant| {
+            let Some(instance) = tenant.instances.get(&id).cloned() else { return };
+            tenant.instances.remove_mut(&id);
+            if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
+                entry.instances.remove_mut(&instance.key);
+            }
+        });
+    }
+}

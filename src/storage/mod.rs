@@ -1,0 +1,29 @@
+//! What is kept on disk.
+//!
+//! A trait per table family, each with the rows as the database has them; the rest of the hub
+//! knows only these. SQL text lives in [`sql`].
+//!
+//! | trait | tables |
+//! |---|---|
+//! | [`NativeStore`] | groups, services and instances of the hub's own registry |
+//! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare |
+//! | [`SnapshotStore`] | the last known good state of each external registry |
+//! | [`RevisionStore`] | ceilings below which revisions are given out |
+
+mod common;
+mod error;
+mod external;
+mod native;
+mod revision;
+mod snapshot;
+pub mod sql;
+
+pub use common::CommonColumns;
+pub use error::{Result, StorageError, StorageErrorKind};
+pub use external::{ConfigStore, ExternalConfigRow, ExternalStatusRow, StatusStore};
+pub use native::{
+    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+};
+pub use revision::RevisionStore;
+pub use snapshot::{SnapshotBatch, SnapshotStore, SourceSnapshot};
+pub use sql::sqlite::Sqlite;

@@ -1,0 +1,156 @@
+//! Groups, services and instances of the hub's own registry.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::common::CommonColumns;
+use super::error::Result;
+
+/// A row of `HUB_REGISTRY_SERVICE_GROUP`, columns as the database has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are described where the table is")]
+pub struct GroupRow {
+    pub service_group_id: String,
+    pub tenant_id: String,
+    pub group_name: String,
+    pub group_description: Option<String>,
+    pub group_type: Option<String>,
+    pub owner_user_id: Option<String>,
+    pub admin_user_ids: Option<String>,
+    pub read_user_ids: Option<String>,
+    pub access_control_enabled: Option<String>,
+    pub default_protocol_type: Option<String>,
+    pub default_load_balance_strategy: Option<String>,
+    pub default_health_check_url: Option<String>,
+    pub default_health_check_interval_seconds: Option<i64>,
+    pub common: CommonColumns,
+    /// Columns whose value is not of the column's type; they read as `None`.
+    pub unreadable: Vec<&'static str>,
+}
+
+/// A row of `HUB_REGISTRY_SERVICE`, columns as the database has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are described where the table is")]
+pub struct ServiceRow {
+    pub tenant_id: String,
+    pub group_name: String,
+    pub service_name: String,
+    pub service_description: Option<String>,
+    pub protocol_type: Option<String>,
+    pub context_path: Option<String>,
+    pub load_balance_strategy: Option<String>,
+    pub health_check_url: Option<String>,
+    pub health_check_interval_seconds: Option<i64>,
+    pub health_check_timeout_seconds: Option<i64>,
+    pub metadata_json: Option<String>,
+    pub tags_json: Option<String>,
+    pub common: CommonColumns,
+    /// Columns whose value is not of the column's type; they read as `None`.
+    pub unreadable: Vec<&'static str>,
+}
+
+/// A row of `HUB_REGISTRY_SERVICE_INSTANCE`, columns as the database has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are described where the table is")]
+pub struct InstanceRow {
+    pub service_instance_id: String,
+    pub tenant_id: String,
+    pub group_name: String,
+    pub service_name: String,
+    pub host_address: String,
+    pub port_number: Option<i64>,
+    pub context_path: Option<String>,
+    pub instance_status: Option<String>,
+    pub health_status: Option<String>,
+    pub weight_value: Option<i64>,
+    pub client_id: Option<String>,
+    pub client_version: Option<String>,
+    pub client_type: Option<String>,
+    pub metadata_json: Option<String>,
+    pub tags_json: Option<String>,
+    pub register_time: Option<DateTime<Utc>>,
+    pub last_heartbeat_time: Option<DateTime<Utc>>,
+    pub last_health_check_time: Option<DateTime<Utc>>,
+    pub health_check_type: Option<String>,
+    pub lease_seconds: Option<i64>,
+    pub ephemeral: Option<String>,
+    pub common: CommonColumns,
+    /// Columns whose value is not of the column's type; they read as `None`.
+    pub unreadable: Vec<&'static str>,
+}
+
+/// Everything the three tables hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NativeRows {
+    /// The groups.
+    pub groups: Vec<GroupRow>,
+    /// The services.
+    pub services: Vec<ServiceRow>,
+    /// The instances.
+    pub instances: Vec<InstanceRow>,
+}
+
+/// One write. Each says the whole row, so writing it twice is the same as once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NativeWrite {
+    /// Inserts the group, or replaces the one of its id or name.
+    PutGroup(GroupRow),
+    /// Removes the group, if it is there.
+    DeleteGroup {
+        /// Its tenant.
+        tenant_id: String,
+        /// Its name.
+        group_name: String,
+    },
+    /// Inserts the service, or replaces it.
+    PutService(ServiceRow),
+    /// Removes the service, if it is there.
+    DeleteService {
+        /// Its tenant.
+        tenant_id: String,
+        /// Its group.
+        group_name: String,
+        /// Its name.
+        service_name: String,
+    },
+    /// Inserts the instance, or replaces the one of its id or address.
+    PutInstance(InstanceRow),
+    /// Removes the instance, if it is there.
+    DeleteInstance {
+        /// Its tenant.
+        tenant_id: String,
+        /// Its id.
+        service_instance_id: String,
+    },
+}
+
+/// The columns of an instance that heartbeats move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatRow {
+    /// The tenant.
+    pub tenant_id: String,
+    /// The instance.
+    pub service_instance_id: String,
+    /// The last beat.
+    pub last_heartbeat_time: Option<DateTime<Utc>>,
+    /// The last health somebody stated, rather than heartbeats.
+    pub last_health_check_time: Option<DateTime<Utc>>,
+    /// The health now.
+    pub health_status: String,
+}
+
+/// Keeps the hub's own registry.
+#[async_trait]
+pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
+    /// Everything there is.
+    async fn load(&self) -> Result<NativeRows>;
+
+    /// Writes all in order, in one transaction that is on disk when this returns. After an error
+    /// it is *unknown* whether it happened, but never half of it.
+    async fn commit(&self, writes: &[NativeWrite]) -> Result<()>;
+
+    /// Moves the columns that heartbeats move, in one transaction; rows that are gone are skipped.
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()>;
+}

@@ -1,0 +1,13 @@
+//! The stores over SQLite.
+
+mod bind;
+mod config;
+mod native;
+mod pool;
+mod revision;
+mod snapshot;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use pool::Sqlite;

@@ -1,0 +1,63 @@
+//! Tasks that somebody owns.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A set of tasks that are told to stop together and waited for together.
+#[derive(Clone, Debug, Default)]
+pub struct TaskGroup {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl TaskGroup {
+    /// An empty group.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A group that also stops when this one is told to, and can be stopped by itself.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { stop: self.stop.child_token(), tasks: TaskTracker::new() }
+    }
+
+    /// The signal tasks listen to.
+    #[must_use]
+    pub fn stop_signal(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs a task that listens to [`stop_signal`](Self::stop_signal) itself and ends in order.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "this is the place the lint points to")]
+        tokio::spawn(self.tasks.track_future(task));
+    }
+
+    /// Runs a task that may be dropped at any await when the group stops.
+    pub fn spawn_until_stopped(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Tells every task to stop and waits for them, at most `within`. Whether all ended.
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(within, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Tells every task to stop without waiting.
+    pub fn cancel(&self) {
+        self.stop.cancel();
+    }
+}

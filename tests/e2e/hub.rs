@@ -1,0 +1,153 @@
+//! A running `registry-server` with its own folder and ports.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(30);
+
+pub struct Hub {
+    pub dir: tempfile::TempDir,
+    pub port: u16,
+    pub client: reqwest::Client,
+    child: Option<Child>,
+}
+
+impl Hub {
+    /// A server on an empty folder.
+    pub async fn start() -> Self {
+        Self::with_config("").await
+    }
+
+    /// The same with more configuration, YAML.
+    pub async fn with_config(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let config = format!(
+            "server:\n  http:\n    port: {port}\n  metrics:\n    port: null\n\
+             database:\n  dsn: {}\nlog:\n  format: text\n{more}",
+            dir.path().join("registry.db").display(),
+        );
+        std::fs::write(dir.path().join("registry.yaml"), config).unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut hub = Self { dir, port, client, child: None };
+        hub.run().await;
+        hub
+    }
+
+    /// Starts the process and waits until it lets requests in.
+    pub async fn run(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_registry-server"))
+            .arg("-config")
+            .arg(self.dir.path().join("registry.yaml"))
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let end = Instant::now() + START;
+        loop {
+            let answer = self.client.get(self.url("/api/v1/services")).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < end, "no start: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// SIGKILL, as a crash.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, as an operator; the exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let id = child.id().unwrap().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
+        status.expect("SIGTERM ends the server").unwrap().code()
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let mut request = self.client.request(method, self.url(path));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    /// Asks until the answer satisfies.
+    pub async fn until(
+        &self,
+        path: &str,
+        within: Duration,
+        satisfied: impl Fn(StatusCode, &Value) -> bool,
+    ) -> Duration {
+        let start = Instant::now();
+        loop {
+            let (status, body) = self.get(path).await;
+            if satisfied(status, &body) {
+                return start.elapsed();
+            }
+            assert!(
+                start.elapsed() < within,
+                "{path} not as expected within {within:?}: {status} {body:#}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The value of a metric line that begins so.
+    pub async fn metric(&self, line: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let text = text.as_str().unwrap().to_owned();
+        let found = text.lines().find_map(|l| l.strip_prefix(line)).unwrap_or("0");
+        found.trim().parse().unwrap()
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}

@@ -1,0 +1,16 @@
+//! The server as its users meet it: the real binary, real registries, plain HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "test code: a failure is a panic, and the switch for tests does not reach helpers"
+)]
+
+mod bad_input;
+mod discovery;
+mod durability;
+mod federation;
+mod hub;
+mod outages;
+mod registries;
+mod sick_registries;

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
+use hub_registry_core::{Change, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
-use crate::catalog::{Catalog, Revisions};
+use crate::catalog::{Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::config::{Config, Dsn};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
-use crate::native::{Native, Settings};
+use crate::native::{Native, Publish, Settings};
 use crate::storage::Sqlite;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -70,7 +71,7 @@ impl App {
             auto_create: config.registry.auto_create,
             lease_seconds: config.registry.lease_seconds,
         };
-        let publish = Arc::new(catalog.clone());
+        let publish = Arc::new(Shown(catalog.clone()));
         let native = Native::start(store.clone(), publish, clock.clone(), &working, settings)
             .await
             .context("the native registry cannot be loaded")?;
@@ -106,7 +107,8 @@ impl App {
             catalog,
             native,
             federation,
-            configs: store,
+            configs: store.clone(),
+            database: store,
             metrics,
             clock,
             settings: Arc::new(api_settings(&config)),
@@ -127,6 +129,22 @@ impl App {
         let worked = self.working.stop(bound).await;
         self.database.close().await;
         served && worked
+    }
+}
+
+/// The native registry as a source of the view: what it commits is shown before the caller is
+/// told, so that whoever reads after a 201 sees it.
+#[derive(Debug)]
+struct Shown(Catalog);
+
+impl Publish for Shown {
+    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+        let id = SourceId::Native;
+        if self.0.state(tenant, &id).is_none() {
+            self.0.open(tenant, SourceInfo::native(), GuardPolicy::default());
+            self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
+        }
+        self.0.apply(tenant, &id, changes);
     }
 }
 

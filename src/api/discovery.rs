@@ -164,12 +164,16 @@ fn find(
             let message = format!("{name} is in several groups: name one, or * for all");
             Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
-        Found::Several(_) | Found::Unknown => Err(unknown(api, tenant, name, on_partial)),
+        Found::Several(_) | Found::Unknown => Err(unknown_when(api, tenant, name, on_partial)),
     }
 }
 
 /// "Does not exist" is only said when every source that might know it was heard.
-fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName, on_partial: OnPartial) -> ApiError {
+pub fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName) -> ApiError {
+    unknown_when(api, tenant, name, OnPartial::Unsaid)
+}
+
+fn unknown_when(api: &Api, tenant: &TenantId, name: &ServiceName, on_partial: OnPartial) -> ApiError {
     let unheard = api.view.unloaded(tenant);
     if unheard.is_empty() {
         return Error::not_found(format!("no service {name}")).into();

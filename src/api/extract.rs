@@ -48,8 +48,11 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
         let Some(value) = said(parts, "x-tenant-id", "tenantId")? else {
             return Ok(Self(TenantId::default_tenant()));
         };
-        let tenant = crate::model::names::tenant("tenantId", &value)?;
-        Ok(Self(tenant))
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+        match TenantId::parse(&value) {
+            Ok(tenant) if value.chars().all(legal) => Ok(Self(tenant)),
+            _ => Err(Error::invalid("tenantId", value, "must match [A-Za-z0-9._:-]{1,32}").into()),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn health() -> Json<Value> {
 /// `GET /ready`: 200 when the database answers and each enabled source is loaded or restored, or
 /// the start-up deadline is over.
 pub async fn ready(State(api): State<Api>) -> Response {
-    let database = api.native.ping().await;
+    let database = api.database.ping().await;
     let waited = api.started.elapsed() >= api.settings.startup_deadline;
     let mut sources = Vec::new();
     let mut loaded = true;

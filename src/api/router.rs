@@ -28,7 +28,7 @@ pub fn router(api: Api) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/api/v1/instances", get(instances::list).post(instances::register))
+        .route("/api/v1/instances", get(instances::list_all).post(instances::register))
         .route(
             "/api/v1/instances/{instanceId}",
             get(instances::get).put(instances::update).delete(instances::deregister),

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::federation::Manager;
 use crate::native::Native;
-use crate::storage::ConfigStore;
+use crate::storage::{ConfigStore, Database};
 use crate::telemetry::metrics::Metrics;
 
 /// What can be set about the API.
@@ -43,6 +43,8 @@ pub struct Api {
     pub federation: Arc<Manager>,
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
+    /// The database's sign of life.
+    pub database: Arc<dyn Database>,
     /// Metrics.
     pub metrics: Metrics,
     /// Wall time.

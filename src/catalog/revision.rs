@@ -31,7 +31,8 @@ impl Revisions {
     /// # Errors
     /// When the ceiling cannot be written.
     pub async fn start(store: Arc<dyn RevisionStore>, tasks: &TaskGroup) -> Result<Self> {
-        let base = store.ceiling(SCOPE).await?;
+        // Never 0: a reader's index of 0 means "answer at once".
+        let base = store.ceiling(SCOPE).await?.max(1);
         store.raise(SCOPE, base + BLOCK).await?;
         let highest = Arc::new(AtomicI64::new(base));
         let given = Arc::clone(&highest);

@@ -9,6 +9,7 @@
 //! | [`fields`] | reading a request body field by field |
 
 pub mod audit;
+pub mod external;
 pub mod fields;
 pub mod group;
 pub mod instance;

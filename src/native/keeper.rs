@@ -95,6 +95,8 @@ impl Keeper {
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        // However this ends, by a panic too, the door is closed after it.
+        let _ended = self.shared.ended.clone().drop_guard();
         loop {
             let wake = self.wake();
             tokio::select! {
@@ -118,7 +120,6 @@ impl Keeper {
             self.batch(None).await;
         }
         self.flush_all().await;
-        self.shared.ended.cancel();
     }
 
     fn repair_is_due(&self) -> bool {

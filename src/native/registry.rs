@@ -11,6 +11,7 @@ use hub_registry_core::{
 };
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use super::start::{Native, News};
 use crate::error::ErrorCode;
@@ -137,13 +138,15 @@ impl Watch {
             self.news = Some((news, revision));
             return Ok(Change::Reset(all));
         };
+        // News of other tenants and services must not put off the sign of life.
+        let idle = Instant::now() + IDLE;
         loop {
             if let Some(change) = self.ready.pop() {
                 return Ok(change);
             }
             let told = tokio::select! {
                 biased;
-                told = tokio::time::timeout(IDLE, news.recv()) => told,
+                told = tokio::time::timeout_at(idle, news.recv()) => told,
                 () = native.shared.ended.cancelled() => return Err(stopped("watch")),
             };
             match told {

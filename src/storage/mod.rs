@@ -11,6 +11,7 @@
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
 mod common;
+mod database;
 mod error;
 mod external;
 mod native;
@@ -19,6 +20,7 @@ mod snapshot;
 pub mod sql;
 
 pub use common::CommonColumns;
+pub use database::Database;
 pub use error::{Result, StorageError, StorageErrorKind};
 pub use external::{ConfigStore, ExternalConfigRow, ExternalStatusRow, StatusStore};
 pub use native::{

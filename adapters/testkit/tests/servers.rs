@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// The machine may be busy.
 fn client() -> Client {
-    let builder = Client::builder().timeout(Duration::from_millis(500));
-    builder.build().unwrap()
+    Client::builder().timeout(SOON).build().unwrap()
 }
 
 /// Sends it and gives the status and the body, which is null if it is not JSON.
@@ -43,8 +43,9 @@ async fn lives_and_dies(
     assert!(status.is_success(), "{status}");
     has(&server, 1).await;
 
-    server.pause();
-    let error = list(&client, &server).send().await.unwrap_err();
+    server.pause().await;
+    let silent = list(&client, &server).timeout(Duration::from_millis(300));
+    let error = silent.send().await.unwrap_err();
     assert!(error.is_timeout(), "a paused server is silent: {error:?}");
     server.resume();
     has(&server, 1).await;
@@ -156,7 +157,7 @@ async fn eureka_with_login_and_warm_up() {
     let options = ServerOptions::default().with_login().with_eureka(warm_up);
     let server = servers::start(kind, options).await.unwrap();
     let login = server.login().unwrap();
-    let apps = || eureka_apps(&Client::new(), &server);
+    let apps = || eureka_apps(&client(), &server);
     assert_eq!(ask(apps()).await.0, StatusCode::UNAUTHORIZED);
     let wrong = apps().basic_auth(login.user, Some("wrong"));
     assert_eq!(ask(wrong).await.0, StatusCode::UNAUTHORIZED);
@@ -201,7 +202,7 @@ async fn nacos_with_login() {
     let options = ServerOptions::default().with_login();
     let server = servers::start(kind, options).await.unwrap();
     let (base, login) = (server.base_url(), server.login().unwrap());
-    let client = Client::new();
+    let client = client();
     let list = |token: &str| {
         let query = [("serviceName", "web"), ("accessToken", token)];
         client

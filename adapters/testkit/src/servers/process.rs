@@ -99,6 +99,31 @@ impl Process {
         }
     }
 
+    /// Freezes it. The signal alone is not enough: on a busy machine a thread can go on for a
+    /// while, and answer.
+    pub(super) async fn pause(&mut self) -> io::Result<()> {
+        self.signal("STOP")?;
+        while !self.is_stopped() {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Whether none of its threads can run. Where there is no `/proc`, nobody can say.
+    fn is_stopped(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.id)) else {
+            return true;
+        };
+        threads.flatten().all(|thread| {
+            // `id (name) state ...`; a thread that ended meanwhile has no file any more.
+            let state = std::fs::read_to_string(thread.path().join("stat"));
+            state.map_or(true, |state| {
+                let state = state.rsplit_once(')').map_or("", |(_, state)| state);
+                state.trim_start().starts_with('T')
+            })
+        })
+    }
+
     /// Kills it and waits for its end.
     pub(super) async fn kill(&mut self) {
         self.signals = None;

@@ -223,8 +223,9 @@ impl Server {
     ///
     /// # Panics
     /// When it does not run.
-    pub fn pause(&mut self) {
-        self.signal("STOP");
+    pub async fn pause(&mut self) {
+        let paused = self.running().pause().await;
+        paused.unwrap_or_else(|error| panic!("{} is not paused: {error}", self.setup.kind));
     }
 
     /// Lets it go on after [`Server::pause`].
@@ -232,15 +233,14 @@ impl Server {
     /// # Panics
     /// When it does not run.
     pub fn resume(&mut self) {
-        self.signal("CONT");
+        let resumed = self.running().signal("CONT");
+        resumed.unwrap_or_else(|error| panic!("{} is not resumed: {error}", self.setup.kind));
     }
 
-    fn signal(&mut self, name: &str) {
+    fn running(&mut self) -> &mut Process {
         let kind = self.setup.kind;
         let process = self.process.as_mut();
-        let process = process.unwrap_or_else(|| panic!("{kind} does not run"));
-        let sent = process.signal(name);
-        sent.unwrap_or_else(|error| panic!("{name} to {kind}: {error}"));
+        process.unwrap_or_else(|| panic!("{kind} does not run"))
     }
 
     /// The last lines of what it printed.

@@ -9,6 +9,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlitePool, Transaction};
 
+use async_trait::async_trait;
+
+use crate::storage::Database;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 use crate::storage::sql::error::During;
 
@@ -69,15 +72,6 @@ impl Sqlite {
         Ok(Self { reader, writer })
     }
 
-    /// Asks the database for a sign of life.
-    ///
-    /// # Errors
-    /// Whatever stands between us and it.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.reader).await.during("ping database")?;
-        Ok(())
-    }
-
     /// Closes every connection, after what runs on them.
     pub async fn close(&self) {
         self.reader.close().await;
@@ -102,4 +96,12 @@ fn make_folder(file: &Path) -> Result<()> {
     .map_err(|error| {
         StorageError::new(StorageErrorKind::Unavailable, "make database folder").with_source(error)
     })
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.reader).await.during("ping database")?;
+        Ok(())
+    }
 }

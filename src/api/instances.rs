@@ -1,0 +1,291 @@
+//! Instances: registering, renewing, changing and removing native ones; listing all of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hub_registry_core::TenantId;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, ApiResult, status};
+use super::extract::{JsonObject, Tenant, User};
+use super::params::Params;
+use super::state::Api;
+use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::instance::{InstancePatch, Registration};
+use crate::native::Registered;
+
+/// The most instances of a batch, and the most ids of a batch of heartbeats.
+const MAX_BATCH: usize = 1000;
+
+/// `POST /api/v1/instances`: 201 for a new one, 200 for an update; either is on disk.
+pub async fn register(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    let outcome = match Registration::from_value(Value::Object(body)) {
+        Ok(registration) => api.native.register(&tenant, registration, &user).await,
+        Err(error) => Err(error),
+    };
+    api.metrics.native("register", outcome.is_ok());
+    let registered = outcome?;
+    let code = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((code, Json(registered_json(registered))).into_response())
+}
+
+/// `POST /api/v1/instances/batch`: one result per item, in their order.
+pub async fn register_batch(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    JsonObject(mut body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let items = list(&mut body, "instances")?;
+    let parsed: Vec<Result<Registration>> =
+        items.into_iter().map(Registration::from_value).collect();
+    let good: Vec<Registration> = parsed.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
+    let mut outcomes = api.native.register_batch(&tenant, good, &user).await.into_iter();
+    let results: Vec<Value> = parsed
+        .into_iter()
+        .map(|one| {
+            let outcome = one.and_then(|_| {
+                outcomes.next().unwrap_or_else(|| Err(Error::unavailable("not registered")))
+            });
+            api.metrics.native("register", outcome.is_ok());
+            match outcome {
+                Ok(registered) => {
+                    let mut answer = registered_json(registered);
+                    answer["status"] = json!(if registered.created { 201 } else { 200 });
+                    answer
+                }
+                Err(error) => json!({
+                    "status": status(error.code).as_u16(),
+                    "error": error.message,
+                    "details": error.details,
+                }),
+            }
+        })
+        .collect();
+    Ok(Json(json!({ "results": results })))
+}
+
+fn registered_json(registered: Registered) -> Value {
+    let message =
+        if registered.created { "Instance registered successfully" } else { "Instance updated successfully" };
+    json!({
+        "instanceId": registered.instance_id,
+        "leaseSeconds": registered.lease_seconds,
+        "heartbeatSeconds": (registered.lease_seconds / 3).max(1),
+        "message": message,
+    })
+}
+
+fn list(body: &mut serde_json::Map<String, Value>, field: &str) -> Result<Vec<Value>> {
+    let Some(Value::Array(items)) = body.remove(field) else {
+        return Err(Error::invalid(field, Value::Null, "must be a list"));
+    };
+    if let Some((key, value)) = body.iter().next() {
+        return Err(Error::invalid(key, value.clone(), "is not a field of this request"));
+    }
+    if items.len() > MAX_BATCH {
+        return Err(Error::invalid(field, items.len(), "must have at most 1000 entries"));
+    }
+    Ok(items)
+}
+
+/// `GET /api/v1/instances`: the rows of the view, over all services.
+pub async fn list_all(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    mut params: Params,
+) -> ApiResult<Json<Value>> {
+    let group = params.group()?;
+    let service = params.take("serviceName")?;
+    let mut filter = params.filter()?;
+    filter.host = params.take("host")?;
+    let page = params.page()?;
+    params.finish()?;
+    let wanted = |view: &Arc<ServiceView>| {
+        service.as_ref().is_none_or(|name| view.key.name.as_str() == name)
+            && match &group {
+                GroupChoice::Named(group) => view.key.group == *group,
+                GroupChoice::Unsaid | GroupChoice::All => true,
+            }
+    };
+    let snapshot = api.view.snapshot(&tenant);
+    let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
+    let rows: Vec<&Row> =
+        views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
+    let count = rows.len();
+    let instances: Vec<Value> = page.of(rows).into_iter().map(row_value).collect();
+    Ok(Json(json!({ "instances": instances, "count": count, "revision": snapshot.revision })))
+}
+
+/// `GET /api/v1/instances/{instanceId}`
+pub async fn get(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let row = find_row(&api, &tenant, &id);
+    let native = api.native.get(&tenant, &id);
+    let Some((view, place)) = row else { return Err(native.err().unwrap_or_else(no_instance).into()) };
+    let row = &view.rows[place];
+    let mut answer = row_value(row);
+    answer["metadataJson"] = json!(json!(row.instance.metadata).to_string());
+    answer["tagsJson"] = json!(json!(row.instance.tags).to_string());
+    // What only the native registry has (client, lease, heartbeat) comes on top.
+    if let (Ok(native), Some(fields)) = (native, answer.as_object_mut())
+        && let Value::Object(more) = native.to_value(row.instance.protocol)
+    {
+        for (key, value) in more {
+            fields.entry(key).or_insert(value);
+        }
+    }
+    Ok(Json(answer))
+}
+
+/// `PUT /api/v1/instances/{instanceId}`
+pub async fn update(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let patch = InstancePatch::from_value(Value::Object(body))?;
+    let outcome = api.native.update(&tenant, &id, patch, &user).await;
+    done(&api, &tenant, &id, "update", outcome.map(drop), "Instance updated successfully")
+}
+
+/// `PUT /api/v1/instances/{instanceId}/heartbeat`
+pub async fn heartbeat(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let outcome = api.native.heartbeat(&tenant, &id);
+    api.metrics.native("heartbeat", outcome.is_ok());
+    let lease = outcome.map_err(|error| native_error(&api, &tenant, &id, error))?;
+    let message = "Heartbeat received";
+    Ok(Json(json!({ "message": message, "leaseSeconds": lease, "heartbeatSeconds": (lease / 3).max(1) })))
+}
+
+/// `PUT /api/v1/heartbeats`
+pub async fn heartbeats(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    JsonObject(mut body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let mut ids = Vec::new();
+    for id in list(&mut body, "instanceIds")? {
+        match id {
+            Value::String(id) => ids.push(id),
+            other => return Err(Error::invalid("instanceIds", other, "must hold strings").into()),
+        }
+    }
+    let (renewed, unknown) = api.native.heartbeats(&tenant, &ids)?;
+    Ok(Json(json!({ "renewed": renewed, "unknown": unknown })))
+}
+
+/// `PUT /api/v1/instances/{instanceId}/health`
+pub async fn set_health(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let health = only_word(&body, "healthStatus")?;
+    let outcome = api.native.set_health(&tenant, &id, health, &user).await;
+    done(&api, &tenant, &id, "health", outcome.map(drop), "Health status updated successfully")
+}
+
+/// `PUT /api/v1/instances/{instanceId}/status`
+pub async fn set_status(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    User(user): User,
+    Path(id): Path<String>,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Json<Value>> {
+    let status = only_word(&body, "instanceStatus")?;
+    let outcome = api.native.set_status(&tenant, &id, status, &user).await;
+    done(&api, &tenant, &id, "status", outcome.map(drop), "Instance status updated successfully")
+}
+
+/// `DELETE /api/v1/instances/{instanceId}`
+pub async fn deregister(
+    State(api): State<Api>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let outcome = api.native.deregister(&tenant, &id).await;
+    done(&api, &tenant, &id, "deregister", outcome, "Instance deregistered successfully")
+}
+
+fn only_word<T>(body: &serde_json::Map<String, Value>, field: &str) -> Result<T>
+where
+    T: std::str::FromStr<Err = hub_registry_core::instance::UnknownWord>,
+{
+    if let Some((key, value)) = body.iter().find(|(key, _)| *key != field) {
+        return Err(Error::invalid(key, value.clone(), "is not a field of this request"));
+    }
+    let value = body.get(field).cloned().unwrap_or_default();
+    let Some(text) = value.as_str() else { return Err(Error::invalid(field, value, "is required")) };
+    text.parse().map_err(|error: hub_registry_core::instance::UnknownWord| {
+        Error::invalid(field, text, &format!("must be one of {}", error.allowed))
+    })
+}
+
+fn done(
+    api: &Api,
+    tenant: &TenantId,
+    id: &str,
+    operation: &str,
+    outcome: Result<()>,
+    message: &str,
+) -> ApiResult<Json<Value>> {
+    api.metrics.native(operation, outcome.is_ok());
+    outcome.map_err(|error| native_error(api, tenant, id, error))?;
+    Ok(Json(json!({ "instanceId": id, "message": message })))
+}
+
+/// "Not found" by the native registry is "not ours" when another source knows it.
+fn native_error(api: &Api, tenant: &TenantId, id: &str, error: Error) -> ApiError {
+    if error.code != ErrorCode::NotFound {
+        return error.into();
+    }
+    match find_row(api, tenant, id) {
+        None => error.into(),
+        Some((view, place)) => {
+            let sources: Vec<_> = view.rows[place].origins.iter().map(|origin| &*origin.source).collect();
+            let message = "this instance is registered elsewhere; change it there";
+            let details = json!({ "code": "not_native", "sources": sources });
+            Error::conflict(message).with_details(details).into()
+        }
+    }
+}
+
+/// Looks through the view: ids of foreign instances are not indexed, since nobody asks for many.
+fn find_row(api: &Api, tenant: &TenantId, id: &str) -> Option<(Arc<ServiceView>, usize)> {
+    if let Ok(native) = api.native.get(tenant, id) {
+        let snapshot = api.view.snapshot(tenant);
+        let view = Arc::clone(snapshot.service(&native.key.service)?);
+        let place = view.rows.iter().position(|row| row.id == id)?;
+        return Some((view, place));
+    }
+    api.view.snapshot(tenant).sorted().into_iter().find_map(|view| {
+        let place = view.rows.iter().position(|row| row.id == id)?;
+        Some((view, place))
+    })
+}
+
+fn no_instance() -> Error {
+    Error::not_found("no such instance")
+}

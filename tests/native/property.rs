@@ -1,0 +1,193 @@
+//! After any sequence of operations, memory, disk and what was published agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry::model::instance::{InstancePatch, Registration};
+use hub_registry::model::names::instance_id;
+use hub_registry::model::service::NewService;
+use hub_registry::storage::{NativeStore, Sqlite};
+use hub_registry_core::{GroupName, HealthStatus, Scope, ServiceKey, ServiceName, TenantId};
+use hub_registry::native::NativeRegistry;
+use hub_registry_core::Registry;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::world::{Fault, FakeStore, World, everything, registration, tenant};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register { tenant: u8, service: u8, port: u8, weight: u8 },
+    Deregister { tenant: u8, service: u8, port: u8 },
+    Weigh { tenant: u8, service: u8, port: u8, weight: u8 },
+    State { tenant: u8, service: u8, port: u8, healthy: bool },
+    Beat { tenant: u8, service: u8, port: u8 },
+    CreateService { tenant: u8, service: u8 },
+    DeleteService { tenant: u8, service: u8, force: bool },
+    DeleteGroup { tenant: u8, force: bool },
+    Wait { seconds: u8 },
+    Fault(Fault),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (t, s, p, w) = (0..2_u8, 0..2_u8, 1..4_u8, 0..3_u8);
+    prop_oneof![
+        6 => (t.clone(), s.clone(), p.clone(), w.clone())
+            .prop_map(|(tenant, service, port, weight)| Step::Register { tenant, service, port, weight }),
+        2 => (t.clone(), s.clone(), p.clone())
+            .prop_map(|(tenant, service, port)| Step::Deregister { tenant, service, port }),
+        2 => (t.clone(), s.clone(), p.clone(), w)
+            .prop_map(|(tenant, service, port, weight)| Step::Weigh { tenant, service, port, weight }),
+        2 => (t.clone(), s.clone(), p.clone(), any::<bool>())
+            .prop_map(|(tenant, service, port, healthy)| Step::State { tenant, service, port, healthy }),
+        2 => (t.clone(), s.clone(), p)
+            .prop_map(|(tenant, service, port)| Step::Beat { tenant, service, port }),
+        1 => (t.clone(), s.clone())
+            .prop_map(|(tenant, service)| Step::CreateService { tenant, service }),
+        1 => (t.clone(), s, any::<bool>())
+            .prop_map(|(tenant, service, force)| Step::DeleteService { tenant, service, force }),
+        1 => (t, any::<bool>()).prop_map(|(tenant, force)| Step::DeleteGroup { tenant, force }),
+        2 => (1..60_u8).prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Fault(Fault::Before)),
+        1 => Just(Step::Fault(Fault::After)),
+        2 => Just(Step::Fault(Fault::None)),
+    ]
+}
+
+fn key(service: u8) -> ServiceKey {
+    let name = ServiceName::parse(&format!("s{service}")).unwrap();
+    ServiceKey::new(GroupName::default_group(), name)
+}
+
+fn said(service: u8, port: u8) -> Registration {
+    registration(&format!("s{service}"), u16::from(port))
+}
+
+fn tenants() -> [TenantId; 2] {
+    [tenant("a"), tenant("b")]
+}
+
+/// Some of these are refused, by design or by a fault; what counts is what is true after.
+async fn take(world: &World, step: &Step) {
+    let native = &world.native;
+    let id = |tenant: u8, service, port| {
+        let tenant = tenants()[usize::from(tenant)].clone();
+        let id = instance_id(&tenant, &said(service, port).key);
+        (tenant, id)
+    };
+    let refused = match *step {
+        Step::Register { tenant, service, port, weight } => {
+            let mut said = said(service, port);
+            said.weight = Some(hub_registry_core::Weight::new(weight.into()));
+            let tenant = &tenants()[usize::from(tenant)];
+            native.register(tenant, said, "me").await.is_err()
+        }
+        Step::Deregister { tenant, service, port } => {
+            let (tenant, id) = id(tenant, service, port);
+            native.deregister(&tenant, &id).await.is_err()
+        }
+        Step::Weigh { tenant, service, port, weight } => {
+            let (tenant, id) = id(tenant, service, port);
+            let patch = InstancePatch::from_value(json!({"weightValue": weight})).unwrap();
+            native.update(&tenant, &id, patch, "me").await.is_err()
+        }
+        Step::State { tenant, service, port, healthy } => {
+            let (tenant, id) = id(tenant, service, port);
+            let health = if healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
+            native.set_health(&tenant, &id, health, "me").await.is_err()
+        }
+        Step::Beat { tenant, service, port } => {
+            let (tenant, id) = id(tenant, service, port);
+            native.heartbeat(&tenant, &id).is_err()
+        }
+        Step::CreateService { tenant, service } => {
+            let new = NewService { key: key(service), fields: Default::default() };
+            native.create_service(&tenants()[usize::from(tenant)], new, "me").await.is_err()
+        }
+        Step::DeleteService { tenant, service, force } => {
+            let tenant = &tenants()[usize::from(tenant)];
+            native.delete_service(tenant, &key(service), force).await.is_err()
+        }
+        Step::DeleteGroup { tenant, force } => {
+            let tenant = &tenants()[usize::from(tenant)];
+            native.delete_group(tenant, &GroupName::default_group(), force).await.is_err()
+        }
+        Step::Wait { seconds } => {
+            tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+            false
+        }
+        Step::Fault(_) => false,
+    };
+    let _may_be = refused;
+}
+
+/// What is published is what is held.
+async fn published_is_held(world: &World) {
+    for tenant in tenants() {
+        let registry = NativeRegistry::new(Arc::clone(&world.native), tenant.clone());
+        let seen = world.listener.seen.lock().get(&tenant).cloned().unwrap_or_default();
+        let mut services = registry.services(&Scope::all()).await.unwrap();
+        services.sort();
+        assert_eq!(services, seen.keys().cloned().collect::<Vec<_>>());
+        for (key, instances) in &seen {
+            assert_eq!(&registry.instances(key).await.unwrap(), instances);
+        }
+    }
+}
+
+/// What is on disk is what is held: another registry that starts from it holds the same.
+async fn disk_is_memory(world: &World, store: Arc<dyn NativeStore>) {
+    let again = World::start(store).await;
+    for tenant in tenants() {
+        assert_eq!(everything(&again.native, &tenant), everything(&world.native, &tenant));
+    }
+    again.stop().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn memory_disk_and_view_agree_whatever_fails(steps in prop::collection::vec(step(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let store = Arc::new(FakeStore::default());
+            let world = World::start(Arc::clone(&store) as _).await;
+            for step in &steps {
+                if let Step::Fault(fault) = step {
+                    *store.fault.lock() = *fault;
+                }
+                take(&world, step).await;
+                published_is_held(&world).await;
+            }
+            *store.fault.lock() = Fault::None;
+            // A repair comes by itself, a flush too.
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            disk_is_memory(&world, Arc::clone(&store) as _).await;
+            world.stop().await;
+            disk_is_memory(&world, store).await;
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #[test]
+    fn memory_and_sqlite_agree(steps in prop::collection::vec(step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("registry.db");
+            let store = Arc::new(Sqlite::open(path.to_str().unwrap(), 2).await.unwrap());
+            let world = World::start(Arc::clone(&store) as _).await;
+            for step in steps.iter().filter(|step| !matches!(step, Step::Wait { .. })) {
+                take(&world, step).await;
+            }
+            world.stop().await;
+            disk_is_memory(&world, store).await;
+        });
+    }
+}

@@ -1,0 +1,201 @@
+//! What the tests of the native registry stand on: a store in memory that fails on demand, and a
+//! listener that checks what it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hub_registry::clock::Clock;
+use hub_registry::model::instance::{NativeInstance, Registration};
+use hub_registry::native::{Native, Publish, Settings};
+use hub_registry::storage::{
+    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result, ServiceRow,
+    StorageError, StorageErrorKind,
+};
+use hub_registry::task::TaskGroup;
+use hub_registry_core::{Change, Instance, ServiceKey, TenantId};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+/// How the next writes go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// Refused: nothing is written.
+    Before,
+    /// Written, but the answer is lost.
+    After,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    groups: BTreeMap<(String, String), GroupRow>,
+    services: BTreeMap<(String, String, String), ServiceRow>,
+    instances: BTreeMap<(String, String), InstanceRow>,
+}
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub(crate) struct FakeStore {
+    pub(crate) tables: Mutex<Tables>,
+    pub(crate) fault: Mutex<Fault>,
+    pub(crate) commits: AtomicUsize,
+    pub(crate) commit_time: Duration,
+}
+
+impl FakeStore {
+    fn unavailable() -> StorageError {
+        StorageError::new(StorageErrorKind::Unavailable, "fake")
+    }
+}
+
+#[async_trait]
+impl NativeStore for FakeStore {
+    async fn load(&self) -> Result<NativeRows> {
+        let tables = self.tables.lock();
+        Ok(NativeRows {
+            groups: tables.groups.values().cloned().collect(),
+            services: tables.services.values().cloned().collect(),
+            instances: tables.instances.values().cloned().collect(),
+        })
+    }
+
+    async fn commit(&self, writes: &[NativeWrite]) -> Result<()> {
+        tokio::time::sleep(self.commit_time).await;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let fault = *self.fault.lock();
+        if fault == Fault::Before {
+            return Err(Self::unavailable());
+        }
+        let mut tables = self.tables.lock();
+        for write in writes.iter().cloned() {
+            match write {
+                NativeWrite::PutGroup(row) => {
+                    tables.groups.insert((row.tenant_id.clone(), row.group_name.clone()), row);
+                }
+                NativeWrite::DeleteGroup { tenant_id, group_name } => {
+                    tables.groups.remove(&(tenant_id, group_name));
+                }
+                NativeWrite::PutService(row) => {
+                    let (group, name) = (row.group_name.clone(), row.service_name.clone());
+                    tables.services.insert((row.tenant_id.clone(), group, name), row);
+                }
+                NativeWrite::DeleteService { tenant_id, group_name, service_name } => {
+                    tables.services.remove(&(tenant_id, group_name, service_name));
+                }
+                NativeWrite::PutInstance(row) => {
+                    let key = (row.tenant_id.clone(), row.service_instance_id.clone());
+                    tables.instances.insert(key, row);
+                }
+                NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
+                    tables.instances.remove(&(tenant_id, service_instance_id));
+                }
+            }
+        }
+        if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
+    }
+
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
+        if *self.fault.lock() != Fault::None {
+            return Err(Self::unavailable());
+        }
+        let mut tables = self.tables.lock();
+        for beat in beats {
+            let key = (beat.tenant_id.clone(), beat.service_instance_id.clone());
+            if let Some(row) = tables.instances.get_mut(&key) {
+                row.last_heartbeat_time = beat.last_heartbeat_time;
+                row.last_health_check_time = beat.last_health_check_time;
+                row.health_status = Some(beat.health_status.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+type Seen = BTreeMap<TenantId, BTreeMap<ServiceKey, Vec<Instance>>>;
+
+/// Applies what is published, checking that it keeps the contract.
+#[derive(Debug, Default)]
+pub(crate) struct Listener {
+    pub(crate) seen: Mutex<Seen>,
+    pub(crate) publications: AtomicUsize,
+}
+
+impl Publish for Listener {
+    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+        self.publications.fetch_add(1, Ordering::Relaxed);
+        let mut seen = self.seen.lock();
+        let services = seen.entry(tenant.clone()).or_default();
+        for change in changes {
+            match change {
+                Change::Reset(all) => {
+                    assert!(services.is_empty(), "a Reset comes first");
+                    services.extend(all.into_iter().map(|state| (state.key, state.instances)));
+                }
+                Change::Put(state) => {
+                    let before = services.insert(state.key.clone(), state.instances.clone());
+                    assert!(state.instances.is_sorted_by(|a, b| a.key < b.key));
+                    assert_ne!(before.as_ref(), Some(&state.instances), "a Put changes something");
+                }
+                Change::Gone(key) => assert!(services.remove(&key).is_some(), "{key} never was"),
+                Change::Unchanged => panic!("the native registry has no reason to say so"),
+            }
+        }
+    }
+}
+
+impl Listener {
+    pub(crate) fn instances(&self, tenant: &TenantId) -> Vec<Instance> {
+        let seen = self.seen.lock();
+        seen.get(tenant).into_iter().flatten().flat_map(|(_, all)| all.clone()).collect()
+    }
+}
+
+/// A running native registry.
+pub(crate) struct World {
+    pub(crate) native: Arc<Native>,
+    pub(crate) listener: Arc<Listener>,
+    tasks: TaskGroup,
+}
+
+impl World {
+    pub(crate) async fn start(store: Arc<dyn NativeStore>) -> Self {
+        Self::start_with(store, Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(store: Arc<dyn NativeStore>, settings: Settings) -> Self {
+        let (listener, tasks) = (Arc::new(Listener::default()), TaskGroup::new());
+        let publish: Arc<dyn Publish> = Arc::clone(&listener) as _;
+        let native = Native::start(store, publish, Clock::System, &tasks, settings).await.unwrap();
+        Self { native, listener, tasks }
+    }
+
+    pub(crate) async fn stop(&self) {
+        assert!(self.tasks.stop(Duration::from_secs(60)).await);
+    }
+}
+
+/// Everything a tenant has, heartbeat times aside: they are written later.
+pub(crate) fn everything(native: &Native, tenant: &TenantId) -> impl PartialEq + std::fmt::Debug + use<> {
+    let quiet = |i: &Arc<NativeInstance>| NativeInstance { last_heartbeat: None, ..(**i).clone() };
+    let instances: Vec<_> = native.list(tenant).iter().map(quiet).collect();
+    (native.list_groups(tenant), native.list_services(tenant), instances)
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+pub(crate) fn body(service: &str, port: u16) -> Value {
+    json!({
+        "serviceName": service, "hostAddress": "10.0.0.1", "portNumber": port,
+        "metadata": {"zone": "z1"}, "tags": ["blue"],
+    })
+}
+
+pub(crate) fn registration(service: &str, port: u16) -> Registration {
+    Registration::from_value(body(service, port)).unwrap()
+}

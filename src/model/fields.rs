@@ -24,9 +24,15 @@ impl Fields {
         let Value::Object(map) = body else {
             return Err(Error::invalid("body", body, "must be a JSON object"));
         };
-        let unknown = map.iter().find(|(key, _)| !known.iter().any(|set| set.contains(&key.as_str())));
+        let unknown = map
+            .iter()
+            .find(|(key, _)| !known.iter().any(|set| set.contains(&key.as_str())));
         if let Some((key, value)) = unknown {
-            return Err(Error::invalid(key, value.clone(), &format!("is not a field of {noun}")));
+            return Err(Error::invalid(
+                key,
+                value.clone(),
+                &format!("is not a field of {noun}"),
+            ));
         }
         Ok(Self(map))
     }
@@ -43,9 +49,11 @@ impl Fields {
         match self.take(field) {
             None => Ok(None),
             Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
-            Some(Value::String(text)) => {
-                Err(Error::invalid(field, text, &format!("must be at most {max} bytes long")))
-            }
+            Some(Value::String(text)) => Err(Error::invalid(
+                field,
+                text,
+                &format!("must be at most {max} bytes long"),
+            )),
             Some(other) => Err(Error::invalid(field, other, "must be a string")),
         }
     }
@@ -75,7 +83,9 @@ impl Fields {
     /// # Errors
     /// The field, the value and the rule.
     pub fn integer(&mut self, field: &str, range: RangeInclusive<i64>) -> Result<Option<i64>> {
-        let Some(value) = self.take(field) else { return Ok(None) };
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
         match value.as_i64().filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
             None => {

@@ -20,11 +20,22 @@ const MAX_TAG: usize = 255;
 /// The field, the value and the rule.
 pub fn check_metadata(field: &str, metadata: &Metadata) -> Result<()> {
     if metadata.len() > MAX_KEYS {
-        return Err(Error::invalid(field, metadata.len(), "must have at most 128 keys"));
+        return Err(Error::invalid(
+            field,
+            metadata.len(),
+            "must have at most 128 keys",
+        ));
     }
-    let size: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let size: usize = metadata
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     if size > MAX_METADATA {
-        return Err(Error::invalid(field, size, "must be at most 65536 bytes in keys and values"));
+        return Err(Error::invalid(
+            field,
+            size,
+            "must be at most 65536 bytes in keys and values",
+        ));
     }
     if metadata.contains_key("") {
         return Err(Error::invalid(field, "", "must not have an empty key"));
@@ -38,10 +49,21 @@ pub fn check_metadata(field: &str, metadata: &Metadata) -> Result<()> {
 /// The field, the value and the rule.
 pub fn check_tags(field: &str, tags: &[String]) -> Result<()> {
     if tags.len() > MAX_TAGS {
-        return Err(Error::invalid(field, tags.len(), "must have at most 64 tags"));
+        return Err(Error::invalid(
+            field,
+            tags.len(),
+            "must have at most 64 tags",
+        ));
     }
-    match tags.iter().find(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
-        Some(tag) => Err(Error::invalid(field, tag.as_str(), "must have tags of 1 to 255 bytes")),
+    match tags
+        .iter()
+        .find(|tag| tag.is_empty() || tag.len() > MAX_TAG)
+    {
+        Some(tag) => Err(Error::invalid(
+            field,
+            tag.as_str(),
+            "must have tags of 1 to 255 bytes",
+        )),
         None => Ok(()),
     }
 }
@@ -49,11 +71,17 @@ pub fn check_tags(field: &str, tags: &[String]) -> Result<()> {
 /// Metadata from JSON: an object of strings.
 pub(super) fn metadata(field: &str, value: Value) -> Result<Metadata> {
     const RULE: &str = "must be an object whose values are strings";
-    let Value::Object(pairs) = value else { return Err(Error::invalid(field, value, RULE)) };
+    let Value::Object(pairs) = value else {
+        return Err(Error::invalid(field, value, RULE));
+    };
     let mut metadata = Metadata::new();
     for (key, value) in pairs {
         let Value::String(text) = value else {
-            return Err(Error::invalid(&format!("{field}.{key}"), value, "must be a string"));
+            return Err(Error::invalid(
+                &format!("{field}.{key}"),
+                value,
+                "must be a string",
+            ));
         };
         metadata.insert(key, text);
     }
@@ -98,7 +126,9 @@ pub fn metadata_of_column(text: Option<&str>) -> Option<Metadata> {
 /// Tags from a column, as [`metadata_of_column`]. `None` when it is not a JSON array.
 #[must_use]
 pub fn tags_of_column(text: Option<&str>) -> Option<Vec<String>> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Some(Vec::new()) };
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Some(Vec::new());
+    };
     match serde_json::from_str(text).ok()? {
         Value::Array(items) => Some(items.into_iter().map(plain).collect()),
         Value::Null => Some(Vec::new()),

@@ -88,7 +88,11 @@ impl Keeper {
             for instance in tenant.instances.values() {
                 self.follow_lease(instance, false);
             }
-            let all = tenant.services.values().map(|entry| entry.to_core()).collect();
+            let all = tenant
+                .services
+                .values()
+                .map(|entry| entry.to_core())
+                .collect();
             self.publish.publish(id, vec![Change::Reset(all)]);
         }
         self.last_turn = Instant::now();
@@ -243,7 +247,11 @@ impl Keeper {
         self.shared.state.store(Arc::new(next));
         for (tenant, changes) in changes {
             if self.shared.news.receiver_count() > 0 {
-                let news = News { revision, tenant: tenant.clone(), changes: changes.clone() };
+                let news = News {
+                    revision,
+                    tenant: tenant.clone(),
+                    changes: changes.clone(),
+                };
                 // Fails when the last watch has just left.
                 drop(self.shared.news.send(Arc::new(news)));
             }

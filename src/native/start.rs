@@ -36,7 +36,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { auto_create: true, lease_seconds: 30 }
+        Self {
+            auto_create: true,
+            lease_seconds: 30,
+        }
     }
 }
 

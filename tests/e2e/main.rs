@@ -12,5 +12,7 @@ mod durability;
 mod federation;
 mod hub;
 mod outages;
+mod plain_sql;
+mod proofs;
 mod registries;
 mod sick_registries;

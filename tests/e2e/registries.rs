@@ -136,8 +136,9 @@ impl Registries {
     pub fn config(&mut self, kind: &str) -> Value {
         let address = self.server(kind).address().to_string();
         let specific = match kind {
-            "EUREKA" => json!({ "pollInterval": "1s" }),
-            _ => json!({}),
+            "CONSUL" => json!({ "priority": 1 }),
+            "NACOS" => json!({ "priority": 2 }),
+            _ => json!({ "priority": 3, "pollInterval": "1s" }),
         };
         json!({
             "configName": kind.to_lowercase(), "registryType": kind, "serverAddress": address,

@@ -34,12 +34,22 @@ impl Draft {
             }
         };
         let lease_seconds = instance.lease_seconds;
-        let registered = Registered { instance_id: id, created: before.is_none(), lease_seconds };
+        let registered = Registered {
+            instance_id: id,
+            created: before.is_none(),
+            lease_seconds,
+        };
         // A client that registers again and again instead of beating costs no write.
         if before.is_some_and(|before| *before == instance) {
             self.touch(tenant, id, true);
         } else {
-            self.put_instance(NativeInstance { last_heartbeat: Some(self.now), ..instance }, true);
+            self.put_instance(
+                NativeInstance {
+                    last_heartbeat: Some(self.now),
+                    ..instance
+                },
+                true,
+            );
         }
         Ok(registered)
     }
@@ -83,8 +93,8 @@ impl Draft {
     fn renewed(&self, before: &NativeInstance, said: Registration, who: &str) -> NativeInstance {
         let mut instance = before.clone();
         let audit = &mut instance.audit;
-        audit.note_text = said.note_text.or(audit.note_text.take());
-        audit.ext_property = said.ext_property.or(audit.ext_property.take());
+        audit.note_text = said.note_text.or_else(|| audit.note_text.take());
+        audit.ext_property = said.ext_property.or_else(|| audit.ext_property.take());
         instance.context_path = said.context_path.or(instance.context_path);
         instance.status = said.status.unwrap_or(instance.status);
         instance.weight = said.weight.unwrap_or(instance.weight);
@@ -140,8 +150,10 @@ impl Draft {
         instance.tags = patch.tags.unwrap_or(instance.tags);
         instance.context_path = patch.context_path.unwrap_or(instance.context_path);
         let audit = &mut instance.audit;
-        audit.note_text = patch.note_text.unwrap_or(audit.note_text.take());
-        audit.ext_property = patch.ext_property.unwrap_or(audit.ext_property.take());
+        audit.note_text = patch.note_text.unwrap_or_else(|| audit.note_text.take());
+        audit.ext_property = patch
+            .ext_property
+            .unwrap_or_else(|| audit.ext_property.take());
         if let Some(health) = patch.health {
             instance.health = health;
             instance.last_health_check = Some(self.now);
@@ -161,7 +173,11 @@ impl Draft {
         self.leases.heard_at(instance, self.now)
     }
 
-    pub(in crate::native) fn deregister(&mut self, tenant: &TenantId, id: InstanceId) -> Result<()> {
+    pub(in crate::native) fn deregister(
+        &mut self,
+        tenant: &TenantId,
+        id: InstanceId,
+    ) -> Result<()> {
         let instance = Arc::clone(self.next.instance(tenant, id).ok_or_else(no_instance)?);
         self.remove_instance(&instance);
         Ok(())

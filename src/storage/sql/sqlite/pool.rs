@@ -4,9 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlitePool, Transaction};
 
 use async_trait::async_trait;
@@ -61,13 +59,19 @@ impl Sqlite {
         };
         // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
         let writer = pool(1).connect_with(options.clone()).await.during(OPEN)?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(|error| {
-            StorageError::new(StorageErrorKind::Corrupt, "update tables").with_source(error)
-        })?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|error| {
+                StorageError::new(StorageErrorKind::Corrupt, "update tables").with_source(error)
+            })?;
         let reader = if in_memory {
             writer.clone()
         } else {
-            pool(max_connections.max(1)).connect_with(options).await.during(OPEN)?
+            pool(max_connections.max(1))
+                .connect_with(options)
+                .await
+                .during(OPEN)?
         };
         Ok(Self { reader, writer })
     }
@@ -84,7 +88,10 @@ impl Sqlite {
     ) -> Result<Transaction<'static, sqlx::Sqlite>> {
         // IMMEDIATE: a transaction that begins to read and then wants to write fails at once
         // when another process wrote meanwhile, whatever the busy time-out.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.during(operation)
+        self.writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .during(operation)
     }
 }
 
@@ -101,7 +108,10 @@ fn make_folder(file: &Path) -> Result<()> {
 #[async_trait]
 impl Database for Sqlite {
     async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.reader).await.during("ping database")?;
+        sqlx::query("SELECT 1")
+            .execute(&self.reader)
+            .await
+            .during("ping database")?;
         Ok(())
     }
 }

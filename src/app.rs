@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
-use hub_registry_core::{Change, TenantId};
+use hub_registry_core::{Change, ServiceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
-use crate::catalog::{Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
+use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::config::{Config, Dsn};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
+use crate::model::service::NativeService;
 use crate::native::{Native, Publish, Settings};
 use crate::storage::Sqlite;
 use crate::task::TaskGroup;
@@ -48,7 +49,9 @@ impl App {
         let gate = Gate::default();
         let metrics_gate = Gate::default();
         let http = &config.server.http;
-        let limits = Limits { connections: http.max_connections };
+        let limits = Limits {
+            connections: http.max_connections,
+        };
         let address = listen(&http.host, http.port, gate.clone(), limits, &serving).await?;
         let metrics_address = match config.server.metrics.port {
             Some(port) => {
@@ -65,7 +68,9 @@ impl App {
         let database = open(&config).await?;
         let (clock, metrics) = (Clock::System, Metrics::new());
         let store = Arc::new(database.clone());
-        let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
+        let revisions = Revisions::start(store.clone(), &working)
+            .await
+            .context("revisions")?;
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
         let settings = Settings {
             auto_create: config.registry.auto_create,
@@ -118,7 +123,14 @@ impl App {
         metrics_gate.open(metrics_router(api.clone()));
         gate.open(router(api));
         tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");
-        Ok(Self { address, metrics_address, config, database, serving, working })
+        Ok(Self {
+            address,
+            metrics_address,
+            config,
+            database,
+            serving,
+            working,
+        })
     }
 
     /// Stops in order: takes no new connections, lets requests end, ends the sources, writes what
@@ -141,10 +153,19 @@ impl Publish for Shown {
     fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
-            self.0.open(tenant, SourceInfo::native(), GuardPolicy::default());
+            self.0
+                .open(tenant, SourceInfo::native(), GuardPolicy::default());
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
         self.0.apply(tenant, &id, changes);
+    }
+
+    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>) {
+        let attributes = service.map(|service| Attributes {
+            strategy: service.strategy,
+            protect_threshold: service.protect_threshold(),
+        });
+        self.0.set_attributes(tenant, key, attributes);
     }
 }
 
@@ -167,7 +188,10 @@ async fn open(config: &Config) -> anyhow::Result<Sqlite> {
     let Dsn::Sqlite(dsn) = &config.database.dsn else {
         anyhow::bail!("database.dsn: this build has sqlite only");
     };
-    let path = dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
+    let path = dsn
+        .path
+        .as_ref()
+        .map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
     Sqlite::open(&path, config.database.max_open_conns)
         .await
         .with_context(|| format!("the database {path} cannot be opened"))

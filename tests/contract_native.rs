@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::Registration;
 use hub_registry::model::names::instance_id;
+use hub_registry::model::service::NativeService;
 use hub_registry::native::{Native, NativeRegistry, Publish, Settings};
 use hub_registry::storage::Sqlite;
 use hub_registry::task::TaskGroup;
@@ -24,6 +25,8 @@ struct Nobody;
 
 impl Publish for Nobody {
     fn publish(&self, _tenant: &TenantId, _changes: Vec<Change>) {}
+
+    fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
 }
 
 /// A native registry that is stopped and started anew on the same file.

@@ -9,15 +9,17 @@ use http_body::{Body, Frame, SizeHint};
 
 /// Two byte strings, one after the other, of known total length.
 #[derive(Debug)]
-pub struct TwoParts {
+pub(super) struct TwoParts {
     parts: [Bytes; 2],
 }
 
 impl TwoParts {
     /// This head, then this tail.
     #[must_use]
-    pub fn new(head: Bytes, tail: Bytes) -> Self {
-        Self { parts: [head, tail] }
+    pub(super) fn new(head: Bytes, tail: Bytes) -> Self {
+        Self {
+            parts: [head, tail],
+        }
     }
 }
 
@@ -29,7 +31,11 @@ impl Body for TwoParts {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
+        let next = self
+            .parts
+            .iter_mut()
+            .find(|part| !part.is_empty())
+            .map(std::mem::take);
         Poll::Ready(next.map(|part| Ok(Frame::data(part))))
     }
 

@@ -18,7 +18,8 @@ use super::params::Params;
 use super::state::Api;
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
-    Answer, Found, GroupChoice, InstanceFilter, Selection, ServiceView, row_value, select as matching,
+    Answer, Found, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
+    select as matching,
 };
 use crate::error::{Error, Result};
 
@@ -61,7 +62,9 @@ impl Query {
             group: params.group()?,
             strategy: params.word("strategy")?,
             key: params.take("key")?,
-            limit: params.number("limit", 1, 1_000_000)?.map(|limit| limit as usize),
+            limit: params
+                .number("limit", 1, 1_000_000)?
+                .map(|limit| limit as usize),
             index: params.number("index", 0, 1 << 53)?,
             wait: params.duration("wait", MAX_WAIT)?,
             max_staleness: params.duration("maxStaleness", MAX_STALENESS)?,
@@ -70,7 +73,11 @@ impl Query {
                 Some("use") => OnPartial::Use,
                 Some("fail") => OnPartial::Fail,
                 Some(other) => {
-                    return Err(Error::invalid("onPartial", other, "must be one of use, fail"));
+                    return Err(Error::invalid(
+                        "onPartial",
+                        other,
+                        "must be one of use, fail",
+                    ));
                 }
             },
             filter: params.filter()?,
@@ -81,7 +88,7 @@ impl Query {
 }
 
 /// `GET /api/v1/services/{serviceName}/instances`
-pub async fn instances(
+pub(super) async fn instances(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(name): Path<String>,
@@ -113,12 +120,14 @@ pub async fn instances(
         },
         Err(error) => error.into_response(),
     };
-    response.headers_mut().insert(INDEX_HEADER, HeaderValue::from(index));
+    response
+        .headers_mut()
+        .insert(INDEX_HEADER, HeaderValue::from(index));
     response
 }
 
 /// `GET /api/v1/services/{serviceName}/select`
-pub async fn select(
+pub(super) async fn select(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(name): Path<String>,
@@ -146,8 +155,9 @@ pub async fn select(
 ///
 /// # Errors
 /// It is none.
-pub fn service_name(name: &str) -> Result<ServiceName> {
-    ServiceName::parse(name).map_err(|error| Error::invalid("serviceName", error.value, &error.rule))
+pub(super) fn service_name(name: &str) -> Result<ServiceName> {
+    ServiceName::parse(name)
+        .map_err(|error| Error::invalid("serviceName", error.value, &error.rule))
 }
 
 fn find(
@@ -162,18 +172,25 @@ fn find(
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one, or * for all");
-            Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
+            Err(Error::conflict(message)
+                .with_details(json!({ "groups": groups }))
+                .into())
         }
         Found::Several(_) | Found::Unknown => Err(unknown_when(api, tenant, name, on_partial)),
     }
 }
 
 /// "Does not exist" is only said when every source that might know it was heard.
-pub fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName) -> ApiError {
+pub(super) fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName) -> ApiError {
     unknown_when(api, tenant, name, OnPartial::Unsaid)
 }
 
-fn unknown_when(api: &Api, tenant: &TenantId, name: &ServiceName, on_partial: OnPartial) -> ApiError {
+fn unknown_when(
+    api: &Api,
+    tenant: &TenantId,
+    name: &ServiceName,
+    on_partial: OnPartial,
+) -> ApiError {
     let unheard = api.view.unloaded(tenant);
     if unheard.is_empty() {
         return Error::not_found(format!("no service {name}")).into();
@@ -209,8 +226,10 @@ fn answer(
         api.view.answer_of(tenant, found, &selection)
     };
     if answer.freshness.partial && query.on_partial == OnPartial::Fail {
-        return Err(Error::unavailable("a source was never loaded, and onPartial=fail")
-            .with_details(json!({ "partial": true })));
+        return Err(
+            Error::unavailable("a source was never loaded, and onPartial=fail")
+                .with_details(json!({ "partial": true })),
+        );
     }
     let age_ms = answer.freshness.max_age_ms;
     if let Some(bound) = query.max_staleness
@@ -239,7 +258,12 @@ fn arrange(
         .map(|&(view, row)| {
             let row = &found[view].rows[row];
             let zone = row.instance.metadata.get("zone").map(String::as_str);
-            Candidate { id: &row.id, weight: row.instance.weight.get(), zone, load: 0 }
+            Candidate {
+                id: &row.id,
+                weight: row.instance.weight.get(),
+                zone,
+                load: 0,
+            }
         })
         .collect();
     let request = balance::Request {
@@ -249,22 +273,35 @@ fn arrange(
         random: fastrand::u64(..),
     };
     let order = balance::order(strategy, &candidates, request);
-    selection.rows = order.into_iter().map(|place| selection.rows[place]).collect();
+    selection.rows = order
+        .into_iter()
+        .map(|place| selection.rows[place])
+        .collect();
 }
 
 fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Response {
-    let etag = HeaderValue::from_str(&answer.etag).ok().filter(|_| !ordered);
+    let etag = HeaderValue::from_str(&answer.etag)
+        .ok()
+        .filter(|_| !ordered);
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, x-tenant-id"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept-encoding, x-tenant-id"),
+    );
     if let Some(etag) = etag {
         let known = asked.get_all(header::IF_NONE_MATCH);
-        let matches = known.iter().any(|value| lists_tag(value, answer.etag.as_bytes()));
+        let matches = known
+            .iter()
+            .any(|value| lists_tag(value, answer.etag.as_bytes()));
         headers.insert(header::ETAG, etag);
         if matches {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     let large = answer.head.len() + answer.tail.len() >= MIN_GZIP;
     let (head, tail) = if api.settings.gzip && large && takes_gzip(asked) {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -277,18 +314,33 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
 
 /// Whether an `If-None-Match` names this tag, or any.
 fn lists_tag(value: &HeaderValue, tag: &[u8]) -> bool {
-    let weak = |part: &[u8]| part.trim_ascii().strip_prefix(b"W/").unwrap_or(part.trim_ascii()).to_vec();
+    let weak = |part: &[u8]| {
+        part.trim_ascii()
+            .strip_prefix(b"W/")
+            .unwrap_or_else(|| part.trim_ascii())
+            .to_vec()
+    };
     let wanted = weak(tag);
-    value.as_bytes().split(|byte| *byte == b',').any(|part| part.trim_ascii() == b"*" || weak(part) == wanted)
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .any(|part| part.trim_ascii() == b"*" || weak(part) == wanted)
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|part| {
-        let mut words = part.split(';').map(str::trim);
-        let name = words.next().unwrap_or_default();
-        let refused = words.any(|word| matches!(word.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
-    })
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| {
+            let mut words = part.split(';').map(str::trim);
+            let name = words.next().unwrap_or_default();
+            let refused = words.any(|word| {
+                matches!(
+                    word.replace(' ', "").as_str(),
+                    "q=0" | "q=0.0" | "q=0.00" | "q=0.000"
+                )
+            });
+            (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+        })
 }
-

@@ -9,11 +9,11 @@ use crate::clock::{Clock, rfc3339};
 use crate::error::{Error, ErrorCode};
 
 /// The result of a handler.
-pub type ApiResult<T> = Result<T, ApiError>;
+pub(super) type ApiResult<T> = Result<T, ApiError>;
 
 /// An error on its way out.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub(super) struct ApiError {
     /// The error.
     pub error: Error,
     /// Seconds after which another try makes sense, where that is known.
@@ -39,7 +39,7 @@ impl From<crate::storage::StorageError> for ApiError {
 
 /// The status of each class of error.
 #[must_use]
-pub fn status(code: ErrorCode) -> StatusCode {
+pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::Invalid => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -57,7 +57,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
 
 /// The body of an error.
 #[must_use]
-pub fn body(error: &Error, status: StatusCode) -> Value {
+pub(super) fn body(error: &Error, status: StatusCode) -> Value {
     let time = rfc3339(Clock::System.now());
     let mut body = json!({ "error": error.message, "status": status.as_u16(), "time": time });
     if !error.details.is_null() {
@@ -68,7 +68,7 @@ pub fn body(error: &Error, status: StatusCode) -> Value {
 
 /// The same as RFC 9457 writes it.
 #[must_use]
-pub fn problem(error: &Error, status: StatusCode) -> Value {
+pub(super) fn problem(error: &Error, status: StatusCode) -> Value {
     json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
@@ -83,7 +83,9 @@ impl IntoResponse for ApiError {
         let status = status(self.error.code);
         let mut response = (status, Json(body(&self.error, status))).into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // The outermost layer writes it once more when the caller prefers RFC 9457.
         response.extensions_mut().insert(self);
@@ -93,7 +95,7 @@ impl IntoResponse for ApiError {
 
 /// Any other status in the shape of an error.
 #[must_use]
-pub fn plain(status: StatusCode, message: &str) -> Response {
+pub(super) fn plain(status: StatusCode, message: &str) -> Response {
     let error = Error::new(ErrorCode::Internal, message);
     (status, Json(body(&error, status))).into_response()
 }

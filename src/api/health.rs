@@ -11,18 +11,18 @@ use crate::catalog::{SourceId, SourceState};
 use crate::telemetry::metrics::SourceSample;
 
 /// "The process lives": no more is told to anybody who asks.
-pub fn live() -> Json<Value> {
+pub(super) fn live() -> Json<Value> {
     Json(json!({ "status": "UP" }))
 }
 
 /// `GET /health`
-pub async fn health() -> Json<Value> {
+pub(super) async fn health() -> Json<Value> {
     live()
 }
 
 /// `GET /ready`: 200 when the database answers and each enabled source is loaded or restored, or
 /// the start-up deadline is over.
-pub async fn ready(State(api): State<Api>) -> Response {
+pub(super) async fn ready(State(api): State<Api>) -> Response {
     let database = api.database.ping().await;
     let waited = api.started.elapsed() >= api.settings.startup_deadline;
     let mut sources = Vec::new();
@@ -34,12 +34,17 @@ pub async fn ready(State(api): State<Api>) -> Response {
             }
             let state = cell.state();
             loaded &= state.is_loaded();
-            sources.push(json!({ "source": cell.info.name, "state": state, "ageMs": cell.age_ms() }));
+            sources
+                .push(json!({ "source": cell.info.name, "state": state, "ageMs": cell.age_ms() }));
         }
     }
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
     let ready = loaded || waited;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = json!({
         "status": if ready { "UP" } else { "DOWN" },
         "checks": {
@@ -54,13 +59,15 @@ pub async fn ready(State(api): State<Api>) -> Response {
     });
     let mut response = (status, Json(body)).into_response();
     if !ready {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
     }
     response
 }
 
 /// `GET /metrics`
-pub async fn metrics(State(api): State<Api>) -> Response {
+pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let (mut services, mut instances, mut revision) = (0, 0, 0);
     let mut samples = Vec::new();
     for (tenant, snapshot) in api.view.all() {
@@ -80,8 +87,16 @@ pub async fn metrics(State(api): State<Api>) -> Response {
             });
         }
     }
-    api.metrics.set_view(services, instances, api.view.waiting(), revision);
+    api.metrics
+        .set_view(services, instances, api.view.waiting(), revision);
     api.metrics.set_sources(&samples);
     let text = api.metrics.render(api.started.elapsed());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }

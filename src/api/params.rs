@@ -17,13 +17,13 @@ const PAGE_SIZE: usize = 100;
 
 /// Parameters not taken yet.
 #[derive(Clone, Debug, Default)]
-pub struct Params {
+pub(super) struct Params {
     pairs: Vec<(String, String)>,
 }
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub(super) struct Page {
     /// 1 for the first.
     pub number: usize,
     /// Entries per page.
@@ -32,7 +32,7 @@ pub struct Page {
 
 impl Page {
     /// The entries of this page.
-    pub fn of<T>(self, all: Vec<T>) -> Vec<T> {
+    pub(super) fn of<T>(self, all: Vec<T>) -> Vec<T> {
         let skip = (self.number - 1).saturating_mul(self.size);
         all.into_iter().skip(skip).take(self.size).collect()
     }
@@ -41,7 +41,7 @@ impl Page {
 impl Params {
     /// These parameters; those every request may have are taken already.
     #[must_use]
-    pub fn new(mut pairs: Vec<(String, String)>) -> Self {
+    pub(super) fn new(mut pairs: Vec<(String, String)>) -> Self {
         pairs.retain(|(key, _)| key != "tenantId" && key != "userId");
         Self { pairs }
     }
@@ -50,17 +50,23 @@ impl Params {
     ///
     /// # Errors
     /// It is there more than once.
-    pub fn take(&mut self, name: &str) -> Result<Option<String>> {
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>> {
         let mut values = self.take_all(name);
         if values.len() > 1 {
-            return Err(Error::invalid(name, values.join(", "), "must be given once"));
+            return Err(Error::invalid(
+                name,
+                values.join(", "),
+                "must be given once",
+            ));
         }
         Ok(values.pop())
     }
 
     /// Takes a parameter that may be given several times.
-    pub fn take_all(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(k, _)| k == name);
+    pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
+        let (taken, rest) = std::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|(k, _)| k == name);
         self.pairs = rest;
         let taken: Vec<(String, String)> = taken;
         taken.into_iter().map(|(_, value)| value).collect()
@@ -70,11 +76,11 @@ impl Params {
     ///
     /// # Errors
     /// It is not one of its words.
-    pub fn word<T: FromStr<Err = UnknownWord>>(&mut self, name: &str) -> Result<Option<T>> {
+    pub(super) fn word<T: FromStr<Err = UnknownWord>>(&mut self, name: &str) -> Result<Option<T>> {
         let parse = |value: String| {
-            value
-                .parse()
-                .map_err(|e: UnknownWord| Error::invalid(name, value, &format!("must be one of {}", e.allowed)))
+            value.parse().map_err(|e: UnknownWord| {
+                Error::invalid(name, value, &format!("must be one of {}", e.allowed))
+            })
         };
         self.take(name)?.map(parse).transpose()
     }
@@ -83,20 +89,30 @@ impl Params {
     ///
     /// # Errors
     /// It is none, or out of range.
-    pub fn number(&mut self, name: &str, min: i64, max: i64) -> Result<Option<i64>> {
-        let Some(value) = self.take(name)? else { return Ok(None) };
-        let number = value.parse::<i64>().ok().filter(|number| (min..=max).contains(number));
+    pub(super) fn number(&mut self, name: &str, min: i64, max: i64) -> Result<Option<i64>> {
+        let Some(value) = self.take(name)? else {
+            return Ok(None);
+        };
+        let number = value
+            .parse::<i64>()
+            .ok()
+            .filter(|number| (min..=max).contains(number));
         let rule = format!("must be a whole number, {min} to {max}");
-        number.map(Some).ok_or_else(|| Error::invalid(name, value, &rule))
+        number
+            .map(Some)
+            .ok_or_else(|| Error::invalid(name, value, &rule))
     }
 
     /// Takes a duration of at most `max`.
     ///
     /// # Errors
     /// It is none, or too long.
-    pub fn duration(&mut self, name: &str, max: Duration) -> Result<Option<Duration>> {
-        let Some(value) = self.take(name)? else { return Ok(None) };
-        let parsed = duration::parse(&value).map_err(|rule| Error::invalid(name, value.as_str(), &rule))?;
+    pub(super) fn duration(&mut self, name: &str, max: Duration) -> Result<Option<Duration>> {
+        let Some(value) = self.take(name)? else {
+            return Ok(None);
+        };
+        let parsed =
+            duration::parse(&value).map_err(|rule| Error::invalid(name, value.as_str(), &rule))?;
         if parsed > max {
             let rule = format!("must be at most {}", duration::format(max));
             return Err(Error::invalid(name, value, &rule));
@@ -108,7 +124,7 @@ impl Params {
     ///
     /// # Errors
     /// It is something else.
-    pub fn flag(&mut self, name: &str) -> Result<bool> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool> {
         match self.take(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -120,7 +136,7 @@ impl Params {
     ///
     /// # Errors
     /// It is no group name.
-    pub fn group(&mut self) -> Result<GroupChoice> {
+    pub(super) fn group(&mut self) -> Result<GroupChoice> {
         match self.take("groupName")? {
             None => Ok(GroupChoice::Unsaid),
             Some(group) if group == "*" => Ok(GroupChoice::All),
@@ -134,10 +150,11 @@ impl Params {
     ///
     /// # Errors
     /// One of them breaks its rule.
-    pub fn filter(&mut self) -> Result<InstanceFilter> {
+    pub(super) fn filter(&mut self) -> Result<InstanceFilter> {
         let mut meta = BTreeMap::new();
-        let (pairs, rest) =
-            std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key.starts_with("meta."));
+        let (pairs, rest) = std::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|(key, _)| key.starts_with("meta."));
         self.pairs = rest;
         let pairs: Vec<(String, String)> = pairs;
         for (key, value) in pairs {
@@ -158,20 +175,27 @@ impl Params {
     ///
     /// # Errors
     /// They are out of range.
-    pub fn page(&mut self) -> Result<Page> {
+    pub(super) fn page(&mut self) -> Result<Page> {
         let number = self.number("page", 1, i64::from(u32::MAX))?.unwrap_or(1);
         let size = self.number("pageSize", 1, MAX_PAGE_SIZE as i64)?;
-        Ok(Page { number: number as usize, size: size.map_or(PAGE_SIZE, |size| size as usize) })
+        Ok(Page {
+            number: number as usize,
+            size: size.map_or(PAGE_SIZE, |size| size as usize),
+        })
     }
 
     /// Nothing may be left.
     ///
     /// # Errors
     /// A parameter nobody took.
-    pub fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         match self.pairs.into_iter().next() {
             None => Ok(()),
-            Some((key, value)) => Err(Error::invalid(&key, value, "is not a parameter of this path")),
+            Some((key, value)) => Err(Error::invalid(
+                &key,
+                value,
+                "is not a parameter of this path",
+            )),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::service::{NewService, ServicePatch};
 
 /// `GET /api/v1/services`
-pub async fn list(
+pub(super) async fn list(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     mut params: Params,
@@ -36,24 +36,32 @@ pub async fn list(
             GroupChoice::Named(group) => view.key.group == *group,
             GroupChoice::Unsaid | GroupChoice::All => true,
         };
-        let known_to = |source: &String| view.sources.cells().iter().any(|c| c.info.name == *source);
+        let known_to =
+            |source: &String| view.sources.cells().iter().any(|c| c.info.name == *source);
         in_group
             && source.as_ref().is_none_or(known_to)
-            && name.as_ref().is_none_or(|name| name.matches(view.key.name.as_str()))
+            && name
+                .as_ref()
+                .is_none_or(|name| name.matches(view.key.name.as_str()))
             && (!healthy_only || view.healthy() > 0)
     };
     let snapshot = api.view.snapshot(&tenant);
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
     let count = views.len();
-    let services: Vec<_> =
-        page.of(views).iter().map(|view| service_json(&api, &tenant, view)).collect();
+    let services: Vec<_> = page
+        .of(views)
+        .iter()
+        .map(|view| service_json(&api, &tenant, view))
+        .collect();
     let partial = !api.view.unloaded(&tenant).is_empty();
     let revision = snapshot.revision;
-    Ok(Json(json!({ "services": services, "count": count, "revision": revision, "partial": partial })))
+    Ok(Json(
+        json!({ "services": services, "count": count, "revision": revision, "partial": partial }),
+    ))
 }
 
 /// `POST /api/v1/services`
-pub async fn create(
+pub(super) async fn create(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
@@ -70,7 +78,7 @@ pub async fn create(
 }
 
 /// `GET /api/v1/services/{serviceName}`
-pub async fn get(
+pub(super) async fn get(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(name): Path<String>,
@@ -88,7 +96,7 @@ pub async fn get(
 }
 
 /// `PUT /api/v1/services/{serviceName}`
-pub async fn update(
+pub(super) async fn update(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
@@ -102,11 +110,13 @@ pub async fn update(
     let patch = ServicePatch::from_value(Value::Object(body))?;
     let updated = api.native.update_service(&tenant, &key, patch, &user).await;
     updated.map_err(|error| native_error(&key, error))?;
-    Ok(Json(json!({ "serviceName": key.name, "groupName": key.group, "message": "Service updated successfully" })))
+    Ok(Json(
+        json!({ "serviceName": key.name, "groupName": key.group, "message": "Service updated successfully" }),
+    ))
 }
 
 /// `DELETE /api/v1/services/{serviceName}`
-pub async fn delete(
+pub(super) async fn delete(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(name): Path<String>,
@@ -118,7 +128,9 @@ pub async fn delete(
     let key = find_one(&api, &tenant, &name, &group)?.key.clone();
     let deleted = api.native.delete_service(&tenant, &key, force).await;
     deleted.map_err(|error| native_error(&key, error))?;
-    Ok(Json(json!({ "serviceName": key.name, "groupName": key.group, "message": "Service deleted successfully" })))
+    Ok(Json(
+        json!({ "serviceName": key.name, "groupName": key.group, "message": "Service deleted successfully" }),
+    ))
 }
 
 /// The group of a PUT: in the query, else in the body.
@@ -144,10 +156,14 @@ fn find_one(
     let name = service_name(name)?;
     match api.view.find(tenant, &name, group) {
         Found::One(view) => Ok(view),
-        Found::Several(_) => Err(Error::invalid("groupName", "*", "must name one group here").into()),
+        Found::Several(_) => {
+            Err(Error::invalid("groupName", "*", "must name one group here").into())
+        }
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one");
-            Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
+            Err(Error::conflict(message)
+                .with_details(json!({ "groups": groups }))
+                .into())
         }
         Found::Unknown => Err(super::discovery::unknown(api, tenant, &name)),
     }
@@ -157,14 +173,22 @@ fn native_error(key: &ServiceKey, error: Error) -> ApiError {
     if error.code != ErrorCode::NotFound {
         return error.into();
     }
-    let message = format!("{key} is known, but not to the native registry; change it where it lives");
-    Error::conflict(message).with_details(json!({ "code": "not_native" })).into()
+    let message =
+        format!("{key} is known, but not to the native registry; change it where it lives");
+    Error::conflict(message)
+        .with_details(json!({ "code": "not_native" }))
+        .into()
 }
 
 fn service_json(api: &Api, tenant: &TenantId, view: &ServiceView) -> Value {
     let native = api.native.get_service(tenant, &view.key).ok();
     let mut answer = native.map_or_else(|| json!({}), |service| service.to_value());
-    let sources: Vec<_> = view.sources.cells().iter().map(|cell| cell.info.name.as_str()).collect();
+    let sources: Vec<_> = view
+        .sources
+        .cells()
+        .iter()
+        .map(|cell| cell.info.name.as_str())
+        .collect();
     answer["serviceName"] = json!(view.key.name);
     answer["groupName"] = json!(view.key.group);
     answer["sources"] = json!(sources);

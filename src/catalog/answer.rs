@@ -24,7 +24,7 @@ pub struct Answer {
     pub revision: i64,
     /// What a caller with a bound on staleness looks at.
     pub freshness: Freshness,
-    pub(super) prepared: Option<(Arc<ServiceView>, fn(&ServiceView) -> &Prepared)>,
+    pub(super) prepared: Option<PreparedOf>,
 }
 
 impl Answer {
@@ -39,6 +39,9 @@ impl Answer {
         (head.bytes(), head.finish(self.head.len(), &self.tail))
     }
 }
+
+/// Where a prepared head comes from: its service, and which of its heads.
+pub(super) type PreparedOf = (Arc<ServiceView>, fn(&ServiceView) -> &Prepared);
 
 /// How fresh an answer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,8 +143,11 @@ impl<'a> From<&'a OriginRow> for OriginJson<'a> {
 ///
 /// # Panics
 /// Never: the type holds nothing JSON cannot hold, and memory is the only writer.
-pub fn write_row(row: &Row, out: &mut BytesMut) {
-    #[expect(clippy::expect_used, reason = "strings, numbers and maps of strings always serialise")]
+pub(super) fn write_row(row: &Row, out: &mut BytesMut) {
+    #[expect(
+        clippy::expect_used,
+        reason = "strings, numbers and maps of strings always serialise"
+    )]
     serde_json::to_writer(out.writer(), &RowJson::from(row)).expect("a row is JSON");
 }
 
@@ -153,7 +159,7 @@ pub fn row_value(row: &Row) -> serde_json::Value {
 
 /// `{"instances":[` ... `],"count":N,"revision":R,"protected":B`: what a tail completes.
 #[must_use]
-pub fn head<'a>(
+pub(super) fn head<'a>(
     rows: impl Iterator<Item = &'a [u8]>,
     revision: i64,
     protected: bool,

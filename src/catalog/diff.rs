@@ -35,7 +35,7 @@ pub struct ServiceDelta {
 
 /// The rows that differ, sorted by key. Times at which origins last changed make no difference.
 #[must_use]
-pub fn rows(before: &[Row], after: &[Row]) -> Vec<RowChange> {
+pub(super) fn rows(before: &[Row], after: &[Row]) -> Vec<RowChange> {
     let mut old: BTreeMap<_, _> = before.iter().map(|row| (row.key(), row)).collect();
     let mut changes = BTreeMap::new();
     for row in after {
@@ -44,7 +44,10 @@ pub fn rows(before: &[Row], after: &[Row]) -> Vec<RowChange> {
                 changes.insert(row.key(), RowChange::Added(row.clone()));
             }
             Some(was) if !was.same_content(row) => {
-                let change = RowChange::Updated { before: was.clone(), after: row.clone() };
+                let change = RowChange::Updated {
+                    before: was.clone(),
+                    after: row.clone(),
+                };
                 changes.insert(row.key(), change);
             }
             Some(_) => {}

@@ -37,13 +37,16 @@ impl Hold {
     pub fn resume(before: Option<Self>, now: Instant, settle: Duration) -> Self {
         let since = before.map_or(now, |hold| hold.since);
         let until = (now + settle).min(since + settle * 2).max(now);
-        Self { since, until: Some(until) }
+        Self {
+            since,
+            until: Some(until),
+        }
     }
 }
 
 /// What happens to the instances a read no longer lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub(super) enum Missing {
     /// They leave, but for those already waited for.
     Leave,
     /// They leave, whatever was waited for.
@@ -56,15 +59,31 @@ pub enum Missing {
 ///
 /// An instance that did not change keeps its entry, so an equal list gives equal entries.
 #[must_use]
-pub fn replace(before: &[Entry], listed: Vec<Instance>, missing: Missing, wall_ms: i64) -> Vec<Entry> {
-    let mut old: HashMap<&InstanceKey, &Entry> =
-        before.iter().map(|entry| (&entry.instance.key, entry)).collect();
+pub(super) fn replace(
+    before: &[Entry],
+    listed: Vec<Instance>,
+    missing: Missing,
+    wall_ms: i64,
+) -> Vec<Entry> {
+    let mut old: HashMap<&InstanceKey, &Entry> = before
+        .iter()
+        .map(|entry| (&entry.instance.key, entry))
+        .collect();
     let mut after = Vec::with_capacity(listed.len());
     for instance in listed {
-        let same = old.remove(&instance.key).filter(|entry| *entry.instance == instance);
+        let same = old
+            .remove(&instance.key)
+            .filter(|entry| *entry.instance == instance);
         after.push(match same {
-            Some(entry) => Entry { hold: None, ..entry.clone() },
-            None => Entry { instance: Arc::new(instance), observed_at: wall_ms, hold: None },
+            Some(entry) => Entry {
+                hold: None,
+                ..entry.clone()
+            },
+            None => Entry {
+                instance: Arc::new(instance),
+                observed_at: wall_ms,
+                hold: None,
+            },
         });
     }
     let kept = old.into_values().filter_map(|entry| {
@@ -73,7 +92,10 @@ pub fn replace(before: &[Entry], listed: Vec<Instance>, missing: Missing, wall_m
             Missing::LeaveAll => None,
             Missing::Hold(now, settle) => Some(Hold::resume(entry.hold, now, settle)),
         };
-        hold.map(|hold| Entry { hold: Some(hold), ..entry.clone() })
+        hold.map(|hold| Entry {
+            hold: Some(hold),
+            ..entry.clone()
+        })
     });
     after.extend(kept);
     after.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));

@@ -25,7 +25,10 @@ impl GzipHead {
         crc.update(head);
         let mut bytes = HEADER.to_vec();
         deflate(head, FlushCompress::Sync, &mut bytes);
-        Self { bytes: bytes.into(), crc }
+        Self {
+            bytes: bytes.into(),
+            crc,
+        }
     }
 
     /// The compressed bytes of the head.
@@ -61,7 +64,11 @@ fn deflate(input: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
         let filled = out.len() - before == room;
         let done = match status {
             Ok(flate2::Status::StreamEnd) | Err(_) => true,
-            Ok(_) => compress.total_in() as usize == input.len() && !filled && flush == FlushCompress::Sync,
+            Ok(_) => {
+                compress.total_in() as usize == input.len()
+                    && !filled
+                    && flush == FlushCompress::Sync
+            }
         };
         if done {
             return;
@@ -84,7 +91,9 @@ mod tests {
             let mut whole = compressed.bytes().to_vec();
             whole.extend_from_slice(&compressed.finish(head.len(), tail));
             let mut read = Vec::new();
-            flate2::read::GzDecoder::new(&*whole).read_to_end(&mut read).unwrap();
+            flate2::read::GzDecoder::new(&*whole)
+                .read_to_end(&mut read)
+                .unwrap();
             assert_eq!(read, [&head[..], tail].concat());
         }
     }

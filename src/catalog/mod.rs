@@ -11,8 +11,8 @@
 mod answer;
 mod attributes;
 mod diff;
-mod gzip;
 mod guard;
+mod gzip;
 mod merge;
 mod query;
 mod revision;

@@ -48,10 +48,16 @@ impl InstanceFilter {
         let meta = |key: &str, value: &str| instance.metadata.get(key).is_some_and(|v| v == value);
         self.status.is_none_or(|status| status == instance.status)
             && (lift_health || self.health.is_none_or(|health| health == instance.health))
-            && self.source.as_ref().is_none_or(|name| row.origins.iter().any(|o| *o.source == **name))
+            && self
+                .source
+                .as_ref()
+                .is_none_or(|name| row.origins.iter().any(|o| *o.source == **name))
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.meta.iter().all(|(key, value)| meta(key, value))
             && self.zone.as_ref().is_none_or(|zone| meta("zone", zone))
-            && self.host.as_ref().is_none_or(|host| instance.key.host.as_str() == host)
+            && self
+                .host
+                .as_ref()
+                .is_none_or(|host| instance.key.host.as_str() == host)
     }
 }

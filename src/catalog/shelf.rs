@@ -31,7 +31,7 @@ pub struct ServiceShelf {
 
 /// What a source last said, service by service.
 #[derive(Debug)]
-pub struct Shelf {
+pub(super) struct Shelf {
     policy: GuardPolicy,
     services: HashMap<ServiceKey, ServiceShelf>,
     held: BTreeSet<(Instant, ServiceKey)>,
@@ -43,7 +43,7 @@ pub struct Shelf {
 impl Shelf {
     /// An empty shelf.
     #[must_use]
-    pub fn new(policy: GuardPolicy) -> Self {
+    pub(super) fn new(policy: GuardPolicy) -> Self {
         Self {
             policy,
             services: HashMap::new(),
@@ -55,13 +55,13 @@ impl Shelf {
     }
 
     /// Takes other constants for the rules from now on.
-    pub fn set_policy(&mut self, policy: GuardPolicy) {
+    pub(super) fn set_policy(&mut self, policy: GuardPolicy) {
         self.policy = policy;
     }
 
     /// Fills the shelf with what was known before a restart. The first full read is then one
     /// after an outage.
-    pub fn restore(&mut self, states: Vec<ServiceState>, wall_ms: i64) -> Vec<ServiceKey> {
+    pub(super) fn restore(&mut self, states: Vec<ServiceState>, wall_ms: i64) -> Vec<ServiceKey> {
         let now = Instant::now();
         let changed = self.apply(Change::Reset(states), now, wall_ms);
         self.outage();
@@ -70,47 +70,61 @@ impl Shelf {
 
     /// Whether anything was ever loaded or restored.
     #[must_use]
-    pub fn is_loaded(&self) -> bool {
+    pub(super) fn is_loaded(&self) -> bool {
         self.loaded
     }
 
     /// How many instances are held.
     #[must_use]
-    pub fn held_count(&self) -> usize {
-        let services = self.held.iter().map(|(_, key)| key).collect::<BTreeSet<_>>();
-        let entries = services.into_iter().filter_map(|key| self.services.get(key));
-        entries.flat_map(|s| &s.entries).filter(|entry| entry.hold.is_some()).count()
+    pub(super) fn held_count(&self) -> usize {
+        let services = self
+            .held
+            .iter()
+            .map(|(_, key)| key)
+            .collect::<BTreeSet<_>>();
+        let entries = services
+            .into_iter()
+            .filter_map(|key| self.services.get(key));
+        entries
+            .flat_map(|s| &s.entries)
+            .filter(|entry| entry.hold.is_some())
+            .count()
     }
 
     /// Whether any instance is held.
     #[must_use]
-    pub fn has_held(&self) -> bool {
+    pub(super) fn has_held(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// When the next held instance leaves, if none returns before.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.held.first().map(|(until, _)| *until)
     }
 
     /// One service.
     #[must_use]
-    pub fn service(&self, key: &ServiceKey) -> Option<&ServiceShelf> {
+    pub(super) fn service(&self, key: &ServiceKey) -> Option<&ServiceShelf> {
         self.services.get(key)
     }
 
     /// All its services.
-    pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &ServiceShelf)> {
+    pub(super) fn services(&self) -> impl Iterator<Item = (&ServiceKey, &ServiceShelf)> {
         self.services.iter()
     }
 
     /// Notes that the registry stopped answering: nothing held leaves until it answers again,
     /// and what its first full read then lacks is waited for.
-    pub fn outage(&mut self) {
+    pub(super) fn outage(&mut self) {
         self.after_outage = true;
         for (_, key) in std::mem::take(&mut self.held) {
-            for entry in self.services.get_mut(&key).into_iter().flat_map(|s| &mut s.entries) {
+            for entry in self
+                .services
+                .get_mut(&key)
+                .into_iter()
+                .flat_map(|s| &mut s.entries)
+            {
                 if let Some(hold) = &mut entry.hold {
                     hold.until = None;
                 }
@@ -119,12 +133,12 @@ impl Shelf {
     }
 
     /// The next full read comes from another registry: it replaces everything at once.
-    pub fn expect_other_registry(&mut self) {
+    pub(super) fn expect_other_registry(&mut self) {
         self.unguarded = true;
     }
 
     /// Takes one item of a watch; which services changed.
-    pub fn apply(&mut self, change: Change, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
+    pub(super) fn apply(&mut self, change: Change, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
         match change {
             Change::Unchanged => Vec::new(),
             Change::Reset(states) => self.reset(states, now, wall_ms),
@@ -141,16 +155,22 @@ impl Shelf {
     }
 
     /// Lets every held instance leave whose time has come; which services changed.
-    pub fn expire(&mut self, now: Instant) -> Vec<ServiceKey> {
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<ServiceKey> {
         let mut changed = Vec::new();
         while let Some((until, _)) = self.held.first() {
             if *until > now {
                 break;
             }
-            let Some((_, key)) = self.held.pop_first() else { break };
-            let Some(service) = self.services.get_mut(&key) else { continue };
+            let Some((_, key)) = self.held.pop_first() else {
+                break;
+            };
+            let Some(service) = self.services.get_mut(&key) else {
+                continue;
+            };
             let due = |hold: &Hold| hold.until.is_some_and(|until| until <= now);
-            service.entries.retain(|entry| !entry.hold.as_ref().is_some_and(due));
+            service
+                .entries
+                .retain(|entry| !entry.hold.as_ref().is_some_and(due));
             if service.entries.is_empty() && !service.listed {
                 self.services.remove(&key);
             }
@@ -162,7 +182,10 @@ impl Shelf {
     fn reset(&mut self, states: Vec<ServiceState>, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
         let empties = self.loaded
             && states.iter().all(|state| state.instances.is_empty())
-            && self.services.values().any(|service| !service.entries.is_empty());
+            && self
+                .services
+                .values()
+                .any(|service| !service.entries.is_empty());
         let missing = if self.unguarded {
             Missing::LeaveAll
         } else if self.after_outage || empties {
@@ -215,6 +238,8 @@ impl Shelf {
 
 impl Default for GuardPolicy {
     fn default() -> Self {
-        Self { settle: Duration::from_secs(30) }
+        Self {
+            settle: Duration::from_secs(30),
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::writer::Desk;
 
 /// Everything of one tenant.
 #[derive(Debug)]
-pub struct Tenant {
+pub(super) struct Tenant {
     /// Its id.
     pub id: TenantId,
     /// What readers see.
@@ -32,7 +32,7 @@ pub struct Tenant {
 
 /// All tenants; reading takes no lock.
 #[derive(Debug, Default)]
-pub struct Tenants {
+pub(super) struct Tenants {
     map: ArcSwap<HashMap<TenantId, Arc<Tenant>>>,
     growing: Mutex<()>,
 }
@@ -40,18 +40,18 @@ pub struct Tenants {
 impl Tenants {
     /// The tenant, if anything was ever written for it.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<Arc<Tenant>> {
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Tenant>> {
         self.map.load().get(id).cloned()
     }
 
     /// All tenants.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Tenant>> {
+    pub(super) fn all(&self) -> Vec<Arc<Tenant>> {
         self.map.load().values().cloned().collect()
     }
 
     /// The tenant, made by `make` if it is new.
-    pub fn get_or_make(&self, id: &TenantId, make: impl FnOnce() -> Tenant) -> Arc<Tenant> {
+    pub(super) fn get_or_make(&self, id: &TenantId, make: impl FnOnce() -> Tenant) -> Arc<Tenant> {
         if let Some(tenant) = self.get(id.as_str()) {
             return tenant;
         }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// Who waits for which service name. A change wakes only those that wait for its service.
 #[derive(Debug, Default)]
-pub struct Waiters {
+pub(super) struct Waiters {
     slots: Mutex<HashMap<ServiceName, Arc<Notify>>>,
 }
 
@@ -17,14 +17,18 @@ impl Waiters {
     /// Joins those who wait for this name. The caller enables the `notified` future *before* it
     /// looks at the state, so that no change falls in between.
     #[must_use]
-    pub fn join(&self, name: &ServiceName) -> Waiting<'_> {
+    pub(super) fn join(&self, name: &ServiceName) -> Waiting<'_> {
         let mut slots = self.slots.lock();
         let notify = Arc::clone(slots.entry(name.clone()).or_default());
-        Waiting { waiters: self, name: name.clone(), notify }
+        Waiting {
+            waiters: self,
+            name: name.clone(),
+            notify,
+        }
     }
 
     /// Wakes everybody who waits for this name.
-    pub fn wake(&self, name: &ServiceName) {
+    pub(super) fn wake(&self, name: &ServiceName) {
         if let Some(notify) = self.slots.lock().get(name) {
             notify.notify_waiters();
         }
@@ -32,14 +36,14 @@ impl Waiters {
 
     /// How many names are waited for.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.lock().len()
     }
 }
 
 /// A place among those who wait; leaving it frees the name when nobody else waits for it.
 #[derive(Debug)]
-pub struct Waiting<'a> {
+pub(super) struct Waiting<'a> {
     waiters: &'a Waiters,
     name: ServiceName,
     /// Wakes the waiters.

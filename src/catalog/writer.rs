@@ -91,7 +91,14 @@ impl Catalog {
     pub fn new(revisions: Revisions, clock: Clock, metrics: Metrics) -> Self {
         let (changes, _) = broadcast::channel(LISTENER_LAG);
         let (tenants, origin) = (Arc::default(), Instant::now());
-        Self { tenants, revisions, clock, metrics, origin, changes }
+        Self {
+            tenants,
+            revisions,
+            clock,
+            metrics,
+            origin,
+            changes,
+        }
     }
 
     /// The readers' side.
@@ -113,7 +120,11 @@ impl Catalog {
         self.write(tenant, |desk| {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
-                let slot = Slot { cell, shelf: Shelf::new(policy), link: Link::Connecting };
+                let slot = Slot {
+                    cell,
+                    shelf: Shelf::new(policy),
+                    link: Link::Connecting,
+                };
                 desk.slots.insert(id, slot);
                 return Vec::new();
             };
@@ -137,15 +148,25 @@ impl Catalog {
         self.write(tenant, |desk| {
             desk.sets.retain(|ids, _| !ids.contains(id));
             let slot = desk.slots.remove(id);
-            slot.map_or_else(Vec::new, |slot| slot.shelf.services().map(|(k, _)| k.clone()).collect())
+            slot.map_or_else(Vec::new, |slot| {
+                slot.shelf.services().map(|(k, _)| k.clone()).collect()
+            })
         });
     }
 
     /// Gives a source what was known before a restart, read `age_ms` milliseconds ago.
-    pub fn restore(&self, tenant: &TenantId, id: &SourceId, states: Vec<ServiceState>, age_ms: i64) {
+    pub fn restore(
+        &self,
+        tenant: &TenantId,
+        id: &SourceId,
+        states: Vec<ServiceState>,
+        age_ms: i64,
+    ) {
         let observed_at = self.clock.now_ms() - age_ms.max(0);
         self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            let Some(slot) = desk.slots.get_mut(id) else {
+                return Vec::new();
+            };
             slot.cell.touch(age_ms);
             slot.shelf.restore(states, observed_at)
         });
@@ -156,7 +177,9 @@ impl Catalog {
         let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
         let mut applied = Applied::default();
         self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            let Some(slot) = desk.slots.get_mut(id) else {
+                return Vec::new();
+            };
             slot.cell.touch(0);
             let mut changed = BTreeSet::new();
             for change in changes {
@@ -175,7 +198,9 @@ impl Catalog {
         let now = Instant::now();
         let mut applied = Applied::default();
         self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            let Some(slot) = desk.slots.get_mut(id) else {
+                return Vec::new();
+            };
             applied.changed = slot.shelf.expire(now);
             applied.deadline = slot.shelf.next_deadline();
             applied.changed.clone()
@@ -217,7 +242,12 @@ impl Catalog {
     }
 
     /// Sets what the native registry knows of a service beyond its instances.
-    pub fn set_attributes(&self, tenant: &TenantId, key: &ServiceKey, attributes: Option<Attributes>) {
+    pub fn set_attributes(
+        &self,
+        tenant: &TenantId,
+        key: &ServiceKey,
+        attributes: Option<Attributes>,
+    ) {
         self.write(tenant, |desk| {
             match attributes {
                 Some(attributes) => desk.attributes.insert(key.clone(), attributes),
@@ -239,12 +269,20 @@ impl Catalog {
     /// How much a source holds.
     #[must_use]
     pub fn counts(&self, tenant: &TenantId, id: &SourceId) -> SourceCounts {
-        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return SourceCounts::default() };
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            return SourceCounts::default();
+        };
         let desk = tenant.desk.lock();
-        let Some(slot) = desk.slots.get(id) else { return SourceCounts::default() };
+        let Some(slot) = desk.slots.get(id) else {
+            return SourceCounts::default();
+        };
         SourceCounts {
             services: slot.shelf.services().count(),
-            instances: slot.shelf.services().map(|(_, service)| service.entries.len()).sum(),
+            instances: slot
+                .shelf
+                .services()
+                .map(|(_, service)| service.entries.len())
+                .sum(),
             held: slot.shelf.held_count(),
         }
     }
@@ -252,10 +290,14 @@ impl Catalog {
     /// The services of a source.
     #[must_use]
     pub fn keys(&self, tenant: &TenantId, id: &SourceId) -> Vec<ServiceKey> {
-        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Vec::new() };
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            return Vec::new();
+        };
         let desk = tenant.desk.lock();
         let slot = desk.slots.get(id);
-        slot.map_or_else(Vec::new, |slot| slot.shelf.services().map(|(key, _)| key.clone()).collect())
+        slot.map_or_else(Vec::new, |slot| {
+            slot.shelf.services().map(|(key, _)| key.clone()).collect()
+        })
     }
 
     /// What a source holds of these services, to be kept on disk; `Err` names a service it has
@@ -267,13 +309,24 @@ impl Catalog {
         id: &SourceId,
         keys: &[ServiceKey],
     ) -> Vec<Result<ServiceState, ServiceKey>> {
-        let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Vec::new() };
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            return Vec::new();
+        };
         let desk = tenant.desk.lock();
-        let Some(slot) = desk.slots.get(id) else { return Vec::new() };
+        let Some(slot) = desk.slots.get(id) else {
+            return Vec::new();
+        };
         let state = |key: &ServiceKey| {
             let service = slot.shelf.service(key).ok_or_else(|| key.clone())?;
-            let instances = service.entries.iter().map(|entry| (*entry.instance).clone()).collect();
-            Ok(ServiceState { key: key.clone(), instances })
+            let instances = service
+                .entries
+                .iter()
+                .map(|entry| (*entry.instance).clone())
+                .collect();
+            Ok(ServiceState {
+                key: key.clone(),
+                instances,
+            })
         };
         keys.iter().map(state).collect()
     }
@@ -285,7 +338,10 @@ impl Catalog {
         let before = currency(&desk);
         let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
         refresh_states(&desk, &tenant.sources);
-        for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
+        for (id, _) in before
+            .into_iter()
+            .filter(|(id, was)| currency_of(&desk, id) != *was)
+        {
             changed.extend(shared_services(&desk, &id));
         }
         if !changed.is_empty() {
@@ -322,7 +378,11 @@ impl Catalog {
             tenant.waiters.wake(&delta.key.name);
         }
         self.count(&services);
-        let set = ChangeSet { tenant: tenant.id.clone(), revision, services };
+        let set = ChangeSet {
+            tenant: tenant.id.clone(),
+            revision,
+            services,
+        };
         // Nobody listening is no error.
         self.changes.send(Arc::new(set)).ok();
     }
@@ -353,14 +413,22 @@ impl Catalog {
             .filter_map(|slot| {
                 let entries = &slot.shelf.service(key)?.entries;
                 let current = slot.cell.state().is_current();
-                Some(Contribution { source: &slot.cell.info, current, entries })
+                Some(Contribution {
+                    source: &slot.cell.info,
+                    current,
+                    entries,
+                })
             })
             .collect();
         let key = key.clone();
         if contributions.is_empty() {
             let before = before?;
             next.set(&key, None);
-            return Some(ServiceDelta { rows: diff::rows(&before.rows, &[]), existence: Some(false), key });
+            return Some(ServiceDelta {
+                rows: diff::rows(&before.rows, &[]),
+                existence: Some(false),
+                key,
+            });
         }
         let rows = merge(&tenant.id, &contributions);
         let attributes = desk.attributes.get(&key).cloned().unwrap_or_default();
@@ -369,7 +437,9 @@ impl Catalog {
         let old = before.as_ref().map_or(&[][..], |view| &view.rows);
         let changes = diff::rows(old, &rows);
         let same = before.as_ref().is_some_and(|view| {
-            changes.is_empty() && view.attributes == attributes && Arc::ptr_eq(&view.sources, &sources)
+            changes.is_empty()
+                && view.attributes == attributes
+                && Arc::ptr_eq(&view.sources, &sources)
         });
         if same {
             return None;
@@ -377,7 +447,11 @@ impl Catalog {
         let existence = before.is_none().then_some(true);
         let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources);
         next.set(&key, Some(Arc::new(view)));
-        Some(ServiceDelta { key, existence, rows: changes })
+        Some(ServiceDelta {
+            key,
+            existence,
+            rows: changes,
+        })
     }
 }
 
@@ -386,7 +460,10 @@ impl Desk {
         let slots = &self.slots;
         ids.sort_by_key(|id| slots.get(id).map(|slot| slot.cell.info.rank()));
         let make = |ids: &[SourceId]| {
-            let cells = ids.iter().filter_map(|id| slots.get(id)).map(|slot| Arc::clone(&slot.cell));
+            let cells = ids
+                .iter()
+                .filter_map(|id| slots.get(id))
+                .map(|slot| Arc::clone(&slot.cell));
             Arc::new(SourceSet::new(cells.collect()))
         };
         if let Some(set) = self.sets.get(&ids) {
@@ -400,7 +477,11 @@ impl Desk {
 
 /// Brings the readers' copy of the sources and their states up to date.
 fn refresh_states(desk: &Desk, sources: &Sources) {
-    let mut cells: Vec<_> = desk.slots.values().map(|slot| Arc::clone(&slot.cell)).collect();
+    let mut cells: Vec<_> = desk
+        .slots
+        .values()
+        .map(|slot| Arc::clone(&slot.cell))
+        .collect();
     cells.sort_by_key(|cell| cell.info.rank());
     let mut changed = false;
     for slot in desk.slots.values() {
@@ -414,7 +495,10 @@ fn refresh_states(desk: &Desk, sources: &Sources) {
     }
     let listed = sources.all();
     let same = cells.len() == listed.len()
-        && cells.iter().zip(listed.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
+        && cells
+            .iter()
+            .zip(listed.iter())
+            .all(|(a, b)| Arc::ptr_eq(a, b));
     if !same {
         sources.set(cells);
     } else if changed {
@@ -423,17 +507,29 @@ fn refresh_states(desk: &Desk, sources: &Sources) {
 }
 
 fn currency(desk: &Desk) -> Vec<(SourceId, Option<bool>)> {
-    desk.slots.keys().map(|id| (id.clone(), currency_of(desk, id))).collect()
+    desk.slots
+        .keys()
+        .map(|id| (id.clone(), currency_of(desk, id)))
+        .collect()
 }
 
 fn currency_of(desk: &Desk, id: &SourceId) -> Option<bool> {
-    desk.slots.get(id).map(|slot| slot.cell.state().is_current())
+    desk.slots
+        .get(id)
+        .map(|slot| slot.cell.state().is_current())
 }
 
 /// The services this source shares with others: the only ones whose rows depend on its state.
 fn shared_services(desk: &Desk, id: &SourceId) -> Vec<ServiceKey> {
-    let Some(slot) = desk.slots.get(id) else { return Vec::new() };
+    let Some(slot) = desk.slots.get(id) else {
+        return Vec::new();
+    };
     let others = || desk.slots.iter().filter(|(other, _)| *other != id);
     let shared = |key: &ServiceKey| others().any(|(_, other)| other.shelf.service(key).is_some());
-    slot.shelf.services().map(|(key, _)| key).filter(|key| shared(key)).cloned().collect()
+    slot.shelf
+        .services()
+        .map(|(key, _)| key)
+        .filter(|key| shared(key))
+        .cloned()
+        .collect()
 }

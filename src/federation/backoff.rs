@@ -11,18 +11,18 @@ const AUTH: Duration = Duration::from_secs(30);
 
 /// Jittered pauses that grow from 1 s to 5 s, 30 s after refused credentials.
 #[derive(Debug, Default)]
-pub struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// Starts over.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// The pause after one more failure.
-    pub fn next(&mut self, kind: ErrorKind) -> Duration {
+    pub(super) fn next(&mut self, kind: ErrorKind) -> Duration {
         let pause = if kind.is_auth() {
             AUTH
         } else {
@@ -40,7 +40,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..5).map(|_| backoff.next(ErrorKind::Unreachable)).collect();
+        let pauses: Vec<_> = (0..5)
+            .map(|_| backoff.next(ErrorKind::Unreachable))
+            .collect();
         assert!(pauses[0] <= FIRST && pauses[4] <= LONGEST, "{pauses:?}");
         assert!(pauses[4] > pauses[0], "{pauses:?}");
         assert!(backoff.next(ErrorKind::Unauthorized) > LONGEST);

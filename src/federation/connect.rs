@@ -16,13 +16,16 @@ pub async fn connect(
     spec: &ConnectSpec,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<dyn Registry>, Error> {
-    let invalid = |error: crate::error::Error| Error::new(ErrorKind::Invalid, "connect", error.message);
+    let invalid =
+        |error: crate::error::Error| Error::new(ErrorKind::Invalid, "connect", error.message);
     let driver = drivers.get(spec.kind).map_err(invalid)?;
     let bound = spec.connect_timeout + spec.read_timeout;
-    let registry = tokio::time::timeout(bound, driver.connect(spec)).await.unwrap_or_else(|_| {
-        let message = format!("no connection within {} ms", bound.as_millis());
-        Err(Error::new(ErrorKind::Timeout, "connect", message))
-    })?;
+    let registry = tokio::time::timeout(bound, driver.connect(spec))
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("no connection within {} ms", bound.as_millis());
+            Err(Error::new(ErrorKind::Timeout, "connect", message))
+        })?;
     let registry: Arc<dyn Registry> = Arc::new(Timeout::new(registry, bound));
     let registry = Arc::new(Retry::new(registry, spec.max_retries, spec.retry_interval));
     Ok(Arc::new(Metered::new(registry, observer)))

@@ -16,7 +16,12 @@ impl Drivers {
     /// These drivers; of two of one kind the later stays.
     #[must_use]
     pub fn new(drivers: Vec<Arc<dyn Driver>>) -> Self {
-        Self(Arc::new(drivers.into_iter().map(|driver| (driver.kind(), driver)).collect()))
+        Self(Arc::new(
+            drivers
+                .into_iter()
+                .map(|driver| (driver.kind(), driver))
+                .collect(),
+        ))
     }
 
     /// The driver of a kind.
@@ -27,8 +32,9 @@ impl Drivers {
         self.0.get(&kind).ok_or_else(|| {
             let built_in: Vec<_> = self.0.keys().map(|kind| kind.as_str()).collect();
             let message = format!("no adapter for {kind}; built in: {}", built_in.join(", "));
-            Error::new(ErrorCode::Unprocessable, message)
-                .with_details(json!({ "field": "registryType", "value": kind.as_str(), "builtIn": built_in }))
+            Error::new(ErrorCode::Unprocessable, message).with_details(
+                json!({ "field": "registryType", "value": kind.as_str(), "builtIn": built_in }),
+            )
         })
     }
 
@@ -38,8 +44,15 @@ impl Drivers {
     /// No such driver, or the field that breaks one of its rules.
     pub fn check(&self, spec: &ConnectSpec) -> Result<()> {
         self.get(spec.kind)?.check(spec).map_err(|error| {
-            let value = error.field.strip_prefix("specificConfig.").and_then(|key| spec.specific.get(key));
-            Error::invalid(&error.field, value.cloned().unwrap_or_default(), &error.message)
+            let value = error
+                .field
+                .strip_prefix("specificConfig.")
+                .and_then(|key| spec.specific.get(key));
+            Error::invalid(
+                &error.field,
+                value.cloned().unwrap_or_default(),
+                &error.message,
+            )
         })
     }
 }

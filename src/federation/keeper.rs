@@ -31,7 +31,7 @@ struct Kept {
 
 /// Collects what changed and writes it.
 #[derive(Debug)]
-pub struct Keeper {
+pub(super) struct Keeper {
     kept: Mutex<BTreeMap<SourceKey, Kept>>,
     store: Arc<dyn SnapshotStore>,
     catalog: Catalog,
@@ -41,19 +41,29 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper without sources.
     #[must_use]
-    pub fn new(store: Arc<dyn SnapshotStore>, catalog: Catalog, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { kept: Mutex::default(), store, catalog, clock })
+    pub(super) fn new(store: Arc<dyn SnapshotStore>, catalog: Catalog, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            kept: Mutex::default(),
+            store,
+            catalog,
+            clock,
+        })
     }
 
     /// Begins to keep a source. `restored`: what is on disk is what the catalog has.
-    pub fn open(&self, key: &SourceKey, identity: String, restored: bool) {
+    pub(super) fn open(&self, key: &SourceKey, identity: String, restored: bool) {
         let (changed, touched) = (BTreeSet::new(), Instant::now());
-        let kept = Kept { identity, replace_all: !restored, changed, touched };
+        let kept = Kept {
+            identity,
+            replace_all: !restored,
+            changed,
+            touched,
+        };
         self.kept.lock().insert(key.clone(), kept);
     }
 
     /// The source is another registry from now on: what is on disk is not its state.
-    pub fn rename(&self, key: &SourceKey, identity: &str) {
+    pub(super) fn rename(&self, key: &SourceKey, identity: &str) {
         if let Some(kept) = self.kept.lock().get_mut(key) {
             identity.clone_into(&mut kept.identity);
             kept.replace_all = true;
@@ -61,14 +71,14 @@ impl Keeper {
     }
 
     /// Notes services of the source that changed.
-    pub fn note(&self, key: &SourceKey, changed: Vec<ServiceKey>) {
+    pub(super) fn note(&self, key: &SourceKey, changed: Vec<ServiceKey>) {
         if let Some(kept) = self.kept.lock().get_mut(key) {
             kept.changed.extend(changed);
         }
     }
 
     /// Forgets a source, on disk too.
-    pub async fn close(&self, key: &SourceKey) {
+    pub(super) async fn close(&self, key: &SourceKey) {
         self.kept.lock().remove(key);
         if let Err(error) = self.store.remove(&key.0, &key.1).await {
             tracing::warn!(%error, source.id = %key.1, "cannot forget the last known good");
@@ -76,7 +86,7 @@ impl Keeper {
     }
 
     /// Writes until the group stops, and once more then.
-    pub fn keep_written(self: &Arc<Self>, tasks: &TaskGroup) {
+    pub(super) fn keep_written(self: &Arc<Self>, tasks: &TaskGroup) {
         let (keeper, stop) = (Arc::clone(self), tasks.stop_signal());
         tasks.spawn(async move {
             loop {
@@ -101,9 +111,13 @@ impl Keeper {
 
     async fn write_one(&self, key: &SourceKey, stopping: bool) {
         let id = SourceId::External(key.1.clone());
-        let Some((state, Some(age_ms))) = self.catalog.state(&key.0, &id) else { return };
+        let Some((state, Some(age_ms))) = self.catalog.state(&key.0, &id) else {
+            return;
+        };
         let last_good_ms = self.clock.now_ms() - age_ms;
-        let Some((identity, replace_all, changed, touch)) = self.take(key, stopping) else { return };
+        let Some((identity, replace_all, changed, touch)) = self.take(key, stopping) else {
+            return;
+        };
         // After a change of identity the shelf still shows the other registry until its first
         // full read; that must not be kept under the new name.
         if replace_all && !matches!(state, SourceState::Live | SourceState::Protected) {
@@ -111,7 +125,11 @@ impl Keeper {
             return;
         }
         let result = if replace_all || !changed.is_empty() {
-            let keys = if replace_all { self.catalog.keys(&key.0, &id) } else { changed.clone() };
+            let keys = if replace_all {
+                self.catalog.keys(&key.0, &id)
+            } else {
+                changed.clone()
+            };
             let mut batch = SnapshotBatch {
                 tenant: key.0.clone(),
                 config_id: key.1.clone(),
@@ -134,7 +152,9 @@ impl Keeper {
             return;
         };
         let mut kept = self.kept.lock();
-        let Some(kept) = kept.get_mut(key) else { return };
+        let Some(kept) = kept.get_mut(key) else {
+            return;
+        };
         match result {
             Ok(()) => {
                 kept.touched = Instant::now();
@@ -149,8 +169,11 @@ impl Keeper {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "one caller, right above")]
-    fn take(&self, key: &SourceKey, stopping: bool) -> Option<(String, bool, Vec<ServiceKey>, bool)> {
+    fn take(
+        &self,
+        key: &SourceKey,
+        stopping: bool,
+    ) -> Option<(String, bool, Vec<ServiceKey>, bool)> {
         let mut kept = self.kept.lock();
         let kept = kept.get_mut(key)?;
         let changed = std::mem::take(&mut kept.changed).into_iter().collect();

@@ -87,20 +87,37 @@ impl Manager {
         metrics: Metrics,
         tasks: &TaskGroup,
     ) -> Result<Arc<Self>> {
-        let keeper = Keeper::new(Arc::clone(&stores.snapshots), catalog.clone(), clock.clone());
+        let keeper = Keeper::new(
+            Arc::clone(&stores.snapshots),
+            catalog.clone(),
+            clock.clone(),
+        );
         let rows = stores.statuses.list_all().await?;
         let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics);
-        let context = Context { drivers, catalog, keeper };
+        let context = Context {
+            drivers,
+            catalog,
+            keeper,
+        };
         let state = Mutex::default();
         let tasks = tasks.clone();
-        let manager = Arc::new(Self { context, stores, board, settings, tasks, state });
+        let manager = Arc::new(Self {
+            context,
+            stores,
+            board,
+            settings,
+            tasks,
+            state,
+        });
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept, &clock).await?;
             manager.context.keeper.keep_written(&manager.tasks);
             manager.keep_polling();
         }
-        manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
+        manager
+            .board
+            .keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
         Ok(manager)
     }
 
@@ -125,7 +142,11 @@ impl Manager {
         if let Some(name) = config.common.ca_name.clone() {
             let field = "specificConfig.caName";
             let Some(folder) = &self.settings.ca_dir else {
-                return Err(Error::invalid(field, name, "needs external.caDir to be configured"));
+                return Err(Error::invalid(
+                    field,
+                    name,
+                    "needs external.caDir to be configured",
+                ));
             };
             let read = tokio::fs::read_to_string(folder.join(&name)).await;
             let pem = read.map_err(|_| Error::invalid(field, name, "is no readable file there"))?;
@@ -176,23 +197,44 @@ impl Manager {
 
     async fn first(&self, kept: Vec<SourceSnapshot>, clock: &Clock) -> Result<()> {
         let wanted = self.wanted().await?;
-        let mut restored: BTreeMap<SourceKey, SourceSnapshot> =
-            kept.into_iter().map(|s| ((s.tenant.clone(), s.config_id.clone()), s)).collect();
+        let mut restored: BTreeMap<SourceKey, SourceSnapshot> = kept
+            .into_iter()
+            .map(|s| ((s.tenant.clone(), s.config_id.clone()), s))
+            .collect();
         for (key, wanted) in &wanted {
-            let Wanted::Run(config) = wanted else { continue };
-            let Some(snapshot) = restored.remove(key) else { continue };
+            let Wanted::Run(config) = wanted else {
+                continue;
+            };
+            let Some(snapshot) = restored.remove(key) else {
+                continue;
+            };
             if snapshot.identity_hash != config.identity() {
-                tracing::warn!(source = config.name, "what was kept is of another registry: dropped");
+                tracing::warn!(
+                    source = config.name,
+                    "what was kept is of another registry: dropped"
+                );
                 continue;
             }
             let age_ms = clock.now_ms() - snapshot.last_good_ms;
             let services = snapshot.services.len();
-            self.context.catalog.open(&key.0, info(config), policy(config));
-            self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
+            self.context
+                .catalog
+                .open(&key.0, info(config), policy(config));
+            self.context
+                .catalog
+                .restore(&key.0, &external(key), snapshot.services, age_ms);
             self.context.keeper.open(key, config.identity(), true);
-            tracing::info!(source = config.name, services, age_ms, "restored the last known good");
+            tracing::info!(
+                source = config.name,
+                services,
+                age_ms,
+                "restored the last known good"
+            );
         }
-        for key in restored.into_keys().filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_)))) {
+        for key in restored
+            .into_keys()
+            .filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_))))
+        {
             self.context.keeper.close(&key).await;
         }
         let mut state = self.state.lock().await;
@@ -215,9 +257,13 @@ impl Manager {
     async fn wanted(&self) -> Result<BTreeMap<SourceKey, Wanted>> {
         let mut wanted = BTreeMap::new();
         for row in self.stores.configs.list_all().await? {
-            let (Ok(tenant), Ok(id)) = (row.tenant_id.parse(), row.external_config_id.parse()) else {
-                tracing::warn!(tenant.id = row.tenant_id, source.id = row.external_config_id,
-                    "a configuration row's tenant or id breaks the rules; it is left out");
+            let (Ok(tenant), Ok(id)) = (row.tenant_id.parse(), row.external_config_id.parse())
+            else {
+                tracing::warn!(
+                    tenant.id = row.tenant_id,
+                    source.id = row.external_config_id,
+                    "a configuration row's tenant or id breaks the rules; it is left out"
+                );
                 continue;
             };
             let want = if !row.common.is_active() {
@@ -245,8 +291,11 @@ impl Manager {
             .collect();
         if is_suspicious(&running, wanted) && !state.suspicious {
             state.suspicious = true;
-            tracing::warn!(running = running.len(), rows = wanted.len(),
-                "more than half of the configurations are gone; acting on it only if the next look agrees");
+            tracing::warn!(
+                running = running.len(),
+                rows = wanted.len(),
+                "more than half of the configurations are gone; acting on it only if the next look agrees"
+            );
             return;
         }
         state.suspicious = false;
@@ -285,7 +334,10 @@ impl Manager {
                 tracing::info!(source = config.name, kind = %config.spec.kind, "connecting a registry");
                 catalog.open(&key.0, info(&config), policy(&config));
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                if catalog.state(&key.0, &external(&key)).is_none_or(|(state, _)| !state.is_loaded()) {
+                if catalog
+                    .state(&key.0, &external(&key))
+                    .is_none_or(|(state, _)| !state.is_loaded())
+                {
                     self.context.keeper.open(&key, config.identity(), false);
                 }
                 let tasks = self.spawn(&key, Arc::clone(&config));
@@ -297,7 +349,10 @@ impl Manager {
                     running.config = config;
                 }
             }
-            Step::Reconnect { config, other_registry } => {
+            Step::Reconnect {
+                config,
+                other_registry,
+            } => {
                 tracing::info!(source = config.name, other_registry, "connecting anew");
                 if let Some(running) = state.running.remove(&key) {
                     running.tasks.stop(STOP).await;
@@ -350,13 +405,22 @@ impl Manager {
         // Readers must know that somebody who might know their service does not answer.
         let id = external(key);
         let kind = kind.unwrap_or(RegistryKind::System);
-        let info = SourceInfo { id: id.clone(), name: name.to_owned(), kind, ..SourceInfo::native() };
-        self.context.catalog.open(&key.0, info, GuardPolicy::default());
+        let info = SourceInfo {
+            id: id.clone(),
+            name: name.to_owned(),
+            kind,
+            ..SourceInfo::native()
+        };
+        self.context
+            .catalog
+            .open(&key.0, info, GuardPolicy::default());
         self.context.catalog.set_link(&key.0, &id, Link::Failing);
     }
 
     fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> TaskGroup {
-        let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
+        let status = self
+            .board
+            .entry(key, &config.name, config.spec.kind.as_str());
         let tasks = self.tasks.child();
         tasks.spawn_until_stopped(Source::new(self.context.clone(), config, status).run());
         tasks
@@ -379,5 +443,7 @@ fn info(config: &ExternalConfig) -> SourceInfo {
 
 /// Until the registry's own settle time is known, the longest of the built-in ones holds.
 fn policy(config: &ExternalConfig) -> GuardPolicy {
-    config.settle().map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
+    config
+        .settle()
+        .map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
 }

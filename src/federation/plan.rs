@@ -11,7 +11,7 @@ use crate::model::external::ExternalConfig;
 
 /// What a row asks for.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// Run this.
     Run(Arc<ExternalConfig>),
     /// It is active but breaks a rule.
@@ -29,7 +29,7 @@ pub enum Wanted {
 
 /// One thing to do.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(super) enum Step {
     /// Start a source that does not run.
     Start(Arc<ExternalConfig>),
     /// Take over what does not touch the connection.
@@ -60,7 +60,7 @@ pub enum Step {
 /// The steps from `running` to `wanted`; equal ones need none. A row that is not there any more
 /// is one to stop.
 #[must_use]
-pub fn plan(
+pub(super) fn plan(
     running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
     wanted: &BTreeMap<SourceKey, Wanted>,
 ) -> Vec<(SourceKey, Step)> {
@@ -73,9 +73,11 @@ pub fn plan(
             (None, Wanted::Off) => continue,
             (None, Wanted::Run(config)) => Step::Start(Arc::clone(config)),
             (Some(_), Wanted::Off) => Step::Stop { row_exists: true },
-            (_, Wanted::Invalid { name, kind, error }) => {
-                Step::Complain { name: name.clone(), kind: *kind, error: error.clone() }
-            }
+            (_, Wanted::Invalid { name, kind, error }) => Step::Complain {
+                name: name.clone(),
+                kind: *kind,
+                error: error.clone(),
+            },
             (Some(now), Wanted::Run(config)) if now == config => continue,
             (Some(now), Wanted::Run(config)) if now.connects_like(config) => {
                 Step::Adopt(Arc::clone(config))
@@ -92,10 +94,13 @@ pub fn plan(
 
 /// Whether so many rows are gone at once that a second look is wanted before acting on it.
 #[must_use]
-pub fn is_suspicious(
+pub(super) fn is_suspicious(
     running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
     wanted: &BTreeMap<SourceKey, Wanted>,
 ) -> bool {
-    let lost = running.keys().filter(|key| !wanted.contains_key(*key)).count();
+    let lost = running
+        .keys()
+        .filter(|key| !wanted.contains_key(*key))
+        .count();
     lost >= 2 && lost * 2 > running.len()
 }

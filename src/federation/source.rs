@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(45);
 
 /// What a source needs from the house.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub(super) struct Context {
     /// The kinds of registry.
     pub drivers: Drivers,
     /// Where its words go.
@@ -37,7 +37,7 @@ pub struct Context {
 
 /// One source.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     context: Context,
     config: Arc<ExternalConfig>,
     status: Arc<SourceStatus>,
@@ -47,18 +47,29 @@ pub struct Source {
 impl Source {
     /// A source that does not run yet.
     #[must_use]
-    pub fn new(context: Context, config: Arc<ExternalConfig>, status: Arc<SourceStatus>) -> Self {
+    pub(super) fn new(
+        context: Context,
+        config: Arc<ExternalConfig>,
+        status: Arc<SourceStatus>,
+    ) -> Self {
         let id = SourceId::External(config.id.clone());
-        Self { context, config, status, id }
+        Self {
+            context,
+            config,
+            status,
+            id,
+        }
     }
 
     /// Runs for ever; dropping the future stops it.
-    pub async fn run(self) {
+    pub(super) async fn run(self) {
         let mut backoff = Backoff::default();
         let name = self.config.name.as_str();
         loop {
             let Err(error) = self.session(&mut backoff).await;
-            self.context.catalog.set_link(self.tenant(), &self.id, Link::Failing);
+            self.context
+                .catalog
+                .set_link(self.tenant(), &self.id, Link::Failing);
             self.status.failed(&error);
             let pause = backoff.next(error.kind());
             let (code, pause_ms) = (error.kind().code(), pause.as_millis() as u64);
@@ -83,7 +94,9 @@ impl Source {
         let capability = registry.capability();
         self.status.connected(capability);
         let settle = self.config.settle().unwrap_or(capability.settle);
-        self.context.catalog.set_policy(self.tenant(), &self.id, GuardPolicy { settle });
+        self.context
+            .catalog
+            .set_policy(self.tenant(), &self.id, GuardPolicy { settle });
         let mut items = registry.watch(self.config.scope()).ready_chunks(BATCH);
         let mut patience = Instant::now() + FIRST_READ;
         let mut deadline = None;
@@ -108,7 +121,11 @@ impl Source {
     /// Hands the good items on, then reports the error that ended them.
     fn take(&self, items: Vec<Result<Change, Error>>) -> Result<Applied, Error> {
         if items.is_empty() {
-            return Err(Error::new(ErrorKind::Protocol, "watch", "the watch ended without a reason"));
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                "watch",
+                "the watch ended without a reason",
+            ));
         }
         let mut changes = Vec::with_capacity(items.len());
         let mut failure = None;
@@ -120,17 +137,25 @@ impl Source {
         }
         let mut applied = Applied::default();
         if !changes.is_empty() {
-            let full = changes.iter().any(|change| matches!(change, Change::Reset(_)));
+            let full = changes
+                .iter()
+                .any(|change| matches!(change, Change::Reset(_)));
             applied = self.context.catalog.apply(self.tenant(), &self.id, changes);
             self.status.read(full);
-            self.context.keeper.note(&self.key(), applied.changed.clone());
+            self.context
+                .keeper
+                .note(&self.key(), applied.changed.clone());
         }
         failure.map_or(Ok(applied), Err)
     }
 }
 
 fn silent() -> Error {
-    Error::new(ErrorKind::Timeout, "watch", "the watch kept silent for too long")
+    Error::new(
+        ErrorKind::Timeout,
+        "watch",
+        "the watch kept silent for too long",
+    )
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -5,6 +5,8 @@
 //! | [`names`] | what the hub calls things it accepts itself, and their ids |
 //! | [`words`] | enumerations |
 //! | [`instance`], [`service`], [`group`] | the native registry's nouns |
+//! | [`external`] | the configuration of an external registry |
+//! | [`row`] | what every table has |
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
 
@@ -17,6 +19,7 @@ pub mod labels;
 pub mod names;
 pub mod patch;
 pub mod registration;
+pub mod row;
 pub mod service;
 pub mod words;
 

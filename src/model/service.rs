@@ -61,6 +61,17 @@ impl NativeService {
         }
     }
 
+    /// Metadata `protectThreshold`, 0 to 1: under this healthy share the health filter of readers
+    /// is lifted. 0, never, when it is missing or no such number.
+    #[must_use]
+    pub fn protect_threshold(&self) -> f64 {
+        let value = self.metadata.get("protectThreshold");
+        let number = value.and_then(|value| value.parse::<f64>().ok());
+        number
+            .filter(|share| (0.0..=1.0).contains(share))
+            .unwrap_or(0.0)
+    }
+
     /// The answer to a GET of one service.
     #[must_use]
     pub fn to_value(&self) -> Value {

@@ -93,6 +93,10 @@ impl Keeper {
                 .values()
                 .map(|entry| entry.to_core())
                 .collect();
+            for entry in tenant.services.values() {
+                let service = &entry.service;
+                self.publish.describe(id, &service.key, Some(service));
+            }
             self.publish.publish(id, vec![Change::Reset(all)]);
         }
         self.last_turn = Instant::now();
@@ -233,7 +237,16 @@ impl Keeper {
         changed: BTreeSet<(TenantId, ServiceKey)>,
     ) {
         let mut changes: BTreeMap<TenantId, Vec<Change>> = BTreeMap::new();
+        let mut described = Vec::new();
         for (tenant, key) in changed {
+            let settings = |state: &State| {
+                let entry = state.service(&tenant, &key);
+                entry.map(|entry| Arc::clone(&entry.service))
+            };
+            let service = settings(&next);
+            if settings(before) != service {
+                described.push((tenant.clone(), key.clone(), service));
+            }
             let look = |state: &State| state.service(&tenant, &key).map(|entry| entry.to_core());
             let change = match (look(before), look(&next)) {
                 (old, Some(new)) if old.as_ref() != Some(&new) => Change::Put(new),
@@ -245,6 +258,9 @@ impl Keeper {
         next.revision = before.revision + u64::from(!changes.is_empty());
         let revision = next.revision;
         self.shared.state.store(Arc::new(next));
+        for (tenant, key, service) in described {
+            self.publish.describe(&tenant, &key, service.as_deref());
+        }
         for (tenant, changes) in changes {
             if self.shared.news.receiver_count() > 0 {
                 let news = News {

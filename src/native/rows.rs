@@ -15,9 +15,10 @@ use crate::model::instance::NativeInstance;
 use crate::model::labels::{metadata_of_column, metadata_text, tags_of_column, tags_text};
 use crate::model::names::{InstanceId, group_id, native_group, native_host, native_service};
 use crate::model::registration::MAX_LEASE_SECONDS;
+use crate::model::row::CommonColumns;
 use crate::model::service::NativeService;
 use crate::model::words::{ClientType, Flag, GroupType, HealthCheckType, LoadBalanceStrategy};
-use crate::storage::{CommonColumns, GroupRow, InstanceRow, ServiceRow};
+use crate::storage::{GroupRow, InstanceRow, ServiceRow};
 
 /// The group of a row; its id is made anew.
 pub(super) fn group(row: GroupRow, now: DateTime<Utc>) -> Result<NativeGroup> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hub_registry_core::{Change, TenantId};
+use hub_registry_core::{Change, ServiceKey, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use super::load::load;
 use super::state::State;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::model::service::NativeService;
 use crate::storage::{NativeStore, StorageError};
 use crate::task::TaskGroup;
 
@@ -23,6 +24,10 @@ pub trait Publish: fmt::Debug + Send + Sync + 'static {
     /// order of the changes; who reads after it returns sees them. The first of a tenant that had
     /// rows at the start is a `Reset`.
     fn publish(&self, tenant: &TenantId, changes: Vec<Change>);
+
+    /// A service's settings are new or changed, or (`None`) it is no more. Called before the
+    /// `publish` of the same commit.
+    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>);
 }
 
 /// What can be set.

@@ -10,7 +10,6 @@
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
-mod common;
 mod database;
 mod error;
 mod external;
@@ -19,10 +18,9 @@ mod revision;
 mod snapshot;
 pub mod sql;
 
-pub use common::CommonColumns;
 pub use database::Database;
 pub use error::{Result, StorageError, StorageErrorKind};
-pub use external::{ConfigStore, ExternalConfigRow, ExternalStatusRow, StatusStore};
+pub use external::{ConfigStore, StatusStore};
 pub use native::{
     GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };

@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::common::CommonColumns;
 use super::error::Result;
+use crate::model::row::CommonColumns;
 
 /// A row of `HUB_REGISTRY_SERVICE_GROUP`, columns as the database has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

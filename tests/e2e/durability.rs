@@ -24,7 +24,9 @@ async fn kill_9_loses_no_acknowledged_registration() {
                     "portNumber": 8080,
                     "leaseSeconds": 3600,
                 });
-                let Ok(answer) = http.post(&url).json(&body).send().await else { return };
+                let Ok(answer) = http.post(&url).json(&body).send().await else {
+                    return;
+                };
                 if answer.status() != reqwest::StatusCode::CREATED {
                     return;
                 }
@@ -44,8 +46,14 @@ async fn kill_9_loses_no_acknowledged_registration() {
         client.await.unwrap();
     }
     let acknowledged = acknowledged.lock().clone();
-    println!("killed after {} acknowledged registrations of 2,000", acknowledged.len());
-    assert!(acknowledged.len() < 2000, "the kill came too late to prove anything");
+    println!(
+        "killed after {} acknowledged registrations of 2,000",
+        acknowledged.len()
+    );
+    assert!(
+        acknowledged.len() < 2000,
+        "the kill came too late to prove anything"
+    );
     hub.run().await;
     for id in &acknowledged {
         let (status, _) = hub.get(&format!("/api/v1/instances/{id}")).await;
@@ -53,7 +61,9 @@ async fn kill_9_loses_no_acknowledged_registration() {
     }
     let mut shown = 0;
     for number in 0..10 {
-        let (_, body) = hub.get(&format!("/api/v1/services/svc-{number}/instances")).await;
+        let (_, body) = hub
+            .get(&format!("/api/v1/services/svc-{number}/instances"))
+            .await;
         shown += body["count"].as_u64().unwrap();
     }
     assert!(shown >= acknowledged.len() as u64);
@@ -66,16 +76,25 @@ async fn sigterm_ends_in_order() {
     let one = json!({ "serviceName": "web", "hostAddress": "10.0.0.1", "portNumber": 80 });
     let (status, body) = hub.post("/api/v1/instances", &one).await;
     assert_eq!(status, 201, "{body}");
-    let index = hub.get("/api/v1/services/web/instances").await.1["revision"].as_i64().unwrap();
+    let index = hub.get("/api/v1/services/web/instances").await.1["revision"]
+        .as_i64()
+        .unwrap();
     let path = format!("/api/v1/services/web/instances?index={index}&wait=60s");
     let waiting = hub.client.get(hub.url(&path)).send();
     let waiting = tokio::spawn(waiting);
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(hub.terminate().await, Some(0), "{}", hub.log());
-    assert_eq!(waiting.await.unwrap().unwrap().status(), 200, "the waiting reader was answered");
+    assert_eq!(
+        waiting.await.unwrap().unwrap().status(),
+        200,
+        "the waiting reader was answered"
+    );
     hub.run().await;
     let (_, body) = hub.get("/api/v1/services/web/instances").await;
     assert_eq!(body["count"], 1);
     let revision = body["revision"].as_i64().unwrap();
-    assert!(revision > index, "revisions fell over the restart: {index} then {revision}");
+    assert!(
+        revision > index,
+        "revisions fell over the restart: {index} then {revision}"
+    );
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
-pub struct Hub {
+pub(crate) struct Hub {
     pub dir: tempfile::TempDir,
     pub port: u16,
     pub client: reqwest::Client,
@@ -20,12 +20,12 @@ pub struct Hub {
 
 impl Hub {
     /// A server on an empty folder.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with_config("").await
     }
 
     /// The same with more configuration, YAML.
-    pub async fn with_config(more: &str) -> Self {
+    pub(crate) async fn with_config(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = format!(
@@ -35,13 +35,18 @@ impl Hub {
         );
         std::fs::write(dir.path().join("registry.yaml"), config).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut hub = Self { dir, port, client, child: None };
+        let mut hub = Self {
+            dir,
+            port,
+            client,
+            child: None,
+        };
         hub.run().await;
         hub
     }
 
     /// Starts the process and waits until it lets requests in.
-    pub async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -65,59 +70,78 @@ impl Hub {
                 return;
             }
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < end, "no start: {}", self.log());
+            assert!(
+                ended.is_none() && Instant::now() < end,
+                "no start: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     /// SIGKILL, as a crash.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().await.unwrap();
     }
 
     /// SIGTERM, as an operator; the exit code.
-    pub async fn terminate(&mut self) -> Option<i32> {
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         let id = child.id().unwrap().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .unwrap();
         let status = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
         status.expect("SIGTERM ends the server").unwrap().code()
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let mut request = self.client.request(method, self.url(path));
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
         let status = answer.status();
         let text = answer.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.send(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         self.send(Method::PUT, path, Some(body)).await
     }
 
     /// Asks until the answer satisfies.
-    pub async fn until(
+    pub(crate) async fn until(
         &self,
         path: &str,
         within: Duration,
@@ -139,10 +163,13 @@ impl Hub {
     }
 
     /// The value of a metric line that begins so.
-    pub async fn metric(&self, line: &str) -> f64 {
+    pub(crate) async fn metric(&self, line: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
         let text = text.as_str().unwrap().to_owned();
-        let found = text.lines().find_map(|l| l.strip_prefix(line)).unwrap_or("0");
+        let found = text
+            .lines()
+            .find_map(|l| l.strip_prefix(line))
+            .unwrap_or("0");
         found.trim().parse().unwrap()
     }
 }

@@ -7,9 +7,9 @@ use hub_registry_testkit::servers::{self, Data, EurekaOptions, Server, ServerKin
 use serde_json::{Value, json};
 
 /// How often Eureka refreshes what it answers, in this suite.
-pub const EUREKA_CACHE: Duration = Duration::from_millis(200);
+pub(crate) const EUREKA_CACHE: Duration = Duration::from_millis(200);
 
-pub struct Registries {
+pub(crate) struct Registries {
     pub consul: Server,
     pub nacos: Server,
     pub eureka: Server,
@@ -20,7 +20,7 @@ pub struct Registries {
 
 impl Registries {
     /// Starts all three; `None`, visibly, where one cannot be (a failure in CI).
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let kinds = [ServerKind::Consul, ServerKind::Nacos, ServerKind::Eureka];
         // All are asked, so that every missing one is named.
         if kinds.map(servers::require) != [true; 3] {
@@ -34,11 +34,18 @@ impl Registries {
         );
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (consul, nacos, eureka) = (consul.unwrap(), nacos.unwrap(), eureka.unwrap());
-        Some(Self { consul, nacos, eureka, http, known: BTreeMap::new() })
+        Some(Self {
+            consul,
+            nacos,
+            eureka,
+            http,
+            known: BTreeMap::new(),
+        })
     }
 
-    pub async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
-        self.known.insert((kind, service.to_owned(), host.to_owned(), port), ());
+    pub(crate) async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
+        self.known
+            .insert((kind, service.to_owned(), host.to_owned(), port), ());
         self.write(kind, service, host, port).await;
     }
 
@@ -51,7 +58,12 @@ impl Registries {
                     "Tags": ["blue"], "Meta": { "version": "1" },
                     "Check": { "TTL": "3600s", "Status": "passing" },
                 });
-                self.http.put(format!("{}/v1/agent/service/register", self.consul.base_url())).json(&body)
+                self.http
+                    .put(format!(
+                        "{}/v1/agent/service/register",
+                        self.consul.base_url()
+                    ))
+                    .json(&body)
             }
             "NACOS" => {
                 // An ephemeral instance without beats, given an hour.
@@ -66,7 +78,9 @@ impl Registries {
                     ("port", port.to_string()),
                     ("metadata", metadata.to_string()),
                 ];
-                self.http.post(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
+                self.http
+                    .post(format!("{}/v1/ns/instance", self.nacos.base_url()))
+                    .query(&query)
             }
             _ => {
                 let body = json!({ "instance": {
@@ -82,35 +96,54 @@ impl Registries {
                     "lastDirtyTimestamp": "1700000000000",
                 }});
                 let app = service.to_uppercase();
-                self.http.post(format!("{}/apps/{app}", self.eureka.base_url())).json(&body)
+                self.http
+                    .post(format!("{}/apps/{app}", self.eureka.base_url()))
+                    .json(&body)
             }
         };
         let answer = request.send().await.unwrap();
         let status = answer.status();
-        assert!(status.is_success(), "{kind} refused {service}: {status} {:?}", answer.text().await);
+        assert!(
+            status.is_success(),
+            "{kind} refused {service}: {status} {:?}",
+            answer.text().await
+        );
     }
 
-    pub async fn remove(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
-        self.known.remove(&(kind, service.to_owned(), host.to_owned(), port));
+    pub(crate) async fn remove(
+        &mut self,
+        kind: &'static str,
+        service: &str,
+        host: &str,
+        port: u16,
+    ) {
+        self.known
+            .remove(&(kind, service.to_owned(), host.to_owned(), port));
         let request = match kind {
             "CONSUL" => {
                 let id = format!("{service}-{host}-{port}");
-                self.http.put(format!("{}/v1/agent/service/deregister/{id}", self.consul.base_url()))
+                self.http.put(format!(
+                    "{}/v1/agent/service/deregister/{id}",
+                    self.consul.base_url()
+                ))
             }
             "NACOS" => {
                 let port = port.to_string();
                 let query = [("serviceName", service), ("ip", host), ("port", &port)];
-                self.http.delete(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
+                self.http
+                    .delete(format!("{}/v1/ns/instance", self.nacos.base_url()))
+                    .query(&query)
             }
             _ => {
                 let (app, id) = (service.to_uppercase(), format!("{host}:{service}:{port}"));
-                self.http.delete(format!("{}/apps/{app}/{id}", self.eureka.base_url()))
+                self.http
+                    .delete(format!("{}/apps/{app}/{id}", self.eureka.base_url()))
             }
         };
         assert!(request.send().await.unwrap().status().is_success());
     }
 
-    pub fn server(&mut self, kind: &str) -> &mut Server {
+    pub(crate) fn server(&mut self, kind: &str) -> &mut Server {
         match kind {
             "CONSUL" => &mut self.consul,
             "NACOS" => &mut self.nacos,
@@ -119,12 +152,12 @@ impl Registries {
     }
 
     /// Starts a killed one again, empty, on the same port.
-    pub async fn return_empty(&mut self, kind: &str) {
+    pub(crate) async fn return_empty(&mut self, kind: &str) {
         self.server(kind).restart(Data::Wiped).await.unwrap();
     }
 
     /// What its clients do when they notice: they register again.
-    pub async fn clients_return(&self, kind: &str) {
+    pub(crate) async fn clients_return(&self, kind: &str) {
         for (of, service, host, port) in self.known.keys() {
             if *of == kind {
                 self.write(kind, service, host, *port).await;
@@ -133,7 +166,7 @@ impl Registries {
     }
 
     /// The body that makes the hub read it.
-    pub fn config(&mut self, kind: &str) -> Value {
+    pub(crate) fn config(&mut self, kind: &str) -> Value {
         let address = self.server(kind).address().to_string();
         let specific = match kind {
             "CONSUL" => json!({ "priority": 1 }),

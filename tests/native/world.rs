@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::{NativeInstance, Registration};
+use hub_registry::model::service::NativeService;
 use hub_registry::native::{Native, Publish, Settings};
 use hub_registry::storage::{
     GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result, ServiceRow,
@@ -169,6 +170,8 @@ impl Publish for Listener {
             }
         }
     }
+
+    fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
 }
 
 impl Listener {

@@ -3,11 +3,11 @@
 use hub_registry_core::Secret;
 use serde_json::{Map, Value};
 
+use super::row::ExternalConfigRow;
 use crate::error::{Error, Result};
-use crate::storage::ExternalConfigRow;
 
 /// What a secret reads as, and what leaves it unchanged when put back.
-pub const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// Fields of an answer that are taken back without effect, so that a GET answer can be put back.
 const READ_ONLY: [&str; 10] = [
@@ -68,7 +68,13 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
         "activeFlag" => row.common.active_flag = flag(key, value)?,
         "noteText" => row.common.note_text = text(key, value)?,
         "extProperty" => row.common.ext_property = json_object(key, value)?,
-        _ => return Err(Error::invalid(key, value.clone(), "is not a field of a configuration")),
+        _ => {
+            return Err(Error::invalid(
+                key,
+                value.clone(),
+                "is not a field of a configuration",
+            ));
+        }
     }
     Ok(())
 }
@@ -78,7 +84,9 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
 #[must_use]
 pub fn needs_secrets(before: &ExternalConfigRow, after: &ExternalConfigRow) -> bool {
     let stored = [&before.password, &before.access_token, &before.secret_key];
-    let has_secret = stored.iter().any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
+    let has_secret = stored
+        .iter()
+        .any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
     let trust = |row: &ExternalConfigRow| {
         let text = row.specific_config.as_deref().unwrap_or("{}");
         let value: Value = serde_json::from_str(text).unwrap_or_default();
@@ -100,9 +108,13 @@ pub fn brings_secrets(before: &ExternalConfigRow, body: &Map<String, Value>) -> 
         ("accessToken", &before.access_token),
         ("secretKey", &before.secret_key),
     ];
-    stored.iter().filter(|(_, secret)| secret.as_ref().is_some_and(|s| !s.is_empty())).all(
-        |(key, _)| body.get(*key).is_some_and(|value| value.as_str() != Some(MASK)),
-    )
+    stored
+        .iter()
+        .filter(|(_, secret)| secret.as_ref().is_some_and(|s| !s.is_empty()))
+        .all(|(key, _)| {
+            body.get(*key)
+                .is_some_and(|value| value.as_str() != Some(MASK))
+        })
 }
 
 fn text(key: &str, value: &Value) -> Result<Option<String>> {

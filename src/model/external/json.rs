@@ -4,14 +4,17 @@ use hub_registry_core::Secret;
 use serde_json::{Value, json};
 
 use super::body::MASK;
+use super::row::ExternalConfigRow;
 use crate::clock::rfc3339;
-use crate::storage::ExternalConfigRow;
 
 /// The row as JSON: secrets masked, JSON columns as values.
 #[must_use]
 pub fn row_json(row: &ExternalConfigRow) -> Value {
     let mask = |secret: &Option<Secret>| {
-        secret.as_ref().filter(|secret| !secret.is_empty()).map(|_| MASK)
+        secret
+            .as_ref()
+            .filter(|secret| !secret.is_empty())
+            .map(|_| MASK)
     };
     // Text that is not JSON (by plain SQL) is shown as it is, so that it can be mended.
     let parsed = |text: &Option<String>| {

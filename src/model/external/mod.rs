@@ -4,15 +4,14 @@
 mod body;
 mod config;
 mod json;
+mod row;
 mod specific;
 
 pub use body::{apply_body, brings_secrets, needs_secrets};
 pub use config::{ConflictResolution, ExternalConfig};
 pub use json::row_json;
+pub use row::{ExternalConfigRow, ExternalStatusRow};
 pub use specific::{Common, Guard, Services};
-
-// Moves here with the rows.
-pub use crate::storage::ExternalConfigRow;
 
 #[cfg(test)]
 mod tests;

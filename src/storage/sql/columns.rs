@@ -5,7 +5,7 @@ use hub_registry_core::Secret;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
-use crate::storage::common::CommonColumns;
+use crate::model::row::CommonColumns;
 
 /// A row being read column by column. SQLite keeps a word in an integer column if told to; such a
 /// value reads as `None` and its column's name is remembered, so that one row made by a slip of

@@ -5,7 +5,7 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
-use crate::storage::common::CommonColumns;
+use crate::model::row::CommonColumns;
 
 /// A statement being filled.
 pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;

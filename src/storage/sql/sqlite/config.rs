@@ -8,8 +8,9 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::bind::{Statement, common_columns, time};
 use super::{snapshot, status};
+use crate::model::external::ExternalConfigRow;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
-use crate::storage::external::{ConfigStore, ExternalConfigRow};
+use crate::storage::external::ConfigStore;
 use crate::storage::sql::columns::Columns;
 use crate::storage::sql::error::During;
 

@@ -5,8 +5,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::bind::{common, common_columns, time};
+use crate::model::external::ExternalStatusRow;
 use crate::storage::error::Result;
-use crate::storage::external::{ExternalStatusRow, StatusStore};
+use crate::storage::external::StatusStore;
 use crate::storage::sql::columns::Columns;
 use crate::storage::sql::error::During;
 

@@ -12,10 +12,11 @@ use tempfile::TempDir;
 use super::Sqlite;
 use crate::clock;
 use crate::error::{Error, ErrorCode};
+use crate::model::external::{ExternalConfigRow, ExternalStatusRow};
+use crate::model::row::CommonColumns;
 use crate::storage::{
-    CommonColumns, ConfigStore, ExternalConfigRow, ExternalStatusRow, GroupRow, HeartbeatRow,
-    InstanceRow, NativeStore, NativeWrite, RevisionStore, ServiceRow, SnapshotBatch, SnapshotStore,
-    StatusStore, StorageErrorKind,
+    ConfigStore, GroupRow, HeartbeatRow, InstanceRow, NativeStore, NativeWrite, RevisionStore,
+    ServiceRow, SnapshotBatch, SnapshotStore, StatusStore, StorageErrorKind,
 };
 
 async fn open() -> (TempDir, Sqlite) {

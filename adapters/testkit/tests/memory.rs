@@ -1,4 +1,5 @@
 //! The reference registry keeps the contract.
+#![allow(clippy::unwrap_used, reason = "test code: a failure is a panic")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -49,9 +49,7 @@ impl App {
         let gate = Gate::default();
         let metrics_gate = Gate::default();
         let http = &config.server.http;
-        let limits = Limits {
-            connections: http.max_connections,
-        };
+        let limits = Limits { connections: http.max_connections };
         let address = listen(&http.host, http.port, gate.clone(), limits, &serving).await?;
         let metrics_address = match config.server.metrics.port {
             Some(port) => {
@@ -68,9 +66,7 @@ impl App {
         let database = open(&config).await?;
         let (clock, metrics) = (Clock::System, Metrics::new());
         let store = Arc::new(database.clone());
-        let revisions = Revisions::start(store.clone(), &working)
-            .await
-            .context("revisions")?;
+        let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
         let settings = Settings {
             auto_create: config.registry.auto_create,
@@ -85,11 +81,8 @@ impl App {
             Arc::new(EurekaDriver),
             Arc::new(NacosDriver),
         ]);
-        let stores = Stores {
-            configs: store.clone(),
-            statuses: store.clone(),
-            snapshots: store.clone(),
-        };
+        let stores =
+            Stores { configs: store.clone(), statuses: store.clone(), snapshots: store.clone() };
         let manager_settings = ManagerSettings {
             enabled: config.external.enabled,
             poll_interval: config.external.poll_interval,
@@ -123,14 +116,7 @@ impl App {
         metrics_gate.open(metrics_router(api.clone()));
         gate.open(router(api));
         tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");
-        Ok(Self {
-            address,
-            metrics_address,
-            config,
-            database,
-            serving,
-            working,
-        })
+        Ok(Self { address, metrics_address, config, database, serving, working })
     }
 
     /// Stops in order: takes no new connections, lets requests end, ends the sources, writes what
@@ -153,8 +139,7 @@ impl Publish for Shown {
     fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
-            self.0
-                .open(tenant, SourceInfo::native(), GuardPolicy::default());
+            self.0.open(tenant, SourceInfo::native(), GuardPolicy::default());
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
         self.0.apply(tenant, &id, changes);
@@ -188,10 +173,7 @@ async fn open(config: &Config) -> anyhow::Result<Sqlite> {
     let Dsn::Sqlite(dsn) = &config.database.dsn else {
         anyhow::bail!("database.dsn: this build has sqlite only");
     };
-    let path = dsn
-        .path
-        .as_ref()
-        .map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
+    let path = dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
     Sqlite::open(&path, config.database.max_open_conns)
         .await
         .with_context(|| format!("the database {path} cannot be opened"))

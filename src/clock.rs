@@ -28,10 +28,7 @@ impl Clock {
 
     /// Now.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the place the lint points to"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the place the lint points to")]
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now(),

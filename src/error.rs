@@ -48,11 +48,7 @@ pub struct Error {
 impl Error {
     /// An error without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            details: Value::Null,
-        }
+        Self { code, message: message.into(), details: Value::Null }
     }
 
     /// The same with details.

@@ -42,15 +42,9 @@ async fn serve(config: Config) -> ExitCode {
         return ExitCode::FAILURE;
     }
     for key in config.not_yet_effective() {
-        tracing::warn!(
-            key,
-            "this key is accepted and has no effect in this version"
-        );
+        tracing::warn!(key, "this key is accepted and has no effect in this version");
     }
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         tracing::error!("cannot listen for signals");
         return ExitCode::FAILURE;
@@ -86,10 +80,7 @@ async fn serve(config: Config) -> ExitCode {
 async fn health(config: &Config) -> ExitCode {
     let port = config.server.http.port;
     let url = format!("http://127.0.0.1:{port}/health");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(3))
-        .build();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
     let Ok(client) = client else {
         return ExitCode::FAILURE;
     };

@@ -23,10 +23,7 @@ impl TaskGroup {
     /// A group that also stops when this one is told to, and can be stopped by itself.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self {
-            stop: self.stop.child_token(),
-            tasks: TaskTracker::new(),
-        }
+        Self { stop: self.stop.child_token(), tasks: TaskTracker::new() }
     }
 
     /// The signal tasks listen to.
@@ -37,10 +34,7 @@ impl TaskGroup {
 
     /// Runs a task that listens to [`stop_signal`](Self::stop_signal) itself and ends in order.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the place the lint points to"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the place the lint points to")]
         tokio::spawn(self.tasks.track_future(task));
     }
 
@@ -59,9 +53,7 @@ impl TaskGroup {
     pub async fn stop(&self, within: Duration) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        tokio::time::timeout(within, self.tasks.wait())
-            .await
-            .is_ok()
+        tokio::time::timeout(within, self.tasks.wait()).await.is_ok()
     }
 
     /// Tells every task to stop without waiting.

@@ -10,10 +10,7 @@ const EXAMPLE: &str = "configs/registry.yaml.example";
 const TABLE: &str = "docs/configuration.md";
 
 fn read(path: &Path) -> Config {
-    let args = Args {
-        config: Some(path.to_owned()),
-        ..Args::default()
-    };
+    let args = Args { config: Some(path.to_owned()), ..Args::default() };
     load(&args, &Env::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -51,20 +48,14 @@ fn the_example_has_every_key() {
 
     let example = read(&path);
     assert_eq!(example.to_yaml().unwrap(), expected().to_yaml().unwrap());
-    let missing: Vec<_> = keys::all()
-        .filter(|key| !example.origins.contains(key.path))
-        .collect();
+    let missing: Vec<_> = keys::all().filter(|key| !example.origins.contains(key.path)).collect();
     assert!(missing.is_empty(), "{EXAMPLE} lacks {missing:?}");
 }
 
 #[test]
 fn every_field_has_a_key() {
     let mut fields = Vec::new();
-    leaves(
-        "",
-        &serde_json::to_value(Config::default()).unwrap(),
-        &mut fields,
-    );
+    leaves("", &serde_json::to_value(Config::default()).unwrap(), &mut fields);
     fields.sort();
     let mut paths: Vec<_> = keys::all().map(|key| key.path.to_owned()).collect();
     paths.sort();
@@ -88,11 +79,7 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 leaves(&path, value, found);
             }
         }
@@ -127,22 +114,11 @@ fn table() -> String {
     let defaults = serde_json::to_value(Config::default()).unwrap();
     let mut text = INTRODUCTION.to_owned();
     for key in keys::all() {
-        let default = key
-            .path
-            .split('.')
-            .fold(&defaults, |place, name| &place[name]);
-        let default = default
-            .as_str()
-            .map_or_else(|| default.to_string(), str::to_owned);
-        let later = if key.effective {
-            ""
-        } else {
-            " *No effect in this version.*"
-        };
+        let default = key.path.split('.').fold(&defaults, |place, name| &place[name]);
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        let later = if key.effective { "" } else { " *No effect in this version.*" };
         let (path, allowed, about) = (key.path, key.allowed(), key.about);
-        text.push_str(&format!(
-            "| `{path}` | `{default}` | {allowed} | {about}{later} |\n"
-        ));
+        text.push_str(&format!("| `{path}` | `{default}` | {allowed} | {about}{later} |\n"));
     }
     text
 }

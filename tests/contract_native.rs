@@ -41,17 +41,8 @@ async fn start(path: &std::path::Path) -> (TaskGroup, NativeRegistry, Arc<Native
     let store = Sqlite::open(path.to_str().unwrap(), 4).await.unwrap();
     let tasks = TaskGroup::new();
     // The suite sends no heartbeats: what it wrote must stay healthy while it looks.
-    let settings = Settings {
-        lease_seconds: 3600,
-        ..Settings::default()
-    };
-    let started = Native::start(
-        Arc::new(store),
-        Arc::new(Nobody),
-        Clock::System,
-        &tasks,
-        settings,
-    );
+    let settings = Settings { lease_seconds: 3600, ..Settings::default() };
+    let started = Native::start(Arc::new(store), Arc::new(Nobody), Clock::System, &tasks, settings);
     let native = started.await.unwrap();
     let registry = NativeRegistry::new(Arc::clone(&native), TenantId::default_tenant());
     (tasks, registry, native)
@@ -111,11 +102,9 @@ impl Subject for NativeSubject {
     }
 
     fn traits(&self) -> Traits {
-        let every_state = InstanceStatus::ALL.iter().flat_map(|&status| {
-            HealthStatus::ALL
-                .iter()
-                .map(move |&health| (status, health))
-        });
+        let every_state = InstanceStatus::ALL
+            .iter()
+            .flat_map(|&status| HealthStatus::ALL.iter().map(move |&health| (status, health)));
         Traits {
             groups: vec![GroupName::default_group(), GroupName::parse("g2").unwrap()],
             states: every_state.collect(),
@@ -134,10 +123,7 @@ impl Subject for NativeSubject {
     async fn put(&self, instance: &Instance) {
         let tenant = TenantId::default_tenant();
         let native = self.0.0.native();
-        native
-            .register(&tenant, Registration::of(instance), "client")
-            .await
-            .unwrap();
+        native.register(&tenant, Registration::of(instance), "client").await.unwrap();
     }
 
     async fn remove(&self, instance: &InstanceKey) {
@@ -163,10 +149,6 @@ async fn native_keeps_the_contract() {
     let path = folder.path().join("registry.db");
     let running = Mutex::new(start(&path).await);
     let info = running.lock().1.info().clone();
-    let subject = NativeSubject(Connection(Arc::new(Restarting {
-        path,
-        running,
-        info,
-    })));
+    let subject = NativeSubject(Connection(Arc::new(Restarting { path, running, info })));
     contract::run(&subject).await;
 }

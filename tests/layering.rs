@@ -43,18 +43,11 @@ fn sources(dir: &str) -> Vec<(PathBuf, String)> {
 
 /// Without comments, so that a doc link is no import.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
 fn module_of(path: &Path) -> String {
-    let second = path
-        .components()
-        .nth(1)
-        .unwrap()
-        .as_os_str()
-        .to_str()
-        .unwrap();
+    let second = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
     second.trim_end_matches(".rs").to_owned()
 }
 
@@ -63,9 +56,7 @@ fn imports(line: &str) -> Vec<String> {
     line.match_indices("crate::")
         .map(|(at, word)| {
             let rest = &line[at + word.len()..];
-            rest.chars()
-                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
-                .collect()
+            rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect()
         })
         .collect()
 }
@@ -86,11 +77,7 @@ fn nobody_imports_upwards() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "imports that run upwards:\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "imports that run upwards:\n{}", wrong.join("\n"));
 }
 
 #[test]

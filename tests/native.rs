@@ -37,50 +37,30 @@ async fn a_restart_keeps_everything() {
     let first = World::start(sqlite(&folder).await).await;
     let native = &first.native;
     let group = json!({"groupName": "g", "groupType": "TEST", "defaultProtocolType": "GRPC"});
-    native
-        .create_group(&default, NewGroup::from_value(group).unwrap(), "me")
-        .await
-        .unwrap();
+    native.create_group(&default, NewGroup::from_value(group).unwrap(), "me").await.unwrap();
     let mut said = body("order", 1);
     said["groupName"] = json!("g");
     said["healthCheckType"] = json!("NONE");
     said["extProperty"] = json!({"a": [1]});
     let said = Registration::from_value(said).unwrap();
     let registered = native.register(&default, said, "me").await.unwrap();
-    native
-        .register(&default, registration("stock", 2), "me")
-        .await
-        .unwrap();
+    native.register(&default, registration("stock", 2), "me").await.unwrap();
     let id = registered.instance_id.to_string();
-    native
-        .set_status(&default, &id, InstanceStatus::OutOfService, "op")
-        .await
-        .unwrap();
+    native.set_status(&default, &id, InstanceStatus::OutOfService, "op").await.unwrap();
     first.stop().await;
     let before = everything(native, &default);
 
     let second = World::start(sqlite(&folder).await).await;
     assert_eq!(everything(&second.native, &default), before);
     let read = second.native.get(&default, &id).unwrap();
-    assert_eq!(
-        (read.status, read.health),
-        (InstanceStatus::OutOfService, HealthStatus::Unknown)
-    );
-    assert_eq!(
-        (read.audit.version, read.audit.edit_who.as_str()),
-        (2, "op")
-    );
+    assert_eq!((read.status, read.health), (InstanceStatus::OutOfService, HealthStatus::Unknown));
+    assert_eq!((read.audit.version, read.audit.edit_who.as_str()), (2, "op"));
     assert_eq!(second.listener.instances(&default).len(), 2);
     let published = &second.listener.instances(&default)[1];
     assert_eq!(published.protocol, Protocol::Grpc);
     assert_eq!(published.native_id.as_deref(), Some(id.as_str()));
     assert_eq!(
-        first
-            .native
-            .register(&default, registration("x", 1), "me")
-            .await
-            .unwrap_err()
-            .code,
+        first.native.register(&default, registration("x", 1), "me").await.unwrap_err().code,
         ErrorCode::Unavailable
     );
 }
@@ -101,37 +81,19 @@ async fn rows_of_plain_sql_are_taken_and_bad_ones_left_out() {
     let world = World::start(sqlite(&folder).await).await;
     let all = world.native.list(&TenantId::default_tenant());
     assert_eq!(all.len(), 1);
-    assert_eq!(
-        (all[0].key.host.as_str(), all[0].metadata["n"].as_str()),
-        ("h1", "1")
-    );
+    assert_eq!((all[0].key.host.as_str(), all[0].metadata["n"].as_str()), ("h1", "1"));
     world.stop().await;
     let rows = sqlite(&folder).await.load().await.unwrap();
-    assert_eq!(
-        (rows.groups.len(), rows.services.len(), rows.instances.len()),
-        (1, 1, 5)
-    );
-    assert!(
-        rows.instances
-            .iter()
-            .any(|row| row.service_instance_id == all[0].id.to_string())
-    );
+    assert_eq!((rows.groups.len(), rows.services.len(), rows.instances.len()), (1, 1, 5));
+    assert!(rows.instances.iter().any(|row| row.service_instance_id == all[0].id.to_string()));
 }
 
 #[tokio::test]
 async fn tenants_with_equal_names_do_not_meet() {
     let world = World::start(Arc::new(FakeStore::default())).await;
     let (a, b) = (tenant("a"), tenant("b"));
-    let in_a = world
-        .native
-        .register(&a, registration("s", 1), "me")
-        .await
-        .unwrap();
-    let in_b = world
-        .native
-        .register(&b, registration("s", 1), "me")
-        .await
-        .unwrap();
+    let in_a = world.native.register(&a, registration("s", 1), "me").await.unwrap();
+    let in_b = world.native.register(&b, registration("s", 1), "me").await.unwrap();
     assert!(in_a.created && in_b.created);
     let (id_a, id_b) = (in_a.instance_id.to_string(), in_b.instance_id.to_string());
     assert_ne!(id_a, id_b);
@@ -140,14 +102,7 @@ async fn tenants_with_equal_names_do_not_meet() {
     not_found(world.native.get(&b, &id_a).unwrap_err().code);
     not_found(world.native.deregister(&b, &id_a).await.unwrap_err().code);
     let patch = InstancePatch::default();
-    not_found(
-        world
-            .native
-            .update(&b, &id_a, patch, "me")
-            .await
-            .unwrap_err()
-            .code,
-    );
+    not_found(world.native.update(&b, &id_a, patch, "me").await.unwrap_err().code);
     world.native.deregister(&a, &id_a).await.unwrap();
     assert_eq!(world.listener.instances(&a).len(), 0);
     assert_eq!(world.listener.instances(&b).len(), 1);
@@ -158,25 +113,17 @@ async fn tenants_with_equal_names_do_not_meet() {
 
 #[tokio::test]
 async fn concurrent_registrations_share_commits() {
-    let store = Arc::new(FakeStore {
-        commit_time: Duration::from_millis(5),
-        ..FakeStore::default()
-    });
+    let store =
+        Arc::new(FakeStore { commit_time: Duration::from_millis(5), ..FakeStore::default() });
     let world = World::start(Arc::clone(&store) as _).await;
     let default = TenantId::default_tenant();
     let all = (1..=200).map(|port| {
         let (native, default) = (&world.native, &default);
         let listener = &world.listener;
         async move {
-            let registered = native
-                .register(default, registration("s", port), "me")
-                .await
-                .unwrap();
+            let registered = native.register(default, registration("s", port), "me").await.unwrap();
             let seen = listener.instances(default);
-            assert!(
-                seen.iter().any(|i| i.key.port == port),
-                "published before acknowledged"
-            );
+            assert!(seen.iter().any(|i| i.key.port == port), "published before acknowledged");
             registered
         }
     });
@@ -198,20 +145,13 @@ async fn two_hundred_tasks_register_in_sqlite() {
         let (native, default) = (Arc::clone(&world.native), default.clone());
         async move {
             let service = format!("s{}", port % 10);
-            native
-                .register(&default, registration(&service, port), "me")
-                .await
-                .unwrap()
+            native.register(&default, registration(&service, port), "me").await.unwrap()
         }
     });
     join_all(all).await;
     println!("200 registrations in {:?}", started.elapsed());
     let rows = sqlite(&folder).await.load().await.unwrap();
-    assert_eq!(
-        (rows.instances.len(), rows.services.len()),
-        (200, 10),
-        "acknowledged is on disk"
-    );
+    assert_eq!((rows.instances.len(), rows.services.len()), (200, 10), "acknowledged is on disk");
 }
 
 #[tokio::test]
@@ -220,22 +160,11 @@ async fn a_batch_has_one_outcome_per_item() {
     let default = TenantId::default_tenant();
     let mut bad = registration("s", 2);
     bad.key.port = 0;
-    let items = vec![
-        registration("s", 1),
-        bad,
-        registration("s", 3),
-        registration("s", 1),
-    ];
+    let items = vec![registration("s", 1), bad, registration("s", 3), registration("s", 1)];
     let outcomes = world.native.register_batch(&default, items, "me").await;
-    let created: Vec<_> = outcomes
-        .iter()
-        .map(|o| o.as_ref().map(|r| r.created).ok())
-        .collect();
+    let created: Vec<_> = outcomes.iter().map(|o| o.as_ref().map(|r| r.created).ok()).collect();
     assert_eq!(created, [Some(true), None, Some(true), Some(false)]);
-    assert_eq!(
-        outcomes[1].as_ref().unwrap_err().details["field"],
-        "portNumber"
-    );
+    assert_eq!(outcomes[1].as_ref().unwrap_err().details["field"], "portNumber");
     assert_eq!(world.native.list(&default).len(), 2);
 }
 
@@ -244,60 +173,29 @@ async fn a_change_names_the_version_it_was_made_for() {
     let world = World::start(Arc::new(FakeStore::default())).await;
     let default = TenantId::default_tenant();
     let native = &world.native;
-    let id = native
-        .register(&default, registration("s", 1), "me")
-        .await
-        .unwrap()
-        .instance_id;
+    let id = native.register(&default, registration("s", 1), "me").await.unwrap().instance_id;
     let id = id.to_string();
     let weigh = |weight: u32, version: Option<i64>| {
         let body = json!({"weightValue": weight, "currentVersion": version});
-        native.update(
-            &default,
-            &id,
-            InstancePatch::from_value(body).unwrap(),
-            "me",
-        )
+        native.update(&default, &id, InstancePatch::from_value(body).unwrap(), "me")
     };
     assert_eq!(weigh(5, Some(1)).await.unwrap().audit.version, 2);
     let late = weigh(6, Some(1)).await.unwrap_err();
-    assert_eq!(
-        (late.code, &late.details["value"]),
-        (ErrorCode::Conflict, &json!(1))
-    );
+    assert_eq!((late.code, &late.details["value"]), (ErrorCode::Conflict, &json!(1)));
     let racing = join_all([weigh(7, Some(2)), weigh(8, Some(2))]).await;
     assert_eq!(racing.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     let read = native.get(&default, &id).unwrap();
-    assert_eq!(
-        (read.tags, read.metadata["zone"].as_str()),
-        (vec!["blue".to_owned()], "z1")
-    );
+    assert_eq!((read.tags, read.metadata["zone"].as_str()), (vec!["blue".to_owned()], "z1"));
     // What a GET answers, put back, changes nothing.
     let read = native.get(&default, &id).unwrap();
     let back = InstancePatch::from_value(read.to_value(Protocol::Http)).unwrap();
-    assert_eq!(
-        native
-            .update(&default, &id, back, "you")
-            .await
-            .unwrap()
-            .audit,
-        read.audit
-    );
+    assert_eq!(native.update(&default, &id, back, "you").await.unwrap().audit, read.audit);
     // Registering again keeps what it does not name.
-    native
-        .set_status(&default, &id, InstanceStatus::OutOfService, "op")
-        .await
-        .unwrap();
-    let again = native
-        .register(&default, registration("s", 1), "me")
-        .await
-        .unwrap();
+    native.set_status(&default, &id, InstanceStatus::OutOfService, "op").await.unwrap();
+    let again = native.register(&default, registration("s", 1), "me").await.unwrap();
     assert!(!again.created);
     let read = native.get(&default, &id).unwrap();
-    assert_eq!(
-        (read.status, read.audit.version),
-        (InstanceStatus::OutOfService, 4)
-    );
+    assert_eq!((read.status, read.audit.version), (InstanceStatus::OutOfService, 4));
 }
 
 #[tokio::test]
@@ -309,9 +207,7 @@ async fn services_and_groups_are_made_changed_and_removed() {
         .create_service(&default, NewService::from_value(new.clone()).unwrap(), "me")
         .await
         .unwrap();
-    let twice = native
-        .create_service(&default, NewService::from_value(new).unwrap(), "me")
-        .await;
+    let twice = native.create_service(&default, NewService::from_value(new).unwrap(), "me").await;
     assert_eq!(twice.unwrap_err().code, ErrorCode::Conflict);
     let mut said = registration("s", 1);
     said.key.service = service.key.clone();
@@ -319,26 +215,14 @@ async fn services_and_groups_are_made_changed_and_removed() {
     let instance = world.listener.instances(&default).remove(0);
     assert_eq!(instance.context_path.as_deref(), Some("/v1"));
     let patch = ServicePatch::from_value(json!({"contextPath": null, "protocolType": "GRPC"}));
-    native
-        .update_service(&default, &service.key, patch.unwrap(), "me")
-        .await
-        .unwrap();
+    native.update_service(&default, &service.key, patch.unwrap(), "me").await.unwrap();
     let instance = world.listener.instances(&default).remove(0);
-    assert_eq!(
-        (instance.context_path, instance.protocol),
-        (None, Protocol::Grpc)
-    );
+    assert_eq!((instance.context_path, instance.protocol), (None, Protocol::Grpc));
 
     let group = GroupName::parse("g").unwrap();
-    let refused = native
-        .delete_group(&default, &group, false)
-        .await
-        .unwrap_err();
+    let refused = native.delete_group(&default, &group, false).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
-    let refused = native
-        .delete_service(&default, &service.key, false)
-        .await
-        .unwrap_err();
+    let refused = native.delete_service(&default, &service.key, false).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
     native.delete_group(&default, &group, true).await.unwrap();
     assert!(native.list_services(&default).is_empty() && native.list_groups(&default).is_empty());
@@ -347,29 +231,14 @@ async fn services_and_groups_are_made_changed_and_removed() {
 
 #[tokio::test]
 async fn without_auto_create_what_is_missing_is_not_found() {
-    let settings = Settings {
-        auto_create: false,
-        lease_seconds: 30,
-    };
+    let settings = Settings { auto_create: false, lease_seconds: 30 };
     let world = World::start_with(Arc::new(FakeStore::default()), settings).await;
     let (native, default) = (&world.native, TenantId::default_tenant());
-    let refused = native
-        .register(&default, registration("s", 1), "me")
-        .await
-        .unwrap_err();
+    let refused = native.register(&default, registration("s", 1), "me").await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
     let group = json!({"groupName": "DEFAULT_GROUP"});
-    native
-        .create_group(&default, NewGroup::from_value(group).unwrap(), "me")
-        .await
-        .unwrap();
+    native.create_group(&default, NewGroup::from_value(group).unwrap(), "me").await.unwrap();
     let service = NewService::from_value(json!({"serviceName": "s"})).unwrap();
-    native
-        .create_service(&default, service, "me")
-        .await
-        .unwrap();
-    native
-        .register(&default, registration("s", 1), "me")
-        .await
-        .unwrap();
+    native.create_service(&default, service, "me").await.unwrap();
+    native.register(&default, registration("s", 1), "me").await.unwrap();
 }

@@ -17,9 +17,7 @@ impl TwoParts {
     /// This head, then this tail.
     #[must_use]
     pub(super) fn new(head: Bytes, tail: Bytes) -> Self {
-        Self {
-            parts: [head, tail],
-        }
+        Self { parts: [head, tail] }
     }
 }
 
@@ -31,11 +29,7 @@ impl Body for TwoParts {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self
-            .parts
-            .iter_mut()
-            .find(|part| !part.is_empty())
-            .map(std::mem::take);
+        let next = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
         Poll::Ready(next.map(|part| Ok(Frame::data(part))))
     }
 

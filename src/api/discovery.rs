@@ -62,9 +62,7 @@ impl Query {
             group: params.group()?,
             strategy: params.word("strategy")?,
             key: params.take("key")?,
-            limit: params
-                .number("limit", 1, 1_000_000)?
-                .map(|limit| limit as usize),
+            limit: params.number("limit", 1, 1_000_000)?.map(|limit| limit as usize),
             index: params.number("index", 0, 1 << 53)?,
             wait: params.duration("wait", MAX_WAIT)?,
             max_staleness: params.duration("maxStaleness", MAX_STALENESS)?,
@@ -73,11 +71,7 @@ impl Query {
                 Some("use") => OnPartial::Use,
                 Some("fail") => OnPartial::Fail,
                 Some(other) => {
-                    return Err(Error::invalid(
-                        "onPartial",
-                        other,
-                        "must be one of use, fail",
-                    ));
+                    return Err(Error::invalid("onPartial", other, "must be one of use, fail"));
                 }
             },
             filter: params.filter()?,
@@ -120,9 +114,7 @@ pub(super) async fn instances(
         },
         Err(error) => error.into_response(),
     };
-    response
-        .headers_mut()
-        .insert(INDEX_HEADER, HeaderValue::from(index));
+    response.headers_mut().insert(INDEX_HEADER, HeaderValue::from(index));
     response
 }
 
@@ -172,9 +164,7 @@ fn find(
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one, or * for all");
-            Err(Error::conflict(message)
-                .with_details(json!({ "groups": groups }))
-                .into())
+            Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
         Found::Several(_) | Found::Unknown => Err(unknown_when(api, tenant, name, on_partial)),
     }
@@ -226,10 +216,8 @@ fn answer(
         api.view.answer_of(tenant, found, &selection)
     };
     if answer.freshness.partial && query.on_partial == OnPartial::Fail {
-        return Err(
-            Error::unavailable("a source was never loaded, and onPartial=fail")
-                .with_details(json!({ "partial": true })),
-        );
+        return Err(Error::unavailable("a source was never loaded, and onPartial=fail")
+            .with_details(json!({ "partial": true })));
     }
     let age_ms = answer.freshness.max_age_ms;
     if let Some(bound) = query.max_staleness
@@ -258,12 +246,7 @@ fn arrange(
         .map(|&(view, row)| {
             let row = &found[view].rows[row];
             let zone = row.instance.metadata.get("zone").map(String::as_str);
-            Candidate {
-                id: &row.id,
-                weight: row.instance.weight.get(),
-                zone,
-                load: 0,
-            }
+            Candidate { id: &row.id, weight: row.instance.weight.get(), zone, load: 0 }
         })
         .collect();
     let request = balance::Request {
@@ -273,35 +256,22 @@ fn arrange(
         random: fastrand::u64(..),
     };
     let order = balance::order(strategy, &candidates, request);
-    selection.rows = order
-        .into_iter()
-        .map(|place| selection.rows[place])
-        .collect();
+    selection.rows = order.into_iter().map(|place| selection.rows[place]).collect();
 }
 
 fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Response {
-    let etag = HeaderValue::from_str(&answer.etag)
-        .ok()
-        .filter(|_| !ordered);
+    let etag = HeaderValue::from_str(&answer.etag).ok().filter(|_| !ordered);
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("accept-encoding, x-tenant-id"),
-    );
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, x-tenant-id"));
     if let Some(etag) = etag {
         let known = asked.get_all(header::IF_NONE_MATCH);
-        let matches = known
-            .iter()
-            .any(|value| lists_tag(value, answer.etag.as_bytes()));
+        let matches = known.iter().any(|value| lists_tag(value, answer.etag.as_bytes()));
         headers.insert(header::ETAG, etag);
         if matches {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
     }
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let large = answer.head.len() + answer.tail.len() >= MIN_GZIP;
     let (head, tail) = if api.settings.gzip && large && takes_gzip(asked) {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -315,10 +285,7 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
 /// Whether an `If-None-Match` names this tag, or any.
 fn lists_tag(value: &HeaderValue, tag: &[u8]) -> bool {
     let weak = |part: &[u8]| {
-        part.trim_ascii()
-            .strip_prefix(b"W/")
-            .unwrap_or_else(|| part.trim_ascii())
-            .to_vec()
+        part.trim_ascii().strip_prefix(b"W/").unwrap_or_else(|| part.trim_ascii()).to_vec()
     };
     let wanted = weak(tag);
     value
@@ -329,18 +296,12 @@ fn lists_tag(value: &HeaderValue, tag: &[u8]) -> bool {
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|part| {
-            let mut words = part.split(';').map(str::trim);
-            let name = words.next().unwrap_or_default();
-            let refused = words.any(|word| {
-                matches!(
-                    word.replace(' ', "").as_str(),
-                    "q=0" | "q=0.0" | "q=0.00" | "q=0.000"
-                )
-            });
-            (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
-        })
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let name = words.next().unwrap_or_default();
+        let refused = words.any(|word| {
+            matches!(word.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        });
+        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    })
 }

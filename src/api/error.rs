@@ -83,9 +83,7 @@ impl IntoResponse for ApiError {
         let status = status(self.error.code);
         let mut response = (status, Json(body(&self.error, status))).into_response();
         if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // The outermost layer writes it once more when the caller prefers RFC 9457.
         response.extensions_mut().insert(self);

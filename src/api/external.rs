@@ -32,10 +32,7 @@ pub(super) async fn list(
     let kind = params.take("registryType")?;
     let page = params.page()?;
     params.finish()?;
-    let rows = api
-        .configs
-        .list(&tenant, environment.as_deref(), kind.as_deref())
-        .await?;
+    let rows = api.configs.list(&tenant, environment.as_deref(), kind.as_deref()).await?;
     let count = rows.len();
     let configs: Vec<_> = page.of(rows).iter().map(row_json).collect();
     Ok(Json(json!({ "configs": configs, "count": count })))
@@ -52,10 +49,7 @@ pub(super) async fn create(
     apply_body(&mut row, &body)?;
     required(&body)?;
     api.federation.check(&row).await?;
-    api.configs
-        .insert(&row)
-        .await
-        .map_err(|error| taken(error, &row))?;
+    api.configs.insert(&row).await.map_err(|error| taken(error, &row))?;
     tracing::info!(source = row.config_name, tenant.id = %tenant, user.id = user, "a configuration was added");
     api.federation.refresh().await?;
     let answer = json!({
@@ -90,18 +84,12 @@ pub(super) async fn update(
     api.federation.check(&row).await?;
     (row.common.edit_time, row.common.edit_who) = (Some(api.clock.now()), Some(user));
     let expected = expected_version(&body)?;
-    let updated = api
-        .configs
-        .update(&row, expected)
-        .await
-        .map_err(|error| taken(error, &row))?;
+    let updated = api.configs.update(&row, expected).await.map_err(|error| taken(error, &row))?;
     if !updated {
         return Err(no_config(&id).into());
     }
     api.federation.refresh().await?;
-    Ok(Json(
-        json!({ "configId": id, "message": "External registry config updated successfully" }),
-    ))
+    Ok(Json(json!({ "configId": id, "message": "External registry config updated successfully" })))
 }
 
 /// `DELETE /api/v1/external/configs/{configId}`
@@ -114,9 +102,7 @@ pub(super) async fn delete(
         return Err(no_config(&id).into());
     }
     api.federation.refresh().await?;
-    Ok(Json(
-        json!({ "configId": id, "message": "External registry config deleted successfully" }),
-    ))
+    Ok(Json(json!({ "configId": id, "message": "External registry config deleted successfully" })))
 }
 
 /// `GET /api/v1/external/configs/{configId}/status`
@@ -140,19 +126,14 @@ pub(super) async fn connect(
     let row = stored(&api, &tenant, &id).await?;
     let config = api.federation.check(&row).await?;
     let key: SourceKey = (tenant, config_id(&id)?);
-    let seen = api
-        .federation
-        .status(&key)
-        .map(|status| status.report().outcome)
-        .unwrap_or_default();
-    api.configs
-        .set_active(&key.0, &key.1, true, &user, api.clock.now())
-        .await?;
+    let seen =
+        api.federation.status(&key).map(|status| status.report().outcome).unwrap_or_default();
+    api.configs.set_active(&key.0, &key.1, true, &user, api.clock.now()).await?;
     api.federation.refresh().await?;
     api.federation.retry_now(&key).await;
     let Some(status) = api.federation.status(&key) else {
         return Err(
-            Error::unavailable("external.enabled is false: no registry is connected").into(),
+            Error::unavailable("external.enabled is false: no registry is connected").into()
         );
     };
     let bound = config.spec.connect_timeout + config.spec.read_timeout;
@@ -160,9 +141,7 @@ pub(super) async fn connect(
     let (code, message) = match outcome {
         Some(Ok(())) => (StatusCode::OK, "connected"),
         Some(Err((code, message))) => {
-            return Err(Error::unavailable(message)
-                .with_details(json!({ "code": code }))
-                .into());
+            return Err(Error::unavailable(message).with_details(json!({ "code": code })).into());
         }
         None => (StatusCode::ACCEPTED, "still connecting"),
     };
@@ -180,9 +159,7 @@ pub(super) async fn disconnect(
 ) -> ApiResult<Json<Value>> {
     let row = stored(&api, &tenant, &id).await?;
     let key: SourceKey = (tenant, config_id(&id)?);
-    api.configs
-        .set_active(&key.0, &key.1, false, &user, api.clock.now())
-        .await?;
+    api.configs.set_active(&key.0, &key.1, false, &user, api.clock.now()).await?;
     api.federation.refresh().await?;
     let mut answer = status_json(&api, &key, &row);
     answer["message"] = json!("disconnected");
@@ -199,9 +176,7 @@ pub(super) async fn test_stored(
     use axum::extract::FromRequest;
     let before = stored(&api, &tenant, &id).await?;
     let mut row = before.clone();
-    let has_body = request
-        .headers()
-        .contains_key(axum::http::header::CONTENT_TYPE);
+    let has_body = request.headers().contains_key(axum::http::header::CONTENT_TYPE);
     if has_body {
         let JsonObject(body) = JsonObject::from_request(request, &api).await?;
         apply_body(&mut row, &body)?;
@@ -229,12 +204,7 @@ async fn run_test(api: &Api, row: &ExternalConfigRow) -> ApiResult<Json<Value>> 
     let config = api.federation.check(row).await?;
     let (clock, metrics) = (api.clock.clone(), api.metrics.clone());
     let observer = SourceStatus::new(&config.name, config.spec.kind.as_str(), clock, metrics);
-    let steps = probe(
-        api.federation.drivers(),
-        &config,
-        std::sync::Arc::new(observer),
-    )
-    .await;
+    let steps = probe(api.federation.drivers(), &config, std::sync::Arc::new(observer)).await;
     let failed: Option<&ProbeStep> = steps.iter().find(|step| !step.ok);
     Ok(Json(json!({
         "success": failed.is_none(),
@@ -255,9 +225,7 @@ async fn first_outcome(
     let deadline = Instant::now() + bound;
     let mut outcomes = status.outcomes();
     loop {
-        let state = api
-            .catalog
-            .state(&key.0, &SourceId::External(key.1.clone()));
+        let state = api.catalog.state(&key.0, &SourceId::External(key.1.clone()));
         if state.is_some_and(|(state, _)| state.is_current()) {
             return Some(Ok(()));
         }
@@ -267,10 +235,7 @@ async fn first_outcome(
         {
             return Some(Err(error));
         }
-        tokio::time::timeout_at(deadline, outcomes.changed())
-            .await
-            .ok()?
-            .ok()?;
+        tokio::time::timeout_at(deadline, outcomes.changed()).await.ok()?.ok()?;
     }
 }
 
@@ -280,15 +245,9 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
     let state = live.map_or(SourceState::Disconnected, |(state, _)| state);
     let counts = api.catalog.counts(&key.0, &id);
     let row = api.federation.board().row(key);
-    let report = api
-        .federation
-        .status(key)
-        .map(|status| status.report())
-        .unwrap_or_default();
-    let details = row
-        .error_details
-        .as_deref()
-        .and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let report = api.federation.status(key).map(|status| status.report()).unwrap_or_default();
+    let details =
+        row.error_details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(rfc3339);
     json!({
         "configId": key.1,

@@ -32,10 +32,7 @@ fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<Strin
         return Ok(None);
     }
     let pairs = pairs(parts)?;
-    Ok(pairs
-        .into_iter()
-        .find(|(key, _)| key == query)
-        .map(|(_, value)| value))
+    Ok(pairs.into_iter().find(|(key, _)| key == query).map(|(_, value)| value))
 }
 
 fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
@@ -94,15 +91,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         check_type(request.headers())?;
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                let code = match rejection.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
-                    _ => ErrorCode::Invalid,
-                };
-                Error::new(code, rejection.body_text())
-            })?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            let code = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+                _ => ErrorCode::Invalid,
+            };
+            Error::new(code, rejection.body_text())
+        })?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorCode::Invalid, format!("the body is not JSON: {error}"))
         })?;
@@ -117,20 +112,14 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media = given
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = given.and_then(|value| value.split(';').next()).map(str::trim);
     if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
     let message = "the body must be of Content-Type application/json";
     let details = serde_json::json!({ "contentType": given });
-    Err(Error::new(ErrorCode::UnsupportedMediaType, message)
-        .with_details(details)
-        .into())
+    Err(Error::new(ErrorCode::UnsupportedMediaType, message).with_details(details).into())
 }
 
 fn depth(value: &Value) -> usize {

@@ -40,11 +40,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     }
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
     let ready = loaded || waited;
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "status": if ready { "UP" } else { "DOWN" },
         "checks": {
@@ -59,9 +55,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     });
     let mut response = (status, Json(body)).into_response();
     if !ready {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
     }
     response
 }
@@ -87,16 +81,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
             });
         }
     }
-    api.metrics
-        .set_view(services, instances, api.view.waiting(), revision);
+    api.metrics.set_view(services, instances, api.view.waiting(), revision);
     api.metrics.set_sources(&samples);
     let text = api.metrics.render(api.started.elapsed());
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

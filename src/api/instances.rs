@@ -34,11 +34,7 @@ pub(super) async fn register(
     };
     api.metrics.native("register", outcome.is_ok());
     let registered = outcome?;
-    let code = if registered.created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let code = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((code, Json(registered_json(registered))).into_response())
 }
 
@@ -52,22 +48,14 @@ pub(super) async fn register_batch(
     let items = list(&mut body, "instances")?;
     let parsed: Vec<Result<Registration>> =
         items.into_iter().map(Registration::from_value).collect();
-    let good: Vec<Registration> = parsed
-        .iter()
-        .filter_map(|one| one.as_ref().ok().cloned())
-        .collect();
-    let mut outcomes = api
-        .native
-        .register_batch(&tenant, good, &user)
-        .await
-        .into_iter();
+    let good: Vec<Registration> =
+        parsed.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
+    let mut outcomes = api.native.register_batch(&tenant, good, &user).await.into_iter();
     let results: Vec<Value> = parsed
         .into_iter()
         .map(|one| {
             let outcome = one.and_then(|_| {
-                outcomes
-                    .next()
-                    .unwrap_or_else(|| Err(Error::unavailable("not registered")))
+                outcomes.next().unwrap_or_else(|| Err(Error::unavailable("not registered")))
             });
             api.metrics.native("register", outcome.is_ok());
             match outcome {
@@ -106,18 +94,10 @@ fn list(body: &mut serde_json::Map<String, Value>, field: &str) -> Result<Vec<Va
         return Err(Error::invalid(field, Value::Null, "must be a list"));
     };
     if let Some((key, value)) = body.iter().next() {
-        return Err(Error::invalid(
-            key,
-            value.clone(),
-            "is not a field of this request",
-        ));
+        return Err(Error::invalid(key, value.clone(), "is not a field of this request"));
     }
     if items.len() > MAX_BATCH {
-        return Err(Error::invalid(
-            field,
-            items.len(),
-            "must have at most 1000 entries",
-        ));
+        return Err(Error::invalid(field, items.len(), "must have at most 1000 entries"));
     }
     Ok(items)
 }
@@ -135,9 +115,7 @@ pub(super) async fn list_all(
     let page = params.page()?;
     params.finish()?;
     let wanted = |view: &Arc<ServiceView>| {
-        service
-            .as_ref()
-            .is_none_or(|name| view.key.name.as_str() == name)
+        service.as_ref().is_none_or(|name| view.key.name.as_str() == name)
             && match &group {
                 GroupChoice::Named(group) => view.key.group == *group,
                 GroupChoice::Unsaid | GroupChoice::All => true,
@@ -145,16 +123,11 @@ pub(super) async fn list_all(
     };
     let snapshot = api.view.snapshot(&tenant);
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
-    let rows: Vec<&Row> = views
-        .iter()
-        .flat_map(|view| &view.rows)
-        .filter(|row| filter.matches(row, false))
-        .collect();
+    let rows: Vec<&Row> =
+        views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
     let count = rows.len();
     let instances: Vec<Value> = page.of(rows).into_iter().map(row_value).collect();
-    Ok(Json(
-        json!({ "instances": instances, "count": count, "revision": snapshot.revision }),
-    ))
+    Ok(Json(json!({ "instances": instances, "count": count, "revision": snapshot.revision })))
 }
 
 /// `GET /api/v1/instances/{instanceId}`
@@ -193,14 +166,7 @@ pub(super) async fn update(
 ) -> ApiResult<Json<Value>> {
     let patch = InstancePatch::from_value(Value::Object(body))?;
     let outcome = api.native.update(&tenant, &id, patch, &user).await;
-    done(
-        &api,
-        &tenant,
-        &id,
-        "update",
-        outcome.map(drop),
-        "Instance updated successfully",
-    )
+    done(&api, &tenant, &id, "update", outcome.map(drop), "Instance updated successfully")
 }
 
 /// `PUT /api/v1/instances/{instanceId}/heartbeat`
@@ -245,14 +211,7 @@ pub(super) async fn set_health(
 ) -> ApiResult<Json<Value>> {
     let health = only_word(&body, "healthStatus")?;
     let outcome = api.native.set_health(&tenant, &id, health, &user).await;
-    done(
-        &api,
-        &tenant,
-        &id,
-        "health",
-        outcome.map(drop),
-        "Health status updated successfully",
-    )
+    done(&api, &tenant, &id, "health", outcome.map(drop), "Health status updated successfully")
 }
 
 /// `PUT /api/v1/instances/{instanceId}/status`
@@ -265,14 +224,7 @@ pub(super) async fn set_status(
 ) -> ApiResult<Json<Value>> {
     let status = only_word(&body, "instanceStatus")?;
     let outcome = api.native.set_status(&tenant, &id, status, &user).await;
-    done(
-        &api,
-        &tenant,
-        &id,
-        "status",
-        outcome.map(drop),
-        "Instance status updated successfully",
-    )
+    done(&api, &tenant, &id, "status", outcome.map(drop), "Instance status updated successfully")
 }
 
 /// `DELETE /api/v1/instances/{instanceId}`
@@ -282,14 +234,7 @@ pub(super) async fn deregister(
     Path(id): Path<String>,
 ) -> ApiResult<Json<Value>> {
     let outcome = api.native.deregister(&tenant, &id).await;
-    done(
-        &api,
-        &tenant,
-        &id,
-        "deregister",
-        outcome,
-        "Instance deregistered successfully",
-    )
+    done(&api, &tenant, &id, "deregister", outcome, "Instance deregistered successfully")
 }
 
 fn only_word<T>(body: &serde_json::Map<String, Value>, field: &str) -> Result<T>
@@ -297,20 +242,15 @@ where
     T: std::str::FromStr<Err = hub_registry_core::instance::UnknownWord>,
 {
     if let Some((key, value)) = body.iter().find(|(key, _)| *key != field) {
-        return Err(Error::invalid(
-            key,
-            value.clone(),
-            "is not a field of this request",
-        ));
+        return Err(Error::invalid(key, value.clone(), "is not a field of this request"));
     }
     let value = body.get(field).cloned().unwrap_or_default();
     let Some(text) = value.as_str() else {
         return Err(Error::invalid(field, value, "is required"));
     };
-    text.parse()
-        .map_err(|error: hub_registry_core::instance::UnknownWord| {
-            Error::invalid(field, text, &format!("must be one of {}", error.allowed))
-        })
+    text.parse().map_err(|error: hub_registry_core::instance::UnknownWord| {
+        Error::invalid(field, text, &format!("must be one of {}", error.allowed))
+    })
 }
 
 fn done(
@@ -334,11 +274,8 @@ fn native_error(api: &Api, tenant: &TenantId, id: &str, error: Error) -> ApiErro
     match find_row(api, tenant, id) {
         None => error.into(),
         Some((view, place)) => {
-            let sources: Vec<_> = view.rows[place]
-                .origins
-                .iter()
-                .map(|origin| &*origin.source)
-                .collect();
+            let sources: Vec<_> =
+                view.rows[place].origins.iter().map(|origin| &*origin.source).collect();
             let message = "this instance is registered elsewhere; change it there";
             let details = json!({ "code": "not_native", "sources": sources });
             Error::conflict(message).with_details(details).into()
@@ -354,14 +291,10 @@ fn find_row(api: &Api, tenant: &TenantId, id: &str) -> Option<(Arc<ServiceView>,
         let place = view.rows.iter().position(|row| row.id == id)?;
         return Some((view, place));
     }
-    api.view
-        .snapshot(tenant)
-        .sorted()
-        .into_iter()
-        .find_map(|view| {
-            let place = view.rows.iter().position(|row| row.id == id)?;
-            Some((view, place))
-        })
+    api.view.snapshot(tenant).sorted().into_iter().find_map(|view| {
+        let place = view.rows.iter().position(|row| row.id == id)?;
+        Some((view, place))
+    })
 }
 
 fn no_instance() -> Error {

@@ -18,12 +18,8 @@ pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Ne
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request.headers().get("x-request-id").cloned();
     let accept = request.headers().get(header::ACCEPT);
-    let wants_problem = accept.is_some_and(|accept| {
-        accept
-            .as_bytes()
-            .windows(12)
-            .any(|part| part == b"problem+json")
-    });
+    let wants_problem = accept
+        .is_some_and(|accept| accept.as_bytes().windows(12).any(|part| part == b"problem+json"));
     let mut response = next.run(request).await;
     if wants_problem && let Some(error) = response.extensions().get::<ApiError>().cloned() {
         response = as_problem(&error, response);
@@ -31,17 +27,13 @@ pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Ne
     let headers = response.headers_mut();
     let id = id.filter(|id| id.len() <= 128);
     headers.insert("x-request-id", id.unwrap_or_else(new_request_id));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let status = response.status();
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(%method, route, status = status.as_u16(), "a request failed");
     }
-    api.metrics
-        .request(method.as_str(), route, status.as_u16(), start.elapsed());
+    api.metrics.request(method.as_str(), route, status.as_u16(), start.elapsed());
     response
 }
 
@@ -62,10 +54,8 @@ fn as_problem(error: &ApiError, response: Response) -> Response {
 /// Ends a request that takes too long.
 pub(super) async fn timeout(State(api): State<Api>, request: Request, next: Next) -> Response {
     let limit = api.settings.request_timeout;
-    tokio::time::timeout(limit, next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            let message = format!("no answer within {} ms", limit.as_millis());
-            ApiError::from(Error::new(ErrorCode::Unavailable, message)).into_response()
-        })
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} ms", limit.as_millis());
+        ApiError::from(Error::new(ErrorCode::Unavailable, message)).into_response()
+    })
 }

@@ -53,20 +53,15 @@ impl Params {
     pub(super) fn take(&mut self, name: &str) -> Result<Option<String>> {
         let mut values = self.take_all(name);
         if values.len() > 1 {
-            return Err(Error::invalid(
-                name,
-                values.join(", "),
-                "must be given once",
-            ));
+            return Err(Error::invalid(name, values.join(", "), "must be given once"));
         }
         Ok(values.pop())
     }
 
     /// Takes a parameter that may be given several times.
     pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.pairs)
-            .into_iter()
-            .partition(|(k, _)| k == name);
+        let (taken, rest) =
+            std::mem::take(&mut self.pairs).into_iter().partition(|(k, _)| k == name);
         self.pairs = rest;
         let taken: Vec<(String, String)> = taken;
         taken.into_iter().map(|(_, value)| value).collect()
@@ -93,14 +88,9 @@ impl Params {
         let Some(value) = self.take(name)? else {
             return Ok(None);
         };
-        let number = value
-            .parse::<i64>()
-            .ok()
-            .filter(|number| (min..=max).contains(number));
+        let number = value.parse::<i64>().ok().filter(|number| (min..=max).contains(number));
         let rule = format!("must be a whole number, {min} to {max}");
-        number
-            .map(Some)
-            .ok_or_else(|| Error::invalid(name, value, &rule))
+        number.map(Some).ok_or_else(|| Error::invalid(name, value, &rule))
     }
 
     /// Takes a duration of at most `max`.
@@ -178,10 +168,7 @@ impl Params {
     pub(super) fn page(&mut self) -> Result<Page> {
         let number = self.number("page", 1, i64::from(u32::MAX))?.unwrap_or(1);
         let size = self.number("pageSize", 1, MAX_PAGE_SIZE as i64)?;
-        Ok(Page {
-            number: number as usize,
-            size: size.map_or(PAGE_SIZE, |size| size as usize),
-        })
+        Ok(Page { number: number as usize, size: size.map_or(PAGE_SIZE, |size| size as usize) })
     }
 
     /// Nothing may be left.
@@ -191,11 +178,9 @@ impl Params {
     pub(super) fn finish(self) -> Result<()> {
         match self.pairs.into_iter().next() {
             None => Ok(()),
-            Some((key, value)) => Err(Error::invalid(
-                &key,
-                value,
-                "is not a parameter of this path",
-            )),
+            Some((key, value)) => {
+                Err(Error::invalid(&key, value, "is not a parameter of this path"))
+            }
         }
     }
 }

@@ -27,99 +27,55 @@ pub fn router(api: Api) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route(
-            "/api/v1/instances",
-            get(instances::list_all).post(instances::register),
-        )
+        .route("/api/v1/instances", get(instances::list_all).post(instances::register))
         .route(
             "/api/v1/instances/{instanceId}",
-            get(instances::get)
-                .put(instances::update)
-                .delete(instances::deregister),
+            get(instances::get).put(instances::update).delete(instances::deregister),
         )
-        .route(
-            "/api/v1/instances/{instanceId}/heartbeat",
-            put(instances::heartbeat),
-        )
-        .route(
-            "/api/v1/instances/{instanceId}/health",
-            put(instances::set_health),
-        )
-        .route(
-            "/api/v1/instances/{instanceId}/status",
-            put(instances::set_status),
-        )
-        .route(
-            "/api/v1/services",
-            get(services::list).post(services::create),
-        )
+        .route("/api/v1/instances/{instanceId}/heartbeat", put(instances::heartbeat))
+        .route("/api/v1/instances/{instanceId}/health", put(instances::set_health))
+        .route("/api/v1/instances/{instanceId}/status", put(instances::set_status))
+        .route("/api/v1/services", get(services::list).post(services::create))
         .route(
             "/api/v1/services/{serviceName}",
-            get(services::get)
-                .put(services::update)
-                .delete(services::delete),
+            get(services::get).put(services::update).delete(services::delete),
         )
-        .route(
-            "/api/v1/services/{serviceName}/select",
-            get(discovery::select),
-        )
-        .route(
-            "/api/v1/external/configs",
-            get(external::list).post(external::create),
-        )
+        .route("/api/v1/services/{serviceName}/select", get(discovery::select))
+        .route("/api/v1/external/configs", get(external::list).post(external::create))
         .route("/api/v1/external/configs/test", post(external::test_body))
         .route(
             "/api/v1/external/configs/{configId}",
-            get(external::get)
-                .put(external::update)
-                .delete(external::delete),
+            get(external::get).put(external::update).delete(external::delete),
         )
-        .route(
-            "/api/v1/external/configs/{configId}/status",
-            get(external::status),
-        )
-        .route(
-            "/api/v1/external/configs/{configId}/disconnect",
-            post(external::disconnect),
-        )
+        .route("/api/v1/external/configs/{configId}/status", get(external::status))
+        .route("/api/v1/external/configs/{configId}/disconnect", post(external::disconnect))
         .layer(limit)
         .merge(batches)
         .layer(from_fn_with_state(api.clone(), middleware::timeout));
     // These bound themselves: by the configuration's own time-outs.
     let probing = Router::new()
-        .route(
-            "/api/v1/external/configs/{configId}/connect",
-            post(external::connect),
-        )
-        .route(
-            "/api/v1/external/configs/{configId}/test",
-            post(external::test_stored),
-        )
+        .route("/api/v1/external/configs/{configId}/connect", post(external::connect))
+        .route("/api/v1/external/configs/{configId}/test", post(external::test_stored))
         .layer(limit);
     let mut rest = bounded.merge(probing);
     if api.settings.gzip {
         rest = rest.layer(CompressionLayer::new());
     }
     // The hot path has its own compressed answers and its own waiting time.
-    let hot = Router::new().route(
-        "/api/v1/services/{serviceName}/instances",
-        get(discovery::instances),
-    );
+    let hot =
+        Router::new().route("/api/v1/services/{serviceName}/instances", get(discovery::instances));
     finish(rest.merge(hot), api)
 }
 
 /// The routes of the metrics listener.
 pub fn metrics_router(api: Api) -> Router {
-    let router = Router::new()
-        .route("/health", get(health::health))
-        .route("/metrics", get(health::metrics));
+    let router =
+        Router::new().route("/health", get(health::health)).route("/metrics", get(health::metrics));
     finish(router, api)
 }
 
 fn finish(router: Router<Api>, api: Api) -> Router {
-    let mut router = router
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method);
+    let mut router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);
     if let Some(origins) = &api.settings.cors_origins {
         router = router.layer(cors(origins));
     }
@@ -130,10 +86,7 @@ fn finish(router: Router<Api>, api: Api) -> Router {
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
-    let list: Vec<HeaderValue> = origins
-        .iter()
-        .filter_map(|origin| origin.parse().ok())
-        .collect();
+    let list: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     let exposed = ["etag", "x-registry-index", "x-request-id"].map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(list))
@@ -147,17 +100,10 @@ async fn unknown() -> ApiError {
 }
 
 async fn wrong_method() -> Response {
-    plain(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this path does not take that method",
-    )
+    plain(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method")
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a handler panicked; the caller got a 500");
-    plain(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the request could not be handled",
-    )
-    .into_response()
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "the request could not be handled").into_response()
 }

@@ -40,19 +40,14 @@ pub(super) async fn list(
             |source: &String| view.sources.cells().iter().any(|c| c.info.name == *source);
         in_group
             && source.as_ref().is_none_or(known_to)
-            && name
-                .as_ref()
-                .is_none_or(|name| name.matches(view.key.name.as_str()))
+            && name.as_ref().is_none_or(|name| name.matches(view.key.name.as_str()))
             && (!healthy_only || view.healthy() > 0)
     };
     let snapshot = api.view.snapshot(&tenant);
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
     let count = views.len();
-    let services: Vec<_> = page
-        .of(views)
-        .iter()
-        .map(|view| service_json(&api, &tenant, view))
-        .collect();
+    let services: Vec<_> =
+        page.of(views).iter().map(|view| service_json(&api, &tenant, view)).collect();
     let partial = !api.view.unloaded(&tenant).is_empty();
     let revision = snapshot.revision;
     Ok(Json(
@@ -161,9 +156,7 @@ fn find_one(
         }
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one");
-            Err(Error::conflict(message)
-                .with_details(json!({ "groups": groups }))
-                .into())
+            Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
         Found::Unknown => Err(super::discovery::unknown(api, tenant, &name)),
     }
@@ -175,20 +168,13 @@ fn native_error(key: &ServiceKey, error: Error) -> ApiError {
     }
     let message =
         format!("{key} is known, but not to the native registry; change it where it lives");
-    Error::conflict(message)
-        .with_details(json!({ "code": "not_native" }))
-        .into()
+    Error::conflict(message).with_details(json!({ "code": "not_native" })).into()
 }
 
 fn service_json(api: &Api, tenant: &TenantId, view: &ServiceView) -> Value {
     let native = api.native.get_service(tenant, &view.key).ok();
     let mut answer = native.map_or_else(|| json!({}), |service| service.to_value());
-    let sources: Vec<_> = view
-        .sources
-        .cells()
-        .iter()
-        .map(|cell| cell.info.name.as_str())
-        .collect();
+    let sources: Vec<_> = view.sources.cells().iter().map(|cell| cell.info.name.as_str()).collect();
     answer["serviceName"] = json!(view.key.name);
     answer["groupName"] = json!(view.key.group);
     answer["sources"] = json!(sources);

@@ -75,11 +75,7 @@ fn rotate(places: &mut [usize], turn: u64) {
 
 /// Weighted rendezvous: the largest score wins as often as its weight's share.
 fn weighted_score(weight: u32, hash: u64) -> f64 {
-    if weight == 0 {
-        unit(hash) - 1.0
-    } else {
-        f64::from(weight) / -unit(hash).ln()
-    }
+    if weight == 0 { unit(hash) - 1.0 } else { f64::from(weight) / -unit(hash).ln() }
 }
 
 /// Whose turn it is when each has as many turns per round as its weight, well mixed.
@@ -116,13 +112,7 @@ mod tests {
 
     fn candidates<'a>(ids: &'a [String], weights: &[u32]) -> Vec<Candidate<'a>> {
         let both = ids.iter().zip(weights);
-        both.map(|(id, &weight)| Candidate {
-            id,
-            weight,
-            zone: None,
-            load: 0,
-        })
-        .collect()
+        both.map(|(id, &weight)| Candidate { id, weight, zone: None, load: 0 }).collect()
     }
 
     fn shares(strategy: Strategy, weights: &[u32], rounds: u64) -> Vec<u64> {
@@ -131,12 +121,7 @@ mod tests {
         let mut counts = vec![0; weights.len()];
         for turn in 0..rounds {
             let key = format!("k{turn}");
-            let request = Request {
-                key: &key,
-                turn,
-                random: mix(turn),
-                ..Request::default()
-            };
+            let request = Request { key: &key, turn, random: mix(turn), ..Request::default() };
             counts[order(strategy, &all, request)[0]] += 1;
         }
         counts
@@ -144,18 +129,12 @@ mod tests {
 
     #[test]
     fn round_robin_is_fair() {
-        assert_eq!(
-            shares(Strategy::RoundRobin, &[1, 1, 1], 300),
-            [100, 100, 100]
-        );
+        assert_eq!(shares(Strategy::RoundRobin, &[1, 1, 1], 300), [100, 100, 100]);
     }
 
     #[test]
     fn weights_are_honoured() {
-        assert_eq!(
-            shares(Strategy::WeightedRoundRobin, &[1, 2, 0, 3], 600),
-            [100, 200, 0, 300]
-        );
+        assert_eq!(shares(Strategy::WeightedRoundRobin, &[1, 2, 0, 3], 600), [100, 200, 0, 300]);
         for strategy in [Strategy::WeightedRandom, Strategy::ConsistentHash] {
             let counts = shares(strategy, &[100, 300, 0], 8000);
             assert!((1800..2200).contains(&counts[0]), "{strategy}: {counts:?}");
@@ -169,10 +148,7 @@ mod tests {
         let all = candidates(&ids, &[100; 10]);
         for n in 0..500 {
             let key = format!("user-{n}");
-            let request = Request {
-                key: &key,
-                ..Request::default()
-            };
+            let request = Request { key: &key, ..Request::default() };
             let before = order(Strategy::ConsistentHash, &all, request)[0];
             let after = order(Strategy::ConsistentHash, &all[..9], request)[0];
             assert!(before == 9 || before == after, "{key} moved without need");
@@ -181,22 +157,9 @@ mod tests {
 
     #[test]
     fn the_own_zone_goes_first() {
-        let near = Candidate {
-            id: "a",
-            weight: 1,
-            zone: Some("z1"),
-            load: 0,
-        };
-        let far = Candidate {
-            id: "b",
-            weight: 1000,
-            zone: Some("z2"),
-            load: 0,
-        };
-        let request = Request {
-            zone: Some("z1"),
-            ..Request::default()
-        };
+        let near = Candidate { id: "a", weight: 1, zone: Some("z1"), load: 0 };
+        let far = Candidate { id: "b", weight: 1000, zone: Some("z2"), load: 0 };
+        let request = Request { zone: Some("z1"), ..Request::default() };
         assert_eq!(order(Strategy::ZoneAffinity, &[far, near], request), [1, 0]);
     }
 

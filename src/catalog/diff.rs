@@ -44,10 +44,7 @@ pub(super) fn rows(before: &[Row], after: &[Row]) -> Vec<RowChange> {
                 changes.insert(row.key(), RowChange::Added(row.clone()));
             }
             Some(was) if !was.same_content(row) => {
-                let change = RowChange::Updated {
-                    before: was.clone(),
-                    after: row.clone(),
-                };
+                let change = RowChange::Updated { before: was.clone(), after: row.clone() };
                 changes.insert(row.key(), change);
             }
             Some(_) => {}

@@ -37,10 +37,7 @@ impl Hold {
     pub fn resume(before: Option<Self>, now: Instant, settle: Duration) -> Self {
         let since = before.map_or(now, |hold| hold.since);
         let until = (now + settle).min(since + settle * 2).max(now);
-        Self {
-            since,
-            until: Some(until),
-        }
+        Self { since, until: Some(until) }
     }
 }
 
@@ -65,25 +62,14 @@ pub(super) fn replace(
     missing: Missing,
     wall_ms: i64,
 ) -> Vec<Entry> {
-    let mut old: HashMap<&InstanceKey, &Entry> = before
-        .iter()
-        .map(|entry| (&entry.instance.key, entry))
-        .collect();
+    let mut old: HashMap<&InstanceKey, &Entry> =
+        before.iter().map(|entry| (&entry.instance.key, entry)).collect();
     let mut after = Vec::with_capacity(listed.len());
     for instance in listed {
-        let same = old
-            .remove(&instance.key)
-            .filter(|entry| *entry.instance == instance);
+        let same = old.remove(&instance.key).filter(|entry| *entry.instance == instance);
         after.push(match same {
-            Some(entry) => Entry {
-                hold: None,
-                ..entry.clone()
-            },
-            None => Entry {
-                instance: Arc::new(instance),
-                observed_at: wall_ms,
-                hold: None,
-            },
+            Some(entry) => Entry { hold: None, ..entry.clone() },
+            None => Entry { instance: Arc::new(instance), observed_at: wall_ms, hold: None },
         });
     }
     let kept = old.into_values().filter_map(|entry| {
@@ -92,10 +78,7 @@ pub(super) fn replace(
             Missing::LeaveAll => None,
             Missing::Hold(now, settle) => Some(Hold::resume(entry.hold, now, settle)),
         };
-        hold.map(|hold| Entry {
-            hold: Some(hold),
-            ..entry.clone()
-        })
+        hold.map(|hold| Entry { hold: Some(hold), ..entry.clone() })
     });
     after.extend(kept);
     after.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));

@@ -25,10 +25,7 @@ impl GzipHead {
         crc.update(head);
         let mut bytes = HEADER.to_vec();
         deflate(head, FlushCompress::Sync, &mut bytes);
-        Self {
-            bytes: bytes.into(),
-            crc,
-        }
+        Self { bytes: bytes.into(), crc }
     }
 
     /// The compressed bytes of the head.
@@ -91,9 +88,7 @@ mod tests {
             let mut whole = compressed.bytes().to_vec();
             whole.extend_from_slice(&compressed.finish(head.len(), tail));
             let mut read = Vec::new();
-            flate2::read::GzDecoder::new(&*whole)
-                .read_to_end(&mut read)
-                .unwrap();
+            flate2::read::GzDecoder::new(&*whole).read_to_end(&mut read).unwrap();
             assert_eq!(read, [&head[..], tail].concat());
         }
     }

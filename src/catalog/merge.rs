@@ -62,11 +62,7 @@ impl Row {
         let plain = |origin: &OriginRow| (Arc::clone(&origin.source), Arc::clone(&origin.instance));
         self.held == other.held
             && self.instance == other.instance
-            && self
-                .origins
-                .iter()
-                .map(plain)
-                .eq(other.origins.iter().map(plain))
+            && self.origins.iter().map(plain).eq(other.origins.iter().map(plain))
     }
 }
 
@@ -82,27 +78,18 @@ pub(super) fn merge(tenant: &TenantId, contributions: &[Contribution<'_>]) -> Ve
     let mut by_key: BTreeMap<&InstanceKey, Vec<(&Contribution<'_>, &Entry)>> = BTreeMap::new();
     for contribution in order {
         for entry in contribution.entries {
-            by_key
-                .entry(&entry.instance.key)
-                .or_default()
-                .push((contribution, entry));
+            by_key.entry(&entry.instance.key).or_default().push((contribution, entry));
         }
     }
-    by_key
-        .into_iter()
-        .map(|(key, origins)| row(tenant, key, &origins))
-        .collect()
+    by_key.into_iter().map(|(key, origins)| row(tenant, key, &origins)).collect()
 }
 
 fn row(tenant: &TenantId, key: &InstanceKey, origins: &[(&Contribution<'_>, &Entry)]) -> Row {
     let first = &origins[0].1.instance;
     let speaks = |(c, entry): &&(&Contribution<'_>, &Entry)| c.current && entry.hold.is_none();
-    let states = origins
-        .iter()
-        .find(speaks)
-        .map_or((first.status, first.health), |(_, entry)| {
-            (entry.instance.status, entry.instance.health)
-        });
+    let states = origins.iter().find(speaks).map_or((first.status, first.health), |(_, entry)| {
+        (entry.instance.status, entry.instance.health)
+    });
     Row {
         id: instance_id(tenant, key),
         instance: joined(first, states, &origins[1..]),
@@ -137,18 +124,11 @@ fn joined(
         let added = &entry.instance;
         for (key, value) in &added.metadata {
             if !instance.metadata.contains_key(key) {
-                Arc::make_mut(&mut instance)
-                    .metadata
-                    .insert(key.clone(), value.clone());
+                Arc::make_mut(&mut instance).metadata.insert(key.clone(), value.clone());
             }
         }
         let known: BTreeSet<&String> = instance.tags.iter().collect();
-        let new: Vec<_> = added
-            .tags
-            .iter()
-            .filter(|tag| !known.contains(tag))
-            .cloned()
-            .collect();
+        let new: Vec<_> = added.tags.iter().filter(|tag| !known.contains(tag)).cloned().collect();
         if !new.is_empty() {
             Arc::make_mut(&mut instance).tags.extend(new);
         }

@@ -10,6 +10,7 @@
 
 mod answer;
 mod attributes;
+mod desk;
 mod diff;
 mod guard;
 mod gzip;

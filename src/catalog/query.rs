@@ -55,9 +55,6 @@ impl InstanceFilter {
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.meta.iter().all(|(key, value)| meta(key, value))
             && self.zone.as_ref().is_none_or(|zone| meta("zone", zone))
-            && self
-                .host
-                .as_ref()
-                .is_none_or(|host| instance.key.host.as_str() == host)
+            && self.host.as_ref().is_none_or(|host| instance.key.host.as_str() == host)
     }
 }

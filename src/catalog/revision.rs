@@ -55,10 +55,7 @@ impl Revisions {
     /// Counting from 0, for tests of the pure parts.
     #[must_use]
     pub fn from_zero() -> Self {
-        Self {
-            base: 0,
-            highest: Arc::default(),
-        }
+        Self { base: 0, highest: Arc::default() }
     }
 
     /// The revision of a tenant in which nothing changed yet.

@@ -77,18 +77,9 @@ impl Shelf {
     /// How many instances are held.
     #[must_use]
     pub(super) fn held_count(&self) -> usize {
-        let services = self
-            .held
-            .iter()
-            .map(|(_, key)| key)
-            .collect::<BTreeSet<_>>();
-        let entries = services
-            .into_iter()
-            .filter_map(|key| self.services.get(key));
-        entries
-            .flat_map(|s| &s.entries)
-            .filter(|entry| entry.hold.is_some())
-            .count()
+        let services = self.held.iter().map(|(_, key)| key).collect::<BTreeSet<_>>();
+        let entries = services.into_iter().filter_map(|key| self.services.get(key));
+        entries.flat_map(|s| &s.entries).filter(|entry| entry.hold.is_some()).count()
     }
 
     /// Whether any instance is held.
@@ -119,12 +110,7 @@ impl Shelf {
     pub(super) fn outage(&mut self) {
         self.after_outage = true;
         for (_, key) in std::mem::take(&mut self.held) {
-            for entry in self
-                .services
-                .get_mut(&key)
-                .into_iter()
-                .flat_map(|s| &mut s.entries)
-            {
+            for entry in self.services.get_mut(&key).into_iter().flat_map(|s| &mut s.entries) {
                 if let Some(hold) = &mut entry.hold {
                     hold.until = None;
                 }
@@ -168,9 +154,7 @@ impl Shelf {
                 continue;
             };
             let due = |hold: &Hold| hold.until.is_some_and(|until| until <= now);
-            service
-                .entries
-                .retain(|entry| !entry.hold.as_ref().is_some_and(due));
+            service.entries.retain(|entry| !entry.hold.as_ref().is_some_and(due));
             if service.entries.is_empty() && !service.listed {
                 self.services.remove(&key);
             }
@@ -182,10 +166,7 @@ impl Shelf {
     fn reset(&mut self, states: Vec<ServiceState>, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
         let empties = self.loaded
             && states.iter().all(|state| state.instances.is_empty())
-            && self
-                .services
-                .values()
-                .any(|service| !service.entries.is_empty());
+            && self.services.values().any(|service| !service.entries.is_empty());
         let missing = if self.unguarded {
             Missing::LeaveAll
         } else if self.after_outage || empties {
@@ -238,8 +219,6 @@ impl Shelf {
 
 impl Default for GuardPolicy {
     fn default() -> Self {
-        Self {
-            settle: Duration::from_secs(30),
-        }
+        Self { settle: Duration::from_secs(30) }
     }
 }

@@ -41,11 +41,7 @@ impl Snapshot {
     /// A view in which nothing changed yet.
     #[must_use]
     pub fn starting_at(revision: i64) -> Self {
-        Self {
-            revision,
-            gone_floor: revision,
-            ..Self::default()
-        }
+        Self { revision, gone_floor: revision, ..Self::default() }
     }
 
     /// One service.
@@ -56,10 +52,7 @@ impl Snapshot {
 
     /// Sets or removes one service.
     pub fn set(&mut self, key: &ServiceKey, view: Option<Arc<ServiceView>>) {
-        let mut groups = self
-            .services
-            .get(&key.name)
-            .map_or_else(Groups::new, |g| (**g).clone());
+        let mut groups = self.services.get(&key.name).map_or_else(Groups::new, |g| (**g).clone());
         let view_is_gone = view.is_none();
         let before = match &view {
             Some(view) => groups.insert(key.group.clone(), Arc::clone(view)),
@@ -102,11 +95,8 @@ impl Snapshot {
     /// Every service, sorted by name, then group.
     #[must_use]
     pub fn sorted(&self) -> Vec<Arc<ServiceView>> {
-        let mut all: Vec<_> = self
-            .services
-            .values()
-            .flat_map(|groups| groups.values().cloned())
-            .collect();
+        let mut all: Vec<_> =
+            self.services.values().flat_map(|groups| groups.values().cloned()).collect();
         all.sort_by(|a, b| (&a.key.name, &a.key.group).cmp(&(&b.key.name, &b.key.group)));
         all
     }
@@ -142,10 +132,7 @@ pub struct Prepared {
 
 impl Prepared {
     fn new(head: Bytes) -> Self {
-        Self {
-            head,
-            gzip: ArcSwapOption::empty(),
-        }
+        Self { head, gzip: ArcSwapOption::empty() }
     }
 
     /// The compressed head.
@@ -194,16 +181,7 @@ impl ServiceView {
             *range = range.start + shift..range.end + shift;
         }
         let (all, up) = (Prepared::new(all), Prepared::new(up));
-        Self {
-            key,
-            revision,
-            rows,
-            attributes,
-            sources,
-            all,
-            up,
-            ranges,
-        }
+        Self { key, revision, rows, attributes, sources, all, up, ranges }
     }
 
     /// The JSON of the row at this place.
@@ -216,10 +194,7 @@ impl ServiceView {
     /// How many instances are healthy.
     #[must_use]
     pub fn healthy(&self) -> usize {
-        self.rows
-            .iter()
-            .filter(|row| row.instance.health == HealthStatus::Healthy)
-            .count()
+        self.rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count()
     }
 
     /// Whether the healthy share is so small that the health filter is lifted.
@@ -238,9 +213,6 @@ fn is_protected(rows: &[Row], attributes: &Attributes) -> bool {
     if attributes.protect_threshold <= 0.0 || rows.is_empty() {
         return false;
     }
-    let healthy = rows
-        .iter()
-        .filter(|row| row.instance.health == HealthStatus::Healthy)
-        .count();
+    let healthy = rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count();
     (healthy as f64) < attributes.protect_threshold * rows.len() as f64
 }

@@ -75,11 +75,7 @@ impl SourceInfo {
             (SourceId::Native, _) => 1,
             (SourceId::External(_), Conflict::PrimaryWins | Conflict::Merge) => 2,
         };
-        Rank {
-            tier,
-            priority: self.priority,
-            id: self.id.clone(),
-        }
+        Rank { tier, priority: self.priority, id: self.id.clone() }
     }
 }
 
@@ -187,12 +183,7 @@ impl SourceCell {
     pub fn new(info: SourceInfo, origin: Instant) -> Self {
         let state = SourceState::Connecting as u8;
         let (state, last_good_ms) = (AtomicU8::new(state), AtomicI64::new(i64::MIN));
-        Self {
-            info,
-            state,
-            last_good_ms,
-            origin,
-        }
+        Self { info, state, last_good_ms, origin }
     }
 
     /// Its state.
@@ -209,8 +200,7 @@ impl SourceCell {
     /// Notes that it was read well `ago_ms` milliseconds ago.
     pub fn touch(&self, ago_ms: i64) {
         let now = self.origin.elapsed().as_millis() as i64;
-        self.last_good_ms
-            .store(now - ago_ms.max(0), Ordering::Relaxed);
+        self.last_good_ms.store(now - ago_ms.max(0), Ordering::Relaxed);
     }
 
     /// Milliseconds since it was last read well; `None`: never. The native registry is always

@@ -52,8 +52,7 @@ impl Sources {
 
     /// Tells every tail that a state changed.
     pub fn changed(&self) {
-        self.version
-            .fetch_add(1, std::sync::atomic::Ordering::Release);
+        self.version.fetch_add(1, std::sync::atomic::Ordering::Release);
     }
 
     fn version(&self) -> u64 {
@@ -64,11 +63,7 @@ impl Sources {
     #[must_use]
     pub fn unloaded(&self) -> Vec<Arc<SourceCell>> {
         let cells = self.cells.load();
-        cells
-            .iter()
-            .filter(|cell| !cell.state().is_loaded())
-            .cloned()
-            .collect()
+        cells.iter().filter(|cell| !cell.state().is_loaded()).cloned().collect()
     }
 }
 
@@ -99,10 +94,7 @@ impl SourceSet {
     /// A set of these sources.
     #[must_use]
     pub fn new(cells: Vec<Arc<SourceCell>>) -> Self {
-        Self {
-            cells,
-            tail: ArcSwapOption::empty(),
-        }
+        Self { cells, tail: ArcSwapOption::empty() }
     }
 
     /// The contributing sources.
@@ -129,10 +121,7 @@ impl SourceSet {
 
     fn make(&self, sources: &Sources, version: u64) -> Tail {
         let unloaded = sources.unloaded();
-        let mut freshness = Freshness {
-            partial: !unloaded.is_empty(),
-            ..Freshness::default()
-        };
+        let mut freshness = Freshness { partial: !unloaded.is_empty(), ..Freshness::default() };
         let mut digest = DefaultHasher::new();
         let mut list = Vec::with_capacity(self.cells.len() + unloaded.len());
         for cell in &self.cells {
@@ -151,18 +140,10 @@ impl SourceSet {
         for (cell, state, age_ms) in list {
             (cell.info.id.as_str(), state).hash(&mut digest);
             let (source, registry_type) = (cell.info.name.as_str(), cell.info.kind);
-            entries.push(SourceJson {
-                source,
-                registry_type,
-                state,
-                age_ms,
-            });
+            entries.push(SourceJson { source, registry_type, state, age_ms });
         }
-        let json = TailJson {
-            stale: freshness.stale,
-            partial: freshness.partial,
-            sources: entries,
-        };
+        let json =
+            TailJson { stale: freshness.stale, partial: freshness.partial, sources: entries };
         let mut bytes = serde_json::to_vec(&json).unwrap_or_else(|_| b"{}".to_vec());
         bytes[0] = b',';
         Tail {

@@ -8,10 +8,10 @@ use arc_swap::ArcSwap;
 use hub_registry_core::TenantId;
 use parking_lot::Mutex;
 
+use super::desk::Desk;
 use super::snapshot::Snapshot;
 use super::tail::Sources;
 use super::wait::Waiters;
-use super::writer::Desk;
 
 /// Everything of one tenant.
 #[derive(Debug)]

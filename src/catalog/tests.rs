@@ -20,39 +20,23 @@ fn tenant() -> TenantId {
 }
 
 fn key(name: &str) -> ServiceKey {
-    ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse(name).unwrap(),
-    )
+    ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap())
 }
 
 fn instance(service: &str, port: u16) -> Instance {
     let host = Host::parse("10.0.0.1").unwrap();
-    let mut instance = Instance::new(InstanceKey {
-        service: key(service),
-        host,
-        port,
-    });
+    let mut instance = Instance::new(InstanceKey { service: key(service), host, port });
     instance.health = HealthStatus::Healthy;
     instance
 }
 
 fn state(service: &str, ports: &[u16]) -> ServiceState {
-    ServiceState::new(
-        key(service),
-        ports.iter().map(|port| instance(service, *port)).collect(),
-    )
+    ServiceState::new(key(service), ports.iter().map(|port| instance(service, *port)).collect())
 }
 
 fn source(id: &str, conflict: Conflict, priority: i32) -> SourceInfo {
     let id = SourceId::External(ConfigId::parse(id).unwrap());
-    SourceInfo {
-        name: id.as_str().to_owned(),
-        id,
-        kind: RegistryKind::Consul,
-        conflict,
-        priority,
-    }
+    SourceInfo { name: id.as_str().to_owned(), id, kind: RegistryKind::Consul, conflict, priority }
 }
 
 struct World {
@@ -62,11 +46,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let catalog = Catalog::new(
-            Revisions::from_zero(),
-            Clock::fixed(1_000).0,
-            Metrics::new(),
-        );
+        let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
         let info = source("a", Conflict::PrimaryWins, 100);
         let id = info.id.clone();
         catalog.open(&tenant(), info, GuardPolicy { settle: SETTLE });
@@ -78,26 +58,14 @@ impl World {
     }
 
     fn reset(&self, states: &[(&str, &[u16])]) -> Applied {
-        self.apply(Change::Reset(
-            states
-                .iter()
-                .map(|(name, ports)| state(name, ports))
-                .collect(),
-        ))
+        self.apply(Change::Reset(states.iter().map(|(name, ports)| state(name, ports)).collect()))
     }
 
     fn shown(&self, service: &str) -> Option<Vec<(u16, bool)>> {
-        match self
-            .catalog
-            .view()
-            .find(&tenant(), &key(service).name, &GroupChoice::Unsaid)
-        {
-            Found::One(view) => Some(
-                view.rows
-                    .iter()
-                    .map(|row| (row.key().port, row.held))
-                    .collect(),
-            ),
+        match self.catalog.view().find(&tenant(), &key(service).name, &GroupChoice::Unsaid) {
+            Found::One(view) => {
+                Some(view.rows.iter().map(|row| (row.key().port, row.held)).collect())
+            }
             _ => None,
         }
     }
@@ -134,11 +102,7 @@ async fn an_outage_changes_freshness_only() {
     let revision = world.revision();
     world.fail();
     assert_eq!(world.state(), SourceState::Stale);
-    assert_eq!(
-        world.revision(),
-        revision,
-        "a change of state is no change of content"
-    );
+    assert_eq!(world.revision(), revision, "a change of state is no change of content");
     assert_eq!(world.shown("web"), Some(vec![(1, false), (2, false)]));
     tokio::time::advance(Duration::from_secs(7)).await;
     let answer = world.json("web", &InstanceFilter::default());
@@ -233,10 +197,7 @@ async fn another_registry_replaces_at_once() {
     world.fail();
     world.catalog.expect_other_registry(&tenant(), &world.id);
     world.reset(&[("api", &[2])]);
-    assert_eq!(
-        (world.shown("web"), world.shown("api")),
-        (None, Some(vec![(2, false)]))
-    );
+    assert_eq!((world.shown("web"), world.shown("api")), (None, Some(vec![(2, false)])));
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,9 +245,7 @@ async fn a_stale_winner_does_not_hide_a_live_ones_health() {
     let mut sick = instance("web", 1);
     sick.health = HealthStatus::Unhealthy;
     let states = vec![ServiceState::new(key("web"), vec![sick])];
-    world
-        .catalog
-        .apply(&tenant(), &id, vec![Change::Reset(states)]);
+    world.catalog.apply(&tenant(), &id, vec![Change::Reset(states)]);
     let health =
         || world.json("web", &InstanceFilter::default())["instances"][0]["healthStatus"].clone();
     assert_eq!(health(), "HEALTHY");
@@ -303,47 +262,24 @@ async fn prepared_and_filtered_answers_agree() {
     down.status = InstanceStatus::Down;
     let mut sick = instance("web", 3);
     sick.health = HealthStatus::Unhealthy;
-    let states = vec![ServiceState::new(
-        key("web"),
-        vec![instance("web", 1), down, sick],
-    )];
+    let states = vec![ServiceState::new(key("web"), vec![instance("web", 1), down, sick])];
     world.apply(Change::Reset(states));
     let ports = |filter: &InstanceFilter| {
         let answer = world.json("web", filter);
         let list = answer["instances"].as_array().unwrap().clone();
         assert_eq!(answer["count"], list.len());
-        list.iter()
-            .map(|row| row["portNumber"].as_u64().unwrap())
-            .collect::<Vec<_>>()
+        list.iter().map(|row| row["portNumber"].as_u64().unwrap()).collect::<Vec<_>>()
     };
-    let up = InstanceFilter {
-        status: Some(InstanceStatus::Up),
-        ..InstanceFilter::default()
-    };
-    let healthy = InstanceFilter {
-        health: Some(HealthStatus::Healthy),
-        ..up.clone()
-    };
+    let up = InstanceFilter { status: Some(InstanceStatus::Up), ..InstanceFilter::default() };
+    let healthy = InstanceFilter { health: Some(HealthStatus::Healthy), ..up.clone() };
     assert_eq!(ports(&InstanceFilter::default()), [1, 2, 3]);
     assert_eq!(ports(&up), [1, 3]);
     assert_eq!(ports(&healthy), [1]);
-    let attributes = Attributes {
-        protect_threshold: 0.9,
-        ..Attributes::default()
-    };
-    world
-        .catalog
-        .set_attributes(&tenant(), &key("web"), Some(attributes));
-    assert_eq!(
-        ports(&healthy),
-        [1, 3],
-        "the health filter is lifted, the status filter is not"
-    );
+    let attributes = Attributes { protect_threshold: 0.9, ..Attributes::default() };
+    world.catalog.set_attributes(&tenant(), &key("web"), Some(attributes));
+    assert_eq!(ports(&healthy), [1, 3], "the health filter is lifted, the status filter is not");
     assert_eq!(world.json("web", &healthy)["protected"], true);
-    assert_eq!(
-        world.json("web", &healthy)["instances"][1]["healthStatus"],
-        "UNHEALTHY"
-    );
+    assert_eq!(world.json("web", &healthy)["instances"][1]["healthStatus"], "UNHEALTHY");
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,12 +299,10 @@ async fn a_blocking_query_is_woken_by_its_own_service_only() {
     wait.await;
     assert!(view.index(&id, &name, &GroupChoice::Unsaid) > index);
     // From the future: at once. For a service that left: at once, and then no more.
-    view.wait(&id, &name, &GroupChoice::Unsaid, 1 << 50, limit)
-        .await;
+    view.wait(&id, &name, &GroupChoice::Unsaid, 1 << 50, limit).await;
     let index = view.index(&id, &name, &GroupChoice::Unsaid);
     world.apply(Change::Gone(key("web")));
-    view.wait(&id, &name, &GroupChoice::Unsaid, index, limit)
-        .await;
+    view.wait(&id, &name, &GroupChoice::Unsaid, index, limit).await;
     let gone = view.index(&id, &name, &GroupChoice::Unsaid);
     let mut wait = Box::pin(view.wait(&id, &name, &GroupChoice::Unsaid, gone, limit));
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
@@ -382,19 +316,11 @@ async fn groups_are_kept_apart() {
     let in_group = |group: &str, port: u16| {
         let key = ServiceKey::new(GroupName::parse(group).unwrap(), key("web").name);
         let host = Host::parse("10.0.0.1").unwrap();
-        let one = Instance::new(InstanceKey {
-            service: key.clone(),
-            host,
-            port,
-        });
+        let one = Instance::new(InstanceKey { service: key.clone(), host, port });
         ServiceState::new(key, vec![one])
     };
     world.apply(Change::Reset(vec![in_group("g1", 1)]));
-    assert_eq!(
-        world.shown("web"),
-        Some(vec![(1, false)]),
-        "the only group that holds the name"
-    );
+    assert_eq!(world.shown("web"), Some(vec![(1, false)]), "the only group that holds the name");
     world.apply(Change::Put(in_group("g2", 2)));
     let view = world.catalog.view();
     let find = |group| view.find(&tenant(), &key("web").name, &group);
@@ -410,23 +336,12 @@ fn arbitrary_entries() -> impl Strategy<Value = Vec<Entry>> {
         let entries = list.into_iter().map(|(port, weight, up, meta, held)| {
             let mut one = instance("web", port);
             one.weight = Weight::new(weight);
-            one.status = if up {
-                InstanceStatus::Up
-            } else {
-                InstanceStatus::Down
-            };
+            one.status = if up { InstanceStatus::Up } else { InstanceStatus::Down };
             one.metadata.insert(format!("k{meta}"), weight.to_string());
             one.tags = vec![format!("t{meta}")];
             let now = tokio::time::Instant::now();
-            let hold = held.then_some(Hold {
-                since: now,
-                until: None,
-            });
-            Entry {
-                instance: Arc::new(one),
-                observed_at: 1,
-                hold,
-            }
+            let hold = held.then_some(Hold { since: now, until: None });
+            Entry { instance: Arc::new(one), observed_at: 1, hold }
         });
         let mut entries: Vec<Entry> = entries.collect();
         entries.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));

@@ -63,27 +63,20 @@ impl View {
     #[must_use]
     pub fn snapshot(&self, tenant: &TenantId) -> Arc<Snapshot> {
         let empty = || Arc::new(Snapshot::starting_at(self.base));
-        self.tenants
-            .get(tenant.as_str())
-            .map_or_else(empty, |tenant| tenant.snapshot.load_full())
+        self.tenants.get(tenant.as_str()).map_or_else(empty, |tenant| tenant.snapshot.load_full())
     }
 
     /// Every tenant with its current snapshot.
     #[must_use]
     pub fn all(&self) -> Vec<(TenantId, Arc<Snapshot>)> {
         let tenants = self.tenants.all();
-        tenants
-            .into_iter()
-            .map(|t| (t.id.clone(), t.snapshot.load_full()))
-            .collect()
+        tenants.into_iter().map(|t| (t.id.clone(), t.snapshot.load_full())).collect()
     }
 
     /// The sources of a tenant, in the order of origins.
     #[must_use]
     pub fn sources(&self, tenant: &TenantId) -> Arc<Vec<Arc<SourceCell>>> {
-        self.tenants
-            .get(tenant.as_str())
-            .map_or_else(Arc::default, |tenant| tenant.sources.all())
+        self.tenants.get(tenant.as_str()).map_or_else(Arc::default, |tenant| tenant.sources.all())
     }
 
     /// The sources of a tenant that never said anything: while there are any, "unknown" is not
@@ -129,15 +122,8 @@ impl View {
         found: &[Arc<ServiceView>],
         selection: &Selection,
     ) -> Answer {
-        let revision = found
-            .iter()
-            .map(|view| view.revision)
-            .max()
-            .unwrap_or(self.base);
-        let rows = selection
-            .rows
-            .iter()
-            .map(|&(view, row)| found[view].row_json(row));
+        let revision = found.iter().map(|view| view.revision).max().unwrap_or(self.base);
+        let rows = selection.rows.iter().map(|&(view, row)| found[view].row_json(row));
         let head = answer::head(rows, revision, selection.protected);
         self.complete(tenant, found, head, revision)
     }
@@ -150,10 +136,7 @@ impl View {
     ) -> Answer {
         let head = which(view).head.clone();
         let answer = self.complete(tenant, std::slice::from_ref(view), head, view.revision);
-        Answer {
-            prepared: Some((Arc::clone(view), which)),
-            ..answer
-        }
+        Answer { prepared: Some((Arc::clone(view), which)), ..answer }
     }
 
     fn complete(
@@ -165,9 +148,7 @@ impl View {
     ) -> Answer {
         let no_sources = Sources::default();
         let tenant = self.tenants.get(tenant.as_str());
-        let sources = tenant
-            .as_ref()
-            .map_or(&no_sources, |tenant| &tenant.sources);
+        let sources = tenant.as_ref().map_or(&no_sources, |tenant| &tenant.sources);
         let tail = match found {
             [view] => view.sources.tail(sources),
             _ => union(found).tail(sources),
@@ -186,9 +167,7 @@ impl View {
     #[must_use]
     pub fn index(&self, tenant: &TenantId, name: &ServiceName, group: &GroupChoice) -> i64 {
         let tenant = self.tenants.get(tenant.as_str());
-        tenant.map_or(self.base, |tenant| {
-            index(&tenant.snapshot.load(), name, group)
-        })
+        tenant.map_or(self.base, |tenant| index(&tenant.snapshot.load(), name, group))
     }
 
     /// Waits until what is known of this name changed after `index`, at most `wait`. An index
@@ -213,11 +192,7 @@ impl View {
     /// How many names are being waited for, over all tenants.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.tenants
-            .all()
-            .iter()
-            .map(|tenant| tenant.waiters.len())
-            .sum()
+        self.tenants.all().iter().map(|tenant| tenant.waiters.len()).sum()
     }
 }
 
@@ -270,11 +245,8 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
     let Some(groups) = snapshot.services.get(name.as_str()) else {
         return Found::Unknown;
     };
-    let one = |group: &str| {
-        groups
-            .get(group)
-            .map_or(Found::Unknown, |view| Found::One(Arc::clone(view)))
-    };
+    let one =
+        |group: &str| groups.get(group).map_or(Found::Unknown, |view| Found::One(Arc::clone(view)));
     match group {
         GroupChoice::Named(group) => one(group.as_str()),
         GroupChoice::All => Found::Several(groups.values().cloned().collect()),
@@ -282,10 +254,9 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
             Found::Unknown if groups.len() > 1 => {
                 Found::Ambiguous(groups.keys().cloned().collect())
             }
-            Found::Unknown => groups
-                .values()
-                .next()
-                .map_or(Found::Unknown, |v| Found::One(Arc::clone(v))),
+            Found::Unknown => {
+                groups.values().next().map_or(Found::Unknown, |v| Found::One(Arc::clone(v)))
+            }
             found => found,
         },
     }

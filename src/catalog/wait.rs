@@ -20,11 +20,7 @@ impl Waiters {
     pub(super) fn join(&self, name: &ServiceName) -> Waiting<'_> {
         let mut slots = self.slots.lock();
         let notify = Arc::clone(slots.entry(name.clone()).or_default());
-        Waiting {
-            waiters: self,
-            name: name.clone(),
-            notify,
-        }
+        Waiting { waiters: self, name: name.clone(), notify }
     }
 
     /// Wakes everybody who waits for this name.

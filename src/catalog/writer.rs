@@ -1,6 +1,6 @@
 //! The writers' door: sources come, say something, fail, and go.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,14 +10,14 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::attributes::Attributes;
-use super::diff::{self, RowChange, ServiceDelta};
+use super::desk::{Desk, Slot, currency, currency_of, refresh_states, shared_services};
+use super::diff::{RowChange, ServiceDelta};
 use super::guard::GuardPolicy;
-use super::merge::{Contribution, merge};
 use super::revision::Revisions;
 use super::shelf::Shelf;
-use super::snapshot::{ServiceView, Snapshot};
+use super::snapshot::Snapshot;
 use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
-use super::tail::{SourceSet, Sources};
+use super::tail::Sources;
 use super::tenant::{Tenant, Tenants};
 use super::view::View;
 use super::wait::Waiters;
@@ -58,21 +58,6 @@ pub struct SourceCounts {
     pub held: usize,
 }
 
-#[derive(Debug)]
-struct Slot {
-    cell: Arc<SourceCell>,
-    shelf: Shelf,
-    link: Link,
-}
-
-/// What the writers of a tenant work on.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    slots: BTreeMap<SourceId, Slot>,
-    attributes: HashMap<ServiceKey, Attributes>,
-    sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
-}
-
 /// The writers' side of the view. Calls for one tenant run one after the other; none of them
 /// waits for anything but the other.
 #[derive(Clone, Debug)]
@@ -91,14 +76,7 @@ impl Catalog {
     pub fn new(revisions: Revisions, clock: Clock, metrics: Metrics) -> Self {
         let (changes, _) = broadcast::channel(LISTENER_LAG);
         let (tenants, origin) = (Arc::default(), Instant::now());
-        Self {
-            tenants,
-            revisions,
-            clock,
-            metrics,
-            origin,
-            changes,
-        }
+        Self { tenants, revisions, clock, metrics, origin, changes }
     }
 
     /// The readers' side.
@@ -120,11 +98,7 @@ impl Catalog {
         self.write(tenant, |desk| {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
-                let slot = Slot {
-                    cell,
-                    shelf: Shelf::new(policy),
-                    link: Link::Connecting,
-                };
+                let slot = Slot { cell, shelf: Shelf::new(policy), link: Link::Connecting };
                 desk.slots.insert(id, slot);
                 return Vec::new();
             };
@@ -278,11 +252,7 @@ impl Catalog {
         };
         SourceCounts {
             services: slot.shelf.services().count(),
-            instances: slot
-                .shelf
-                .services()
-                .map(|(_, service)| service.entries.len())
-                .sum(),
+            instances: slot.shelf.services().map(|(_, service)| service.entries.len()).sum(),
             held: slot.shelf.held_count(),
         }
     }
@@ -318,15 +288,8 @@ impl Catalog {
         };
         let state = |key: &ServiceKey| {
             let service = slot.shelf.service(key).ok_or_else(|| key.clone())?;
-            let instances = service
-                .entries
-                .iter()
-                .map(|entry| (*entry.instance).clone())
-                .collect();
-            Ok(ServiceState {
-                key: key.clone(),
-                instances,
-            })
+            let instances = service.entries.iter().map(|entry| (*entry.instance).clone()).collect();
+            Ok(ServiceState { key: key.clone(), instances })
         };
         keys.iter().map(state).collect()
     }
@@ -338,10 +301,7 @@ impl Catalog {
         let before = currency(&desk);
         let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
         refresh_states(&desk, &tenant.sources);
-        for (id, _) in before
-            .into_iter()
-            .filter(|(id, was)| currency_of(&desk, id) != *was)
-        {
+        for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
             changed.extend(shared_services(&desk, &id));
         }
         if !changed.is_empty() {
@@ -366,7 +326,7 @@ impl Catalog {
         next.revision += 1;
         let mut services = Vec::new();
         for key in changed {
-            services.extend(self.publish_service(tenant, desk, key, &mut next));
+            services.extend(desk.publish(&tenant.id, key, &mut next));
         }
         if services.is_empty() {
             return;
@@ -378,11 +338,7 @@ impl Catalog {
             tenant.waiters.wake(&delta.key.name);
         }
         self.count(&services);
-        let set = ChangeSet {
-            tenant: tenant.id.clone(),
-            revision,
-            services,
-        };
+        let set = ChangeSet { tenant: tenant.id.clone(), revision, services };
         // Nobody listening is no error.
         self.changes.send(Arc::new(set)).ok();
     }
@@ -398,138 +354,4 @@ impl Catalog {
         }
         self.metrics.view_changed(added, updated, removed);
     }
-
-    fn publish_service(
-        &self,
-        tenant: &Tenant,
-        desk: &mut Desk,
-        key: &ServiceKey,
-        next: &mut Snapshot,
-    ) -> Option<ServiceDelta> {
-        let before = next.service(key).cloned();
-        let contributions: Vec<_> = desk
-            .slots
-            .values()
-            .filter_map(|slot| {
-                let entries = &slot.shelf.service(key)?.entries;
-                let current = slot.cell.state().is_current();
-                Some(Contribution {
-                    source: &slot.cell.info,
-                    current,
-                    entries,
-                })
-            })
-            .collect();
-        let key = key.clone();
-        if contributions.is_empty() {
-            let before = before?;
-            next.set(&key, None);
-            return Some(ServiceDelta {
-                rows: diff::rows(&before.rows, &[]),
-                existence: Some(false),
-                key,
-            });
-        }
-        let rows = merge(&tenant.id, &contributions);
-        let attributes = desk.attributes.get(&key).cloned().unwrap_or_default();
-        let ids: Vec<_> = contributions.iter().map(|c| c.source.id.clone()).collect();
-        let sources = desk.source_set(ids);
-        let old = before.as_ref().map_or(&[][..], |view| &view.rows);
-        let changes = diff::rows(old, &rows);
-        let same = before.as_ref().is_some_and(|view| {
-            changes.is_empty()
-                && view.attributes == attributes
-                && Arc::ptr_eq(&view.sources, &sources)
-        });
-        if same {
-            return None;
-        }
-        let existence = before.is_none().then_some(true);
-        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources);
-        next.set(&key, Some(Arc::new(view)));
-        Some(ServiceDelta {
-            key,
-            existence,
-            rows: changes,
-        })
-    }
-}
-
-impl Desk {
-    fn source_set(&mut self, mut ids: Vec<SourceId>) -> Arc<SourceSet> {
-        let slots = &self.slots;
-        ids.sort_by_key(|id| slots.get(id).map(|slot| slot.cell.info.rank()));
-        let make = |ids: &[SourceId]| {
-            let cells = ids
-                .iter()
-                .filter_map(|id| slots.get(id))
-                .map(|slot| Arc::clone(&slot.cell));
-            Arc::new(SourceSet::new(cells.collect()))
-        };
-        if let Some(set) = self.sets.get(&ids) {
-            return Arc::clone(set);
-        }
-        let set = make(&ids);
-        self.sets.insert(ids, Arc::clone(&set));
-        set
-    }
-}
-
-/// Brings the readers' copy of the sources and their states up to date.
-fn refresh_states(desk: &Desk, sources: &Sources) {
-    let mut cells: Vec<_> = desk
-        .slots
-        .values()
-        .map(|slot| Arc::clone(&slot.cell))
-        .collect();
-    cells.sort_by_key(|cell| cell.info.rank());
-    let mut changed = false;
-    for slot in desk.slots.values() {
-        let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
-        let before = slot.cell.state();
-        if slot.cell.set_state(state) {
-            changed = true;
-            let source = slot.cell.info.name.as_str();
-            tracing::info!(source, %before, %state, "source changed its state");
-        }
-    }
-    let listed = sources.all();
-    let same = cells.len() == listed.len()
-        && cells
-            .iter()
-            .zip(listed.iter())
-            .all(|(a, b)| Arc::ptr_eq(a, b));
-    if !same {
-        sources.set(cells);
-    } else if changed {
-        sources.changed();
-    }
-}
-
-fn currency(desk: &Desk) -> Vec<(SourceId, Option<bool>)> {
-    desk.slots
-        .keys()
-        .map(|id| (id.clone(), currency_of(desk, id)))
-        .collect()
-}
-
-fn currency_of(desk: &Desk, id: &SourceId) -> Option<bool> {
-    desk.slots
-        .get(id)
-        .map(|slot| slot.cell.state().is_current())
-}
-
-/// The services this source shares with others: the only ones whose rows depend on its state.
-fn shared_services(desk: &Desk, id: &SourceId) -> Vec<ServiceKey> {
-    let Some(slot) = desk.slots.get(id) else {
-        return Vec::new();
-    };
-    let others = || desk.slots.iter().filter(|(other, _)| *other != id);
-    let shared = |key: &ServiceKey| others().any(|(_, other)| other.shelf.service(key).is_some());
-    slot.shelf
-        .services()
-        .map(|(key, _)| key)
-        .filter(|key| shared(key))
-        .cloned()
-        .collect()
 }

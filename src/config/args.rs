@@ -36,10 +36,7 @@ impl Args {
             Some("health") => Command::Health,
             _ => Command::Serve,
         };
-        Ok(Self {
-            command,
-            config: matches.get_one("config").cloned(),
-        })
+        Ok(Self { command, config: matches.get_one("config").cloned() })
     }
 }
 
@@ -48,9 +45,7 @@ fn two_dashes(argument: OsString) -> OsString {
     let text = argument.to_str().unwrap_or_default();
     let name = text.split('=').next().unwrap_or_default();
     if matches!(name, "-config" | "-help" | "-version") {
-        [OsStr::new("-"), argument.as_os_str()]
-            .into_iter()
-            .collect()
+        [OsStr::new("-"), argument.as_os_str()].into_iter().collect()
     } else {
         argument
     }
@@ -92,11 +87,7 @@ mod tests {
             &["-config", "a.yaml"],
             &["-config=a.yaml"],
         ] {
-            assert_eq!(
-                parse(line).unwrap().config,
-                Some(PathBuf::from("a.yaml")),
-                "{line:?}"
-            );
+            assert_eq!(parse(line).unwrap().config, Some(PathBuf::from("a.yaml")), "{line:?}");
         }
         assert_eq!(parse(&[]).unwrap(), Args::default());
         // A file may have that name.
@@ -106,10 +97,7 @@ mod tests {
 
     #[test]
     fn health_takes_the_file_on_either_side() {
-        for line in [
-            ["health", "-config", "a.yaml"],
-            ["--config", "a.yaml", "health"],
-        ] {
+        for line in [["health", "-config", "a.yaml"], ["--config", "a.yaml", "health"]] {
             let args = parse(&line).unwrap();
             assert_eq!(args.command, Command::Health);
             assert_eq!(args.config, Some(PathBuf::from("a.yaml")));
@@ -118,12 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_an_error_with_code_2() {
-        for line in [
-            &["--confg", "a"][..],
-            &["serve"],
-            &["--config"],
-            &["-c", "a"],
-        ] {
+        for line in [&["--confg", "a"][..], &["serve"], &["--config"], &["-c", "a"]] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
         for (word, kind) in [

@@ -16,32 +16,19 @@ impl Config {
         let mut problems = self.broken_values();
         let mut broken = |key: &str, message: String| {
             let origin = self.origins.get(key).cloned();
-            problems.push(Problem {
-                origin,
-                key: key.to_owned(),
-                message,
-            });
+            problems.push(Problem { origin, key: key.to_owned(), message });
         };
 
         let database = &self.database;
         let (kind, found) = (database.kind, database.dsn.database());
         let built_in = DatabaseType::BUILT_IN;
         if kind != found {
-            broken(
-                "database.type",
-                format!("is {kind}, but database.dsn leads to {found}"),
-            );
+            broken("database.type", format!("is {kind}, but database.dsn leads to {found}"));
         } else if !built_in.contains(&kind) {
             let names: Vec<_> = built_in.iter().map(|kind| kind.as_str()).collect();
             let named = ["database.type", "database.dsn"];
-            let key = named
-                .into_iter()
-                .rev()
-                .find(|key| self.origins.contains(key));
-            let message = format!(
-                "{kind} is not in this build, which has {}",
-                names.join(", ")
-            );
+            let key = named.into_iter().rev().find(|key| self.origins.contains(key));
+            let message = format!("{kind} is not in this build, which has {}", names.join(", "));
             broken(key.unwrap_or("database.type"), message);
         }
         if database.max_idle_conns > database.max_open_conns {
@@ -56,11 +43,7 @@ impl Config {
             broken("server.metrics.port", message);
         }
 
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError { problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
     /// Each value against its own rule.
@@ -76,11 +59,7 @@ impl Config {
             }
             if let Err(message) = key.rule.accept(value.clone()) {
                 let origin = self.origins.get(key.path).cloned();
-                problems.push(Problem {
-                    origin,
-                    key: key.path.to_owned(),
-                    message,
-                });
+                problems.push(Problem { origin, key: key.path.to_owned(), message });
             }
         }
         problems

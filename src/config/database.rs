@@ -83,18 +83,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "database.maxOpenConns",
-        Rule::Integer {
-            min: 1,
-            max: 10_000,
-        },
+        Rule::Integer { min: 1, max: 10_000 },
         "How many connections are open at most.",
     ),
     Key::new(
         "database.maxIdleConns",
-        Rule::Integer {
-            min: 0,
-            max: 10_000,
-        },
+        Rule::Integer { min: 0, max: 10_000 },
         "How many of them are kept when idle; not above maxOpenConns.",
     ),
 ];

@@ -14,10 +14,7 @@ impl Env {
         // `vars` would panic on a foreign variable that is not UTF-8.
         std::env::vars_os()
             .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
+                (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
             })
             .collect()
     }
@@ -26,10 +23,7 @@ impl Env {
     /// charts hand over what nobody filled in.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The variables that begin so, with the rest of their names; empty ones left out.
@@ -47,14 +41,8 @@ impl Env {
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         // Kubernetes and others put much into the environment that is no business of ours.
-        let named = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        Self(
-            named
-                .filter(|(name, _): &(String, String)| name.starts_with("REGISTRY_"))
-                .collect(),
-        )
+        let named = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self(named.filter(|(name, _): &(String, String)| name.starts_with("REGISTRY_")).collect())
     }
 }
 

@@ -21,12 +21,7 @@ pub struct EventConfig {
 
 impl Default for EventConfig {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            buffer_size: 1000,
-            worker_count: 5,
-            enable_persistence: true,
-        }
+        Self { enabled: true, buffer_size: 1000, worker_count: 5, enable_persistence: true }
     }
 }
 
@@ -34,10 +29,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("event.enabled", Rule::Switch, "Publishes events.").not_yet_effective(),
     Key::new(
         "event.bufferSize",
-        Rule::Integer {
-            min: 1,
-            max: 1_000_000,
-        },
+        Rule::Integer { min: 1, max: 1_000_000 },
         "How many events may wait to be delivered.",
     )
     .not_yet_effective(),
@@ -47,10 +39,6 @@ pub(super) const KEYS: &[Key] = &[
         "How many tasks deliver events.",
     )
     .not_yet_effective(),
-    Key::new(
-        "event.enablePersistence",
-        Rule::Switch,
-        "Keeps events in the database.",
-    )
-    .not_yet_effective(),
+    Key::new("event.enablePersistence", Rule::Switch, "Keeps events in the database.")
+        .not_yet_effective(),
 ];

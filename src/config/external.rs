@@ -43,25 +43,15 @@ impl Default for ExternalConfig {
 }
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new(
-        "external.enabled",
-        Rule::Switch,
-        "Connects the external registries.",
-    ),
+    Key::new("external.enabled", Rule::Switch, "Connects the external registries."),
     Key::new(
         "external.pollInterval",
-        Rule::Span {
-            min: Duration::from_millis(50),
-            max: Duration::from_secs(10 * 60),
-        },
+        Rule::Span { min: Duration::from_millis(50), max: Duration::from_secs(10 * 60) },
         "How often the table of external registries is read for changes.",
     ),
     Key::new(
         "external.startupDeadline",
-        Rule::Span {
-            min: Duration::from_millis(100),
-            max: Duration::from_secs(60 * 60),
-        },
+        Rule::Span { min: Duration::from_millis(100), max: Duration::from_secs(60 * 60) },
         "How long /ready waits for the external registries after the start.",
     ),
     Key::new(
@@ -76,10 +66,6 @@ pub(super) const KEYS: &[Key] = &[
         "Lets a standby take the place of a registry that fails.",
     )
     .not_yet_effective(),
-    Key::new(
-        "external.enableSync",
-        Rule::Switch,
-        "Copies instances between registries.",
-    )
-    .not_yet_effective(),
+    Key::new("external.enableSync", Rule::Switch, "Copies instances between registries.")
+        .not_yet_effective(),
 ];

@@ -21,10 +21,7 @@ pub(super) struct Entry {
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<(Vec<Entry>, Vec<Problem>), Problem> {
-    let origin = Origin::File {
-        path: Arc::new(path.to_owned()),
-        line: 0,
-    };
+    let origin = Origin::File { path: Arc::new(path.to_owned()), line: 0 };
     let text = std::fs::read_to_string(path).map_err(|error| Problem {
         origin: Some(origin),
         key: String::new(),
@@ -44,19 +41,12 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<(Vec<Entry>, Vec<Problem>
     let root: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         Problem {
-            origin: Some(Origin::File {
-                path: Arc::clone(&path),
-                line,
-            }),
+            origin: Some(Origin::File { path: Arc::clone(&path), line }),
             key: String::new(),
             message: format!("this is not valid YAML: {}", error.without_snippet()),
         }
     })?;
-    let mut walk = Walk {
-        path,
-        entries: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut walk = Walk { path, entries: Vec::new(), problems: Vec::new() };
     match root {
         Node::Value(Value::Null) => {}
         Node::Map(map) => walk.section("", map),
@@ -82,10 +72,7 @@ impl Walk {
             let is_section = !keys::children(&path).is_empty();
             match (keys::find(&path), node) {
                 (Some(key), Node::Value(value)) => {
-                    let origin = Origin::File {
-                        path: Arc::clone(&self.path),
-                        line,
-                    };
+                    let origin = Origin::File { path: Arc::clone(&self.path), line };
                     self.entries.push(Entry { key, origin, value });
                 }
                 (Some(key), Node::Map(_)) => {
@@ -104,30 +91,16 @@ impl Walk {
     }
 
     fn problem(&mut self, line: u64, key: &str, message: &str) {
-        let origin = Origin::File {
-            path: Arc::clone(&self.path),
-            line,
-        };
+        let origin = Origin::File { path: Arc::clone(&self.path), line };
         let (key, message) = (key.to_owned(), message.to_owned());
-        self.problems.push(Problem {
-            origin: Some(origin),
-            key,
-            message,
-        });
+        self.problems.push(Problem { origin: Some(origin), key, message });
     }
 }
 
 /// What to say about a key that is not in the table.
 pub(super) fn unknown(section: &str) -> String {
-    let place = if section.is_empty() {
-        "the file"
-    } else {
-        section
-    };
-    format!(
-        "there is no such key; {place} has {}",
-        keys::children(section).join(", ")
-    )
+    let place = if section.is_empty() { "the file" } else { section };
+    format!("there is no such key; {place} has {}", keys::children(section).join(", "))
 }
 
 /// A part of the file.

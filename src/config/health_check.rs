@@ -36,36 +36,23 @@ impl Default for HealthCheckConfig {
 }
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new(
-        "healthCheck.enabled",
-        Rule::Switch,
-        "Checks native instances from the hub.",
-    )
-    .not_yet_effective(),
+    Key::new("healthCheck.enabled", Rule::Switch, "Checks native instances from the hub.")
+        .not_yet_effective(),
     Key::new(
         "healthCheck.interval",
-        Rule::Span {
-            min: Duration::from_millis(100),
-            max: Duration::from_secs(24 * 60 * 60),
-        },
+        Rule::Span { min: Duration::from_millis(100), max: Duration::from_secs(24 * 60 * 60) },
         "How often each instance is checked.",
     )
     .not_yet_effective(),
     Key::new(
         "healthCheck.timeout",
-        Rule::Span {
-            min: Duration::from_millis(10),
-            max: Duration::from_secs(60 * 60),
-        },
+        Rule::Span { min: Duration::from_millis(10), max: Duration::from_secs(60 * 60) },
         "How long a check may take.",
     )
     .not_yet_effective(),
     Key::new(
         "healthCheck.concurrentChecks",
-        Rule::Integer {
-            min: 1,
-            max: 10_000,
-        },
+        Rule::Integer { min: 1, max: 10_000 },
         "How many checks run at once.",
     )
     .not_yet_effective(),

@@ -21,13 +21,7 @@ pub struct Key {
 
 impl Key {
     pub(super) const fn new(path: &'static str, rule: Rule, about: &'static str) -> Self {
-        Self {
-            path,
-            rule,
-            optional: false,
-            effective: true,
-            about,
-        }
+        Self { path, rule, optional: false, effective: true, about }
     }
 
     pub(super) const fn optional(mut self) -> Self {
@@ -43,10 +37,7 @@ impl Key {
     /// The variable that sets it.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!(
-            "REGISTRY__{}",
-            self.path.replace('.', "__").to_ascii_uppercase()
-        )
+        format!("REGISTRY__{}", self.path.replace('.', "__").to_ascii_uppercase())
     }
 
     /// What the value may be, in words.
@@ -91,10 +82,7 @@ pub fn children(section: &str) -> Vec<&'static str> {
     for key in all() {
         let rest = match section {
             "" => Some(key.path),
-            _ => key
-                .path
-                .strip_prefix(section)
-                .and_then(|rest| rest.strip_prefix('.')),
+            _ => key.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')),
         };
         let Some(name) = rest.and_then(|rest| rest.split('.').next()) else {
             continue;

@@ -47,11 +47,7 @@ impl Layers {
         if value.is_null() && !key.optional {
             return;
         }
-        let accepted = if value.is_null() {
-            Ok(value)
-        } else {
-            key.rule.accept(value)
-        };
+        let accepted = if value.is_null() { Ok(value) } else { key.rule.accept(value) };
         match accepted {
             Ok(value) => {
                 self.values.insert(key.path, value);
@@ -78,19 +74,11 @@ impl Layers {
             if let Some((other, first)) = seen.insert(key.path, (name, value))
                 && first != value
             {
-                self.problem(
-                    origin,
-                    key.path,
-                    format!("{other} sets it to another value"),
-                );
+                self.problem(origin, key.path, format!("{other} sets it to another value"));
                 continue;
             }
             let origin = Origin::Environment(Arc::from(name));
-            self.put(Entry {
-                key,
-                origin,
-                value: key.rule.read(value),
-            });
+            self.put(Entry { key, origin, value: key.rule.read(value) });
         }
     }
 
@@ -107,21 +95,12 @@ impl Layers {
             Ok(config) => config,
             Err(error) => {
                 let message = error.to_string();
-                self.problems.push(Problem {
-                    origin: None,
-                    key: String::new(),
-                    message,
-                });
-                return Err(ConfigError {
-                    problems: self.problems,
-                });
+                self.problems.push(Problem { origin: None, key: String::new(), message });
+                return Err(ConfigError { problems: self.problems });
             }
         };
         let overridden = matches!(
-            (
-                self.origins.get("database.type"),
-                self.origins.get("database.dsn")
-            ),
+            (self.origins.get("database.type"), self.origins.get("database.dsn")),
             (Some(Origin::File { .. }), Some(Origin::Environment(_)))
         );
         // The type in a shipped file must not stand in the way of a DSN from the environment.
@@ -135,18 +114,12 @@ impl Layers {
         if self.problems.is_empty() {
             Ok(config)
         } else {
-            Err(ConfigError {
-                problems: self.problems,
-            })
+            Err(ConfigError { problems: self.problems })
         }
     }
 
     fn problem(&mut self, origin: Option<Origin>, key: &str, message: String) {
-        self.problems.push(Problem {
-            origin,
-            key: key.to_owned(),
-            message,
-        });
+        self.problems.push(Problem { origin, key: key.to_owned(), message });
     }
 }
 
@@ -156,22 +129,14 @@ fn unknown_variable(path: &str) -> String {
     for key in keys::all() {
         for (end, _) in key.path.match_indices('.') {
             let prefix = &key.path[..end];
-            let fits = path
-                .get(..end)
-                .is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+            let fits = path.get(..end).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
             if fits && path[end..].starts_with('.') && end > section.len() {
                 section = prefix;
             }
         }
     }
     let names = keys::children(section).join(", ").to_ascii_uppercase();
-    let place = format!("REGISTRY__{section}")
-        .replace('.', "__")
-        .to_ascii_uppercase();
-    let place = if section.is_empty() {
-        place
-    } else {
-        format!("{place}__")
-    };
+    let place = format!("REGISTRY__{section}").replace('.', "__").to_ascii_uppercase();
+    let place = if section.is_empty() { place } else { format!("{place}__") };
     format!("there is no such key; behind {place} may stand {names}")
 }

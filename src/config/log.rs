@@ -39,10 +39,7 @@ impl FromStr for LogLevel {
             "warn" => Ok(Self::Warn),
             "error" => Ok(Self::Error),
             "off" => Ok(Self::Off),
-            _ => Err(format!(
-                "{text:?} is not a log level: use one of {}",
-                LEVELS.join(", ")
-            )),
+            _ => Err(format!("{text:?} is not a log level: use one of {}", LEVELS.join(", "))),
         }
     }
 }

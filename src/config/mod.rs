@@ -74,10 +74,7 @@ impl Config {
     #[must_use]
     pub fn not_yet_effective(&self) -> Vec<&'static str> {
         let inert = keys::all().filter(|key| !key.effective);
-        inert
-            .map(|key| key.path)
-            .filter(|path| self.origins.contains(path))
-            .collect()
+        inert.map(|key| key.path).filter(|path| self.origins.contains(path)).collect()
     }
 
     /// The whole configuration as a file, secrets masked.

@@ -17,10 +17,7 @@ pub struct RegistryConfig {
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self {
-            auto_create: true,
-            lease_seconds: 30,
-        }
+        Self { auto_create: true, lease_seconds: 30 }
     }
 }
 
@@ -33,10 +30,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "registry.leaseSeconds",
-        Rule::Integer {
-            min: 1,
-            max: 86_400,
-        },
+        Rule::Integer { min: 1, max: 86_400 },
         "After so many seconds without a heartbeat an instance is unhealthy, after three times \
          as many it is removed.",
     ),

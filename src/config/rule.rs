@@ -40,10 +40,7 @@ pub enum Rule {
 }
 
 /// A TCP port, or 0 for any free one.
-pub(super) const PORT: Rule = Rule::Integer {
-    min: 0,
-    max: 65_535,
-};
+pub(super) const PORT: Rule = Rule::Integer { min: 0, max: 65_535 };
 
 impl Rule {
     /// A variable's text as the value that the file would hold.
@@ -51,17 +48,13 @@ impl Rule {
         let lower = text.to_ascii_lowercase();
         match self {
             _ if lower == "null" => Value::Null,
-            Self::Switch => lower
-                .parse::<bool>()
-                .map_or_else(|_| Value::from(text), Value::from),
-            Self::Integer { .. } => text
-                .parse::<u64>()
-                .map_or_else(|_| Value::from(text), Value::from),
-            Self::Origins => text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .collect(),
+            Self::Switch => lower.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
+            Self::Integer { .. } => {
+                text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
+            }
+            Self::Origins => {
+                text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
+            }
             Self::Span { .. } | Self::Host | Self::OneOf(_) | Self::Folder | Self::Dsn => {
                 Value::from(text)
             }
@@ -84,17 +77,10 @@ impl Rule {
             (Self::Host, Value::String(text)) if Host::parse(text).is_ok() => Ok(value),
             (Self::OneOf(words), Value::String(text)) => {
                 let word = text.to_ascii_lowercase();
-                if words.contains(&word.as_str()) {
-                    Ok(word.into())
-                } else {
-                    Err(broken(&value))
-                }
+                if words.contains(&word.as_str()) { Ok(word.into()) } else { Err(broken(&value)) }
             }
             (Self::Origins, Value::Array(list)) => {
-                match list
-                    .iter()
-                    .find(|item| !item.as_str().is_some_and(is_origin))
-                {
+                match list.iter().find(|item| !item.as_str().is_some_and(is_origin)) {
                     Some(item) => Err(broken(item)),
                     None => Ok(value),
                 }
@@ -110,9 +96,7 @@ impl Rule {
 
 /// `*`, or scheme, host and port without a path, as browsers send it.
 fn is_origin(text: &str) -> bool {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*"
         || host.is_some_and(|host| {
             !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/?#@*".contains(c))

@@ -76,21 +76,13 @@ pub struct MetricsConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: Some(9091),
-        }
+        Self { host: "127.0.0.1".to_owned(), port: Some(9091) }
     }
 }
 
-const BYTES: Rule = Rule::Integer {
-    min: 1024,
-    max: 1024 * 1024 * 1024,
-};
-const LIMIT: Rule = Rule::Span {
-    min: Duration::from_millis(100),
-    max: Duration::from_secs(60 * 60),
-};
+const BYTES: Rule = Rule::Integer { min: 1024, max: 1024 * 1024 * 1024 };
+const LIMIT: Rule =
+    Rule::Span { min: Duration::from_millis(100), max: Duration::from_secs(60 * 60) };
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -99,11 +91,7 @@ pub(super) const KEYS: &[Key] = &[
         "The address the REST API listens on. There is no authentication yet: 0.0.0.0 lets \
          everybody in who can reach the port.",
     ),
-    Key::new(
-        "server.http.port",
-        PORT,
-        "The port of the REST API; 0 is any free one.",
-    ),
+    Key::new("server.http.port", PORT, "The port of the REST API; 0 is any free one."),
     Key::new(
         "server.http.enableCORS",
         Rule::Switch,
@@ -124,22 +112,11 @@ pub(super) const KEYS: &[Key] = &[
         LIMIT,
         "How long a request may take; a blocking query has its own wait.",
     ),
-    Key::new(
-        "server.http.bodyLimit",
-        BYTES,
-        "The largest request body, in bytes.",
-    ),
-    Key::new(
-        "server.http.batchBodyLimit",
-        BYTES,
-        "The largest body of a batch, in bytes.",
-    ),
+    Key::new("server.http.bodyLimit", BYTES, "The largest request body, in bytes."),
+    Key::new("server.http.batchBodyLimit", BYTES, "The largest body of a batch, in bytes."),
     Key::new(
         "server.http.maxConnections",
-        Rule::Integer {
-            min: 1,
-            max: 1_000_000,
-        },
+        Rule::Integer { min: 1, max: 1_000_000 },
         "How many connections may be open at once; more wait to be accepted.",
     ),
     Key::new(
@@ -147,11 +124,7 @@ pub(super) const KEYS: &[Key] = &[
         LIMIT,
         "How long open requests get to end when the server stops.",
     ),
-    Key::new(
-        "server.metrics.host",
-        Rule::Host,
-        "The address the metrics listener listens on.",
-    ),
+    Key::new("server.metrics.host", Rule::Host, "The address the metrics listener listens on."),
     Key::new(
         "server.metrics.port",
         PORT,

@@ -11,10 +11,7 @@ fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 fn args(path: &Path) -> Args {
-    Args {
-        config: Some(path.to_owned()),
-        ..Args::default()
-    }
+    Args { config: Some(path.to_owned()), ..Args::default() }
 }
 
 fn variables(env: &[(&str, &str)]) -> Env {
@@ -27,11 +24,7 @@ fn errors(text: &str, env: &[(&str, &str)]) -> Vec<String> {
     let lines = error.to_string();
     lines
         .lines()
-        .map(|line| {
-            line.rsplit_once("/registry.yaml")
-                .map_or(line, |l| l.1)
-                .into()
-        })
+        .map(|line| line.rsplit_once("/registry.yaml").map_or(line, |l| l.1).into())
         .collect()
 }
 
@@ -39,13 +32,7 @@ fn errors(text: &str, env: &[(&str, &str)]) -> Vec<String> {
 fn no_file_and_an_empty_file_are_the_defaults() {
     let none = load(&Args::default(), &Env::default()).unwrap();
     assert_eq!(none, Config::default());
-    for text in [
-        "",
-        "# nothing\n",
-        "server:\n",
-        "server:\n  http:\n    port:\n",
-        "{}",
-    ] {
+    for text in ["", "# nothing\n", "server:\n", "server:\n  http:\n    port:\n", "{}"] {
         assert_eq!(load_text(text, &[]).unwrap(), Config::default(), "{text:?}");
     }
 }
@@ -122,65 +109,26 @@ fn wrong_values_are_named_with_their_rule() {
             "server: {http: {port: -1}}",
             "-1 is not allowed: it must be a whole number from 0 to 65535",
         ),
-        (
-            "server: {http: {port: \"8080\"}}",
-            "\"8080\" is not allowed: it must be a whole number",
-        ),
-        (
-            "server: {http: {port: {a: 1}}}",
-            "must be a whole number from 0 to 65535",
-        ),
-        (
-            "server: {http: {host: \"a b\"}}",
-            "\"a b\" is not allowed: it must be an IP address",
-        ),
-        (
-            "server: {http: {enableGzip: yes}}",
-            "\"yes\" is not allowed: it must be true or false",
-        ),
+        ("server: {http: {port: \"8080\"}}", "\"8080\" is not allowed: it must be a whole number"),
+        ("server: {http: {port: {a: 1}}}", "must be a whole number from 0 to 65535"),
+        ("server: {http: {host: \"a b\"}}", "\"a b\" is not allowed: it must be an IP address"),
+        ("server: {http: {enableGzip: yes}}", "\"yes\" is not allowed: it must be true or false"),
         (
             "server: {http: {corsOrigins: [https://a, b]}}",
             "\"b\" is not allowed: it must be a list",
         ),
-        (
-            "external: {pollInterval: 5}",
-            "5 is not allowed: it must be a duration from 50ms to 10m",
-        ),
-        (
-            "external: {pollInterval: 0s}",
-            "\"0s\" is not allowed: it must be a duration",
-        ),
-        (
-            "log: {level: loud}",
-            "\"loud\" is not allowed: it must be one of trace, debug",
-        ),
-        (
-            "database: {type: oracle}",
-            "\"oracle\" is not allowed: it must be one of sqlite, mysql",
-        ),
-        (
-            "database: {type: mysql}",
-            "is mysql, but database.dsn leads to sqlite",
-        ),
-        (
-            "database: {dsn: 7}",
-            "the value is not allowed: it must be a database address",
-        ),
-        (
-            "database: {maxIdleConns: 11}",
-            "11 is above database.maxOpenConns, which is 10",
-        ),
-        (
-            "server: {metrics: {port: 8080}}",
-            "8080 is the port of server.http too",
-        ),
+        ("external: {pollInterval: 5}", "5 is not allowed: it must be a duration from 50ms to 10m"),
+        ("external: {pollInterval: 0s}", "\"0s\" is not allowed: it must be a duration"),
+        ("log: {level: loud}", "\"loud\" is not allowed: it must be one of trace, debug"),
+        ("database: {type: oracle}", "\"oracle\" is not allowed: it must be one of sqlite, mysql"),
+        ("database: {type: mysql}", "is mysql, but database.dsn leads to sqlite"),
+        ("database: {dsn: 7}", "the value is not allowed: it must be a database address"),
+        ("database: {maxIdleConns: 11}", "11 is above database.maxOpenConns, which is 10"),
+        ("server: {metrics: {port: 8080}}", "8080 is the port of server.http too"),
     ] {
         let errors = errors(text, &[]);
         assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(
-            errors[0].starts_with(":1: ") && errors[0].contains(message),
-            "{errors:?}"
-        );
+        assert!(errors[0].starts_with(":1: ") && errors[0].contains(message), "{errors:?}");
     }
 }
 
@@ -193,38 +141,19 @@ fn bad_yaml_is_named_with_its_line_and_no_snippet() {
         "- log\n",
     ] {
         let errors = errors(text, &[]).join(" ");
-        assert!(
-            errors.starts_with(':') && !errors.starts_with(":0"),
-            "{errors}"
-        );
+        assert!(errors.starts_with(':') && !errors.starts_with(":0"), "{errors}");
         assert!(!errors.contains("hunter2"), "{errors}");
     }
 }
 
 #[test]
 fn a_missing_file_is_an_error() {
-    let missing = Args {
-        config: Some(PathBuf::from("no/such.yaml")),
-        ..Args::default()
-    };
+    let missing = Args { config: Some(PathBuf::from("no/such.yaml")), ..Args::default() };
     let error = load(&missing, &Env::default()).unwrap_err().to_string();
-    assert!(
-        error.starts_with("no/such.yaml: the configuration file cannot be read"),
-        "{error}"
-    );
+    assert!(error.starts_with("no/such.yaml: the configuration file cannot be read"), "{error}");
     let env = variables(&[("REGISTRY_CONFIG_FILE", "other.yaml")]);
-    assert!(
-        load(&Args::default(), &env)
-            .unwrap_err()
-            .to_string()
-            .starts_with("other.yaml: ")
-    );
-    assert!(
-        load(&missing, &env)
-            .unwrap_err()
-            .to_string()
-            .starts_with("no/such.yaml: ")
-    );
+    assert!(load(&Args::default(), &env).unwrap_err().to_string().starts_with("other.yaml: "));
+    assert!(load(&missing, &env).unwrap_err().to_string().starts_with("no/such.yaml: "));
 }
 
 #[test]
@@ -233,10 +162,7 @@ fn durations_are_read_as_go_writes_them() {
     let config = load_text(text, &[]).unwrap();
     assert_eq!(config.external.poll_interval, Duration::from_millis(250));
     assert_eq!(config.external.startup_deadline, Duration::from_secs(90));
-    assert_eq!(
-        config.server.http.request_timeout,
-        Duration::from_secs(1800)
-    );
+    assert_eq!(config.server.http.request_timeout, Duration::from_secs(1800));
 }
 
 #[test]
@@ -247,10 +173,7 @@ fn the_environment_wins_over_the_file() {
         ("REGISTRY_LOG_LEVEL", "DEBUG"),
         ("REGISTRY_DB_DSN", "sqlite://other.db"),
         ("REGISTRY__SERVER__HTTP__ENABLEGZIP", "False"),
-        (
-            "REGISTRY__server__http__corsOrigins",
-            "https://a.example, https://b.example",
-        ),
+        ("REGISTRY__server__http__corsOrigins", "https://a.example, https://b.example"),
         ("REGISTRY__EXTERNAL__POLLINTERVAL", "1s"),
         ("REGISTRY__EXTERNAL__CADIR", "/etc/hub/ca"),
         ("REGISTRY__SERVER__METRICS__PORT", "null"),
@@ -261,10 +184,7 @@ fn the_environment_wins_over_the_file() {
     let config = load_text(text, &env).unwrap();
     assert_eq!(config.server.http.port, 9999);
     assert!(!config.server.http.enable_gzip);
-    assert_eq!(
-        config.server.http.cors_origins,
-        ["https://a.example", "https://b.example"]
-    );
+    assert_eq!(config.server.http.cors_origins, ["https://a.example", "https://b.example"]);
     assert_eq!(config.server.metrics.port, None);
     assert_eq!(config.external.poll_interval, Duration::from_secs(1));
     assert_eq!(config.external.ca_dir, Some(PathBuf::from("/etc/hub/ca")));
@@ -289,10 +209,7 @@ fn wrong_variables_are_named() {
          from 0 to 65535"
     );
     assert!(!wrong("REGISTRY_DB_DSN", "root:hunter2@db/x").contains("hunter2"));
-    let twice = [
-        ("REGISTRY_HTTP_PORT", "1"),
-        ("REGISTRY__SERVER__HTTP__PORT", "2"),
-    ];
+    let twice = [("REGISTRY_HTTP_PORT", "1"), ("REGISTRY__SERVER__HTTP__PORT", "2")];
     assert_eq!(
         errors("", &twice),
         [
@@ -308,10 +225,7 @@ fn what_is_printed_can_be_read_back_and_holds_no_secret() {
     let text = config.to_yaml().unwrap();
     assert!(text.contains("mysql://root:***@db:3306/registry"), "{text}");
     let defaults = Config::default().to_yaml().unwrap();
-    assert_eq!(
-        load_text(&defaults, &[]).unwrap().to_yaml().unwrap(),
-        defaults
-    );
+    assert_eq!(load_text(&defaults, &[]).unwrap().to_yaml().unwrap(), defaults);
     let env = variables(&[("REGISTRY_DB_DSN", "hunter2")]);
     assert!(!format!("{env:?}").contains("hunter2"));
 }

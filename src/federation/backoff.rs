@@ -40,9 +40,7 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..5)
-            .map(|_| backoff.next(ErrorKind::Unreachable))
-            .collect();
+        let pauses: Vec<_> = (0..5).map(|_| backoff.next(ErrorKind::Unreachable)).collect();
         assert!(pauses[0] <= FIRST && pauses[4] <= LONGEST, "{pauses:?}");
         assert!(pauses[4] > pauses[0], "{pauses:?}");
         assert!(backoff.next(ErrorKind::Unauthorized) > LONGEST);

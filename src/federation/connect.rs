@@ -20,9 +20,8 @@ pub async fn connect(
         |error: crate::error::Error| Error::new(ErrorKind::Invalid, "connect", error.message);
     let driver = drivers.get(spec.kind).map_err(invalid)?;
     let bound = spec.connect_timeout + spec.read_timeout;
-    let registry = tokio::time::timeout(bound, driver.connect(spec))
-        .await
-        .unwrap_or_else(|_| {
+    let registry =
+        tokio::time::timeout(bound, driver.connect(spec)).await.unwrap_or_else(|_| {
             let message = format!("no connection within {} ms", bound.as_millis());
             Err(Error::new(ErrorKind::Timeout, "connect", message))
         })?;

@@ -16,12 +16,7 @@ impl Drivers {
     /// These drivers; of two of one kind the later stays.
     #[must_use]
     pub fn new(drivers: Vec<Arc<dyn Driver>>) -> Self {
-        Self(Arc::new(
-            drivers
-                .into_iter()
-                .map(|driver| (driver.kind(), driver))
-                .collect(),
-        ))
+        Self(Arc::new(drivers.into_iter().map(|driver| (driver.kind(), driver)).collect()))
     }
 
     /// The driver of a kind.
@@ -44,15 +39,9 @@ impl Drivers {
     /// No such driver, or the field that breaks one of its rules.
     pub fn check(&self, spec: &ConnectSpec) -> Result<()> {
         self.get(spec.kind)?.check(spec).map_err(|error| {
-            let value = error
-                .field
-                .strip_prefix("specificConfig.")
-                .and_then(|key| spec.specific.get(key));
-            Error::invalid(
-                &error.field,
-                value.cloned().unwrap_or_default(),
-                &error.message,
-            )
+            let value =
+                error.field.strip_prefix("specificConfig.").and_then(|key| spec.specific.get(key));
+            Error::invalid(&error.field, value.cloned().unwrap_or_default(), &error.message)
         })
     }
 }

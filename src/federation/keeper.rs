@@ -42,23 +42,13 @@ impl Keeper {
     /// A keeper without sources.
     #[must_use]
     pub(super) fn new(store: Arc<dyn SnapshotStore>, catalog: Catalog, clock: Clock) -> Arc<Self> {
-        Arc::new(Self {
-            kept: Mutex::default(),
-            store,
-            catalog,
-            clock,
-        })
+        Arc::new(Self { kept: Mutex::default(), store, catalog, clock })
     }
 
     /// Begins to keep a source. `restored`: what is on disk is what the catalog has.
     pub(super) fn open(&self, key: &SourceKey, identity: String, restored: bool) {
         let (changed, touched) = (BTreeSet::new(), Instant::now());
-        let kept = Kept {
-            identity,
-            replace_all: !restored,
-            changed,
-            touched,
-        };
+        let kept = Kept { identity, replace_all: !restored, changed, touched };
         self.kept.lock().insert(key.clone(), kept);
     }
 
@@ -125,11 +115,7 @@ impl Keeper {
             return;
         }
         let result = if replace_all || !changed.is_empty() {
-            let keys = if replace_all {
-                self.catalog.keys(&key.0, &id)
-            } else {
-                changed.clone()
-            };
+            let keys = if replace_all { self.catalog.keys(&key.0, &id) } else { changed.clone() };
             let mut batch = SnapshotBatch {
                 tenant: key.0.clone(),
                 config_id: key.1.clone(),

@@ -87,37 +87,20 @@ impl Manager {
         metrics: Metrics,
         tasks: &TaskGroup,
     ) -> Result<Arc<Self>> {
-        let keeper = Keeper::new(
-            Arc::clone(&stores.snapshots),
-            catalog.clone(),
-            clock.clone(),
-        );
+        let keeper = Keeper::new(Arc::clone(&stores.snapshots), catalog.clone(), clock.clone());
         let rows = stores.statuses.list_all().await?;
         let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics);
-        let context = Context {
-            drivers,
-            catalog,
-            keeper,
-        };
+        let context = Context { drivers, catalog, keeper };
         let state = Mutex::default();
         let tasks = tasks.clone();
-        let manager = Arc::new(Self {
-            context,
-            stores,
-            board,
-            settings,
-            tasks,
-            state,
-        });
+        let manager = Arc::new(Self { context, stores, board, settings, tasks, state });
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept, &clock).await?;
             manager.context.keeper.keep_written(&manager.tasks);
             manager.keep_polling();
         }
-        manager
-            .board
-            .keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
+        manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
         Ok(manager)
     }
 
@@ -142,11 +125,7 @@ impl Manager {
         if let Some(name) = config.common.ca_name.clone() {
             let field = "specificConfig.caName";
             let Some(folder) = &self.settings.ca_dir else {
-                return Err(Error::invalid(
-                    field,
-                    name,
-                    "needs external.caDir to be configured",
-                ));
+                return Err(Error::invalid(field, name, "needs external.caDir to be configured"));
             };
             let read = tokio::fs::read_to_string(folder.join(&name)).await;
             let pem = read.map_err(|_| Error::invalid(field, name, "is no readable file there"))?;
@@ -197,10 +176,8 @@ impl Manager {
 
     async fn first(&self, kept: Vec<SourceSnapshot>, clock: &Clock) -> Result<()> {
         let wanted = self.wanted().await?;
-        let mut restored: BTreeMap<SourceKey, SourceSnapshot> = kept
-            .into_iter()
-            .map(|s| ((s.tenant.clone(), s.config_id.clone()), s))
-            .collect();
+        let mut restored: BTreeMap<SourceKey, SourceSnapshot> =
+            kept.into_iter().map(|s| ((s.tenant.clone(), s.config_id.clone()), s)).collect();
         for (key, wanted) in &wanted {
             let Wanted::Run(config) = wanted else {
                 continue;
@@ -217,23 +194,13 @@ impl Manager {
             }
             let age_ms = clock.now_ms() - snapshot.last_good_ms;
             let services = snapshot.services.len();
-            self.context
-                .catalog
-                .open(&key.0, info(config), policy(config));
-            self.context
-                .catalog
-                .restore(&key.0, &external(key), snapshot.services, age_ms);
+            self.context.catalog.open(&key.0, info(config), policy(config));
+            self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
             self.context.keeper.open(key, config.identity(), true);
-            tracing::info!(
-                source = config.name,
-                services,
-                age_ms,
-                "restored the last known good"
-            );
+            tracing::info!(source = config.name, services, age_ms, "restored the last known good");
         }
-        for key in restored
-            .into_keys()
-            .filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_))))
+        for key in
+            restored.into_keys().filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_))))
         {
             self.context.keeper.close(&key).await;
         }
@@ -349,10 +316,7 @@ impl Manager {
                     running.config = config;
                 }
             }
-            Step::Reconnect {
-                config,
-                other_registry,
-            } => {
+            Step::Reconnect { config, other_registry } => {
                 tracing::info!(source = config.name, other_registry, "connecting anew");
                 if let Some(running) = state.running.remove(&key) {
                     running.tasks.stop(STOP).await;
@@ -405,22 +369,14 @@ impl Manager {
         // Readers must know that somebody who might know their service does not answer.
         let id = external(key);
         let kind = kind.unwrap_or(RegistryKind::System);
-        let info = SourceInfo {
-            id: id.clone(),
-            name: name.to_owned(),
-            kind,
-            ..SourceInfo::native()
-        };
-        self.context
-            .catalog
-            .open(&key.0, info, GuardPolicy::default());
+        let info =
+            SourceInfo { id: id.clone(), name: name.to_owned(), kind, ..SourceInfo::native() };
+        self.context.catalog.open(&key.0, info, GuardPolicy::default());
         self.context.catalog.set_link(&key.0, &id, Link::Failing);
     }
 
     fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> TaskGroup {
-        let status = self
-            .board
-            .entry(key, &config.name, config.spec.kind.as_str());
+        let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
         let tasks = self.tasks.child();
         tasks.spawn_until_stopped(Source::new(self.context.clone(), config, status).run());
         tasks
@@ -443,7 +399,5 @@ fn info(config: &ExternalConfig) -> SourceInfo {
 
 /// Until the registry's own settle time is known, the longest of the built-in ones holds.
 fn policy(config: &ExternalConfig) -> GuardPolicy {
-    config
-        .settle()
-        .map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
+    config.settle().map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
 }

@@ -73,11 +73,9 @@ pub(super) fn plan(
             (None, Wanted::Off) => continue,
             (None, Wanted::Run(config)) => Step::Start(Arc::clone(config)),
             (Some(_), Wanted::Off) => Step::Stop { row_exists: true },
-            (_, Wanted::Invalid { name, kind, error }) => Step::Complain {
-                name: name.clone(),
-                kind: *kind,
-                error: error.clone(),
-            },
+            (_, Wanted::Invalid { name, kind, error }) => {
+                Step::Complain { name: name.clone(), kind: *kind, error: error.clone() }
+            }
             (Some(now), Wanted::Run(config)) if now == config => continue,
             (Some(now), Wanted::Run(config)) if now.connects_like(config) => {
                 Step::Adopt(Arc::clone(config))
@@ -98,9 +96,6 @@ pub(super) fn is_suspicious(
     running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
     wanted: &BTreeMap<SourceKey, Wanted>,
 ) -> bool {
-    let lost = running
-        .keys()
-        .filter(|key| !wanted.contains_key(*key))
-        .count();
+    let lost = running.keys().filter(|key| !wanted.contains_key(*key)).count();
     lost >= 2 && lost * 2 > running.len()
 }

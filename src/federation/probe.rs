@@ -36,10 +36,7 @@ pub async fn probe(
 ) -> Vec<ProbeStep> {
     let mut steps = Vec::new();
     // One try each: a probe tells how things are now.
-    let spec = hub_registry_core::ConnectSpec {
-        max_retries: 0,
-        ..config.spec.clone()
-    };
+    let spec = hub_registry_core::ConnectSpec { max_retries: 0, ..config.spec.clone() };
     let start = Instant::now();
     let registry = match connect(drivers, &spec, observer).await {
         Ok(registry) => registry,
@@ -59,33 +56,17 @@ pub async fn probe(
     }
     let start = Instant::now();
     match registry.services(&Scope::all()).await {
-        Ok(services) => steps.push(passed(
-            "read",
-            start,
-            format!("{} services", services.len()),
-        )),
+        Ok(services) => steps.push(passed("read", start, format!("{} services", services.len()))),
         Err(error) => steps.push(failed("read", start, &error)),
     }
     steps
 }
 
 fn passed(step: &'static str, start: Instant, message: String) -> ProbeStep {
-    ProbeStep {
-        step,
-        ok: true,
-        took_ms: start.elapsed().as_millis() as u64,
-        code: None,
-        message,
-    }
+    ProbeStep { step, ok: true, took_ms: start.elapsed().as_millis() as u64, code: None, message }
 }
 
 fn failed(step: &'static str, start: Instant, error: &Error) -> ProbeStep {
     let (code, message) = (Some(error.kind().code()), error.to_string());
-    ProbeStep {
-        step,
-        ok: false,
-        took_ms: start.elapsed().as_millis() as u64,
-        code,
-        message,
-    }
+    ProbeStep { step, ok: false, took_ms: start.elapsed().as_millis() as u64, code, message }
 }

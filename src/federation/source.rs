@@ -53,12 +53,7 @@ impl Source {
         status: Arc<SourceStatus>,
     ) -> Self {
         let id = SourceId::External(config.id.clone());
-        Self {
-            context,
-            config,
-            status,
-            id,
-        }
+        Self { context, config, status, id }
     }
 
     /// Runs for ever; dropping the future stops it.
@@ -67,9 +62,7 @@ impl Source {
         let name = self.config.name.as_str();
         loop {
             let Err(error) = self.session(&mut backoff).await;
-            self.context
-                .catalog
-                .set_link(self.tenant(), &self.id, Link::Failing);
+            self.context.catalog.set_link(self.tenant(), &self.id, Link::Failing);
             self.status.failed(&error);
             let pause = backoff.next(error.kind());
             let (code, pause_ms) = (error.kind().code(), pause.as_millis() as u64);
@@ -94,9 +87,7 @@ impl Source {
         let capability = registry.capability();
         self.status.connected(capability);
         let settle = self.config.settle().unwrap_or(capability.settle);
-        self.context
-            .catalog
-            .set_policy(self.tenant(), &self.id, GuardPolicy { settle });
+        self.context.catalog.set_policy(self.tenant(), &self.id, GuardPolicy { settle });
         let mut items = registry.watch(self.config.scope()).ready_chunks(BATCH);
         let mut patience = Instant::now() + FIRST_READ;
         let mut deadline = None;
@@ -137,25 +128,17 @@ impl Source {
         }
         let mut applied = Applied::default();
         if !changes.is_empty() {
-            let full = changes
-                .iter()
-                .any(|change| matches!(change, Change::Reset(_)));
+            let full = changes.iter().any(|change| matches!(change, Change::Reset(_)));
             applied = self.context.catalog.apply(self.tenant(), &self.id, changes);
             self.status.read(full);
-            self.context
-                .keeper
-                .note(&self.key(), applied.changed.clone());
+            self.context.keeper.note(&self.key(), applied.changed.clone());
         }
         failure.map_or(Ok(applied), Err)
     }
 }
 
 fn silent() -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        "watch",
-        "the watch kept silent for too long",
-    )
+    Error::new(ErrorKind::Timeout, "watch", "the watch kept silent for too long")
 }
 
 async fn until(deadline: Option<Instant>) {

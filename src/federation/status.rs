@@ -76,14 +76,7 @@ impl SourceStatus {
     #[must_use]
     pub fn new(name: &str, kind: &'static str, clock: Clock, metrics: Metrics) -> Self {
         let (report, outcome) = (Mutex::default(), watch::Sender::new(Outcome::default()));
-        Self {
-            name: name.to_owned(),
-            kind,
-            clock,
-            metrics,
-            report,
-            outcome,
-        }
+        Self { name: name.to_owned(), kind, clock, metrics, report, outcome }
     }
 
     /// What is known now.
@@ -132,8 +125,7 @@ impl SourceStatus {
 
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
-        self.metrics
-            .source_error(&self.name, self.kind, error.kind().code());
+        self.metrics.source_error(&self.name, self.kind, error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
 
@@ -160,8 +152,7 @@ impl SourceStatus {
 
 impl Observer for SourceStatus {
     fn observe(&self, operation: &'static str, took: Duration, error: Option<ErrorKind>) {
-        self.metrics
-            .source_call(self.kind, operation, took, error.map(ErrorKind::code));
+        self.metrics.source_call(self.kind, operation, took, error.map(ErrorKind::code));
         self.change(|report, _| report.response_ms = Some(took.as_millis() as i64));
     }
 }
@@ -186,32 +177,17 @@ impl StatusBoard {
         metrics: Metrics,
     ) -> Arc<Self> {
         let keyed = rows.into_iter().filter_map(|row| {
-            let key = (
-                row.tenant_id.parse().ok()?,
-                row.external_config_id.parse().ok()?,
-            );
+            let key = (row.tenant_id.parse().ok()?, row.external_config_id.parse().ok()?);
             Some((key, row))
         });
         let rows = Mutex::new(keyed.collect());
-        Arc::new(Self {
-            entries: Mutex::default(),
-            rows,
-            catalog,
-            clock,
-            metrics,
-        })
+        Arc::new(Self { entries: Mutex::default(), rows, catalog, clock, metrics })
     }
 
     /// The status of a source, made when it is new.
     pub fn entry(&self, key: &SourceKey, name: &str, kind: &'static str) -> Arc<SourceStatus> {
-        let make = || {
-            Arc::new(SourceStatus::new(
-                name,
-                kind,
-                self.clock.clone(),
-                self.metrics.clone(),
-            ))
-        };
+        let make =
+            || Arc::new(SourceStatus::new(name, kind, self.clock.clone(), self.metrics.clone()));
         Arc::clone(self.entries.lock().entry(key.clone()).or_insert_with(make))
     }
 
@@ -249,9 +225,7 @@ impl StatusBoard {
         mut row: ExternalStatusRow,
         report: &SourceReport,
     ) -> ExternalStatusRow {
-        let state = self
-            .catalog
-            .state(&key.0, &SourceId::External(key.1.clone()));
+        let state = self.catalog.state(&key.0, &SourceId::External(key.1.clone()));
         let connection = match state {
             Some((SourceState::Live | SourceState::Protected, _)) => "CONNECTED",
             Some((SourceState::Connecting, _)) => "CONNECTING",
@@ -261,11 +235,7 @@ impl StatusBoard {
         };
         let sum = |before: Option<i64>, now: i64| Some(before.unwrap_or(0) + now);
         row.connection_status = Some(connection.to_owned());
-        let health = if connection == "CONNECTED" {
-            "HEALTHY"
-        } else {
-            "UNHEALTHY"
-        };
+        let health = if connection == "CONNECTED" { "HEALTHY" } else { "UNHEALTHY" };
         row.health_status = Some(if report.off { "UNKNOWN" } else { health }.to_owned());
         row.success_count = sum(row.success_count, report.successes);
         row.error_count = sum(row.error_count, report.errors);
@@ -280,8 +250,7 @@ impl StatusBoard {
             row.error_details =
                 Some(serde_json::json!({ "code": code, "message": message }).to_string());
         }
-        row.failover_status
-            .get_or_insert_with(|| "NORMAL".to_owned());
+        row.failover_status.get_or_insert_with(|| "NORMAL".to_owned());
         row.sync_status.get_or_insert_with(|| "IDLE".to_owned());
         row
     }
@@ -306,10 +275,7 @@ impl StatusBoard {
     async fn write(&self, store: &dyn StatusStore) {
         let entries = self.entries.lock().clone();
         let dirty = |status: &SourceStatus| std::mem::take(&mut status.report.lock().dirty);
-        let changed: Vec<_> = entries
-            .into_iter()
-            .filter(|(_, status)| dirty(status))
-            .collect();
+        let changed: Vec<_> = entries.into_iter().filter(|(_, status)| dirty(status)).collect();
         if changed.is_empty() {
             return;
         }

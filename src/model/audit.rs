@@ -59,23 +59,13 @@ impl Audit {
         answer.insert("currentVersion".to_owned(), json!(self.version));
         answer.insert("activeFlag".to_owned(), json!("Y"));
         answer.insert("noteText".to_owned(), json!(self.note_text));
-        answer.insert(
-            "extProperty".to_owned(),
-            json_value(self.ext_property.as_deref()),
-        );
+        answer.insert("extProperty".to_owned(), json_value(self.ext_property.as_deref()));
     }
 }
 
 /// The fields of an answer that [`Audit`] writes and a request cannot set.
-pub(super) const READ_ONLY: [&str; 7] = [
-    "tenantId",
-    "addTime",
-    "addWho",
-    "editTime",
-    "editWho",
-    "oprSeqFlag",
-    "activeFlag",
-];
+pub(super) const READ_ONLY: [&str; 7] =
+    ["tenantId", "addTime", "addWho", "editTime", "editWho", "oprSeqFlag", "activeFlag"];
 
 /// A JSON column as a value; text that is not JSON (by plain SQL) as it is.
 pub(super) fn json_value(text: Option<&str>) -> Value {

@@ -24,15 +24,10 @@ impl Fields {
         let Value::Object(map) = body else {
             return Err(Error::invalid("body", body, "must be a JSON object"));
         };
-        let unknown = map
-            .iter()
-            .find(|(key, _)| !known.iter().any(|set| set.contains(&key.as_str())));
+        let unknown =
+            map.iter().find(|(key, _)| !known.iter().any(|set| set.contains(&key.as_str())));
         if let Some((key, value)) = unknown {
-            return Err(Error::invalid(
-                key,
-                value.clone(),
-                &format!("is not a field of {noun}"),
-            ));
+            return Err(Error::invalid(key, value.clone(), &format!("is not a field of {noun}")));
         }
         Ok(Self(map))
     }
@@ -49,11 +44,9 @@ impl Fields {
         match self.take(field) {
             None => Ok(None),
             Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
-            Some(Value::String(text)) => Err(Error::invalid(
-                field,
-                text,
-                &format!("must be at most {max} bytes long"),
-            )),
+            Some(Value::String(text)) => {
+                Err(Error::invalid(field, text, &format!("must be at most {max} bytes long")))
+            }
             Some(other) => Err(Error::invalid(field, other, "must be a string")),
         }
     }

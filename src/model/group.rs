@@ -83,10 +83,7 @@ impl NativeGroup {
         put("accessControlEnabled", json!(self.access_control));
         put("defaultProtocolType", json!(self.default_protocol));
         put("defaultLoadBalanceStrategy", json!(self.default_strategy));
-        put(
-            "defaultHealthCheckUrl",
-            json!(self.default_health_check_url),
-        );
+        put("defaultHealthCheckUrl", json!(self.default_health_check_url));
         put("defaultHealthCheckIntervalSeconds", json!(interval));
         self.audit.write(&mut answer);
         Value::Object(answer)
@@ -109,14 +106,8 @@ const SETTABLE: [&str; 13] = [
     "extProperty",
 ];
 /// What answers about a group have besides: taken back without effect.
-const ANSWERED: [&str; 6] = [
-    "serviceGroupId",
-    "sources",
-    "serviceCount",
-    "instanceCount",
-    "currentVersion",
-    "message",
-];
+const ANSWERED: [&str; 6] =
+    ["serviceGroupId", "sources", "serviceCount", "instanceCount", "currentVersion", "message"];
 
 /// What to say of a group; what is `None` stays, or has its default in a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,9 +151,7 @@ impl GroupPatch {
 
     fn read(fields: &mut Fields) -> Result<Self> {
         let ids = |value: &Value| {
-            value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_string))
+            value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
         };
         let ids_rule = "must be an array of strings";
         let interval = fields.integer("defaultHealthCheckIntervalSeconds", 1..=86_400)?;
@@ -194,10 +183,7 @@ impl GroupPatch {
         set(&mut group.access_control, self.access_control);
         set(&mut group.default_protocol, self.default_protocol);
         set(&mut group.default_strategy, self.default_strategy);
-        set(
-            &mut group.default_health_check_url,
-            self.default_health_check_url,
-        );
+        set(&mut group.default_health_check_url, self.default_health_check_url);
         set(&mut group.default_health_check_interval_seconds, interval);
         set(&mut group.audit.note_text, self.note_text);
         set(&mut group.audit.ext_property, self.ext_property);
@@ -221,10 +207,7 @@ impl NewGroup {
     pub fn from_value(body: Value) -> Result<Self> {
         let mut fields = fields(body)?;
         let name = native_group("groupName", &fields.required("groupName")?)?;
-        Ok(Self {
-            name,
-            fields: GroupPatch::read(&mut fields)?,
-        })
+        Ok(Self { name, fields: GroupPatch::read(&mut fields)? })
     }
 }
 

@@ -70,10 +70,7 @@ impl NativeInstance {
             health: self.health,
             weight: self.weight,
             protocol: service.protocol,
-            context_path: self
-                .context_path
-                .clone()
-                .or_else(|| service.context_path.clone()),
+            context_path: self.context_path.clone().or_else(|| service.context_path.clone()),
             metadata: self.metadata.clone(),
             tags: self.tags.clone(),
             native_id: Some(self.id.to_string()),
@@ -121,10 +118,7 @@ impl NativeInstance {
         put("tagsJson", json!(tags_text(&self.tags)));
         put("registerTime", json!(rfc3339(self.register_time)));
         put("lastHeartbeatTime", json!(self.last_heartbeat.map(rfc3339)));
-        put(
-            "lastHealthCheckTime",
-            json!(self.last_health_check.map(rfc3339)),
-        );
+        put("lastHealthCheckTime", json!(self.last_health_check.map(rfc3339)));
         put("healthCheckType", json!(self.check));
         put("leaseSeconds", json!(self.lease_seconds));
         put("ephemeral", json!(self.ephemeral));

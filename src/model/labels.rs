@@ -20,22 +20,11 @@ const MAX_TAG: usize = 255;
 /// The field, the value and the rule.
 pub fn check_metadata(field: &str, metadata: &Metadata) -> Result<()> {
     if metadata.len() > MAX_KEYS {
-        return Err(Error::invalid(
-            field,
-            metadata.len(),
-            "must have at most 128 keys",
-        ));
+        return Err(Error::invalid(field, metadata.len(), "must have at most 128 keys"));
     }
-    let size: usize = metadata
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
+    let size: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_METADATA {
-        return Err(Error::invalid(
-            field,
-            size,
-            "must be at most 65536 bytes in keys and values",
-        ));
+        return Err(Error::invalid(field, size, "must be at most 65536 bytes in keys and values"));
     }
     if metadata.contains_key("") {
         return Err(Error::invalid(field, "", "must not have an empty key"));
@@ -49,21 +38,10 @@ pub fn check_metadata(field: &str, metadata: &Metadata) -> Result<()> {
 /// The field, the value and the rule.
 pub fn check_tags(field: &str, tags: &[String]) -> Result<()> {
     if tags.len() > MAX_TAGS {
-        return Err(Error::invalid(
-            field,
-            tags.len(),
-            "must have at most 64 tags",
-        ));
+        return Err(Error::invalid(field, tags.len(), "must have at most 64 tags"));
     }
-    match tags
-        .iter()
-        .find(|tag| tag.is_empty() || tag.len() > MAX_TAG)
-    {
-        Some(tag) => Err(Error::invalid(
-            field,
-            tag.as_str(),
-            "must have tags of 1 to 255 bytes",
-        )),
+    match tags.iter().find(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
+        Some(tag) => Err(Error::invalid(field, tag.as_str(), "must have tags of 1 to 255 bytes")),
         None => Ok(()),
     }
 }
@@ -77,11 +55,7 @@ pub(super) fn metadata(field: &str, value: Value) -> Result<Metadata> {
     let mut metadata = Metadata::new();
     for (key, value) in pairs {
         let Value::String(text) = value else {
-            return Err(Error::invalid(
-                &format!("{field}.{key}"),
-                value,
-                "must be a string",
-            ));
+            return Err(Error::invalid(&format!("{field}.{key}"), value, "must be a string"));
         };
         metadata.insert(key, text);
     }

@@ -41,11 +41,7 @@ pub fn native_service(field: &str, value: &str) -> Result<ServiceName> {
 /// The field, the value and the rule.
 pub fn native_host(field: &str, value: &str) -> Result<Host> {
     if value.len() > MAX_NATIVE_NAME {
-        return Err(Error::invalid(
-            field,
-            value,
-            "must be at most 100 bytes long",
-        ));
+        return Err(Error::invalid(field, value, "must be at most 100 bytes long"));
     }
     Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))
 }
@@ -68,12 +64,8 @@ impl InstanceId {
     #[must_use]
     pub fn of(tenant: &TenantId, key: &InstanceKey) -> Self {
         let service = &key.service;
-        let parts = [
-            tenant.as_str(),
-            service.group.as_str(),
-            service.name.as_str(),
-            key.host.as_str(),
-        ];
+        let parts =
+            [tenant.as_str(), service.group.as_str(), service.name.as_str(), key.host.as_str()];
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part);
@@ -152,11 +144,7 @@ mod tests {
     fn key(group: &str, name: &str, host: &str, port: u16) -> InstanceKey {
         let group = GroupName::parse(group).unwrap();
         let service = ServiceKey::new(group, ServiceName::parse(name).unwrap());
-        InstanceKey {
-            service,
-            host: Host::parse(host).unwrap(),
-            port,
-        }
+        InstanceKey { service, host: Host::parse(host).unwrap(), port }
     }
 
     #[test]

@@ -141,10 +141,7 @@ impl Registration {
     /// The first field that breaks a rule: the field, the value, the rule.
     pub fn from_value(body: Value) -> Result<Self> {
         let mut fields = Fields::new("an instance", body, &KNOWN)?;
-        let group = match fields
-            .text("groupName", usize::MAX)?
-            .filter(|name| !name.is_empty())
-        {
+        let group = match fields.text("groupName", usize::MAX)?.filter(|name| !name.is_empty()) {
             Some(name) => native_group("groupName", &name)?,
             None => GroupName::default_group(),
         };
@@ -154,18 +151,12 @@ impl Registration {
         let port = port.ok_or_else(|| Error::invalid("portNumber", Value::Null, "is required"))?;
         // The integer is in the range, so neither conversion can fail.
         let port = u16::try_from(port).unwrap_or_default();
-        let key = InstanceKey {
-            service: ServiceKey::new(group, name),
-            host,
-            port,
-        };
+        let key = InstanceKey { service: ServiceKey::new(group, name), host, port };
         let lease = fields.integer("leaseSeconds", 1..=i64::from(MAX_LEASE_SECONDS))?;
         Ok(Self {
             key,
             protocol: fields.word("protocolType")?,
-            context_path: fields
-                .text("contextPath", 200)?
-                .filter(|path| !path.is_empty()),
+            context_path: fields.text("contextPath", 200)?.filter(|path| !path.is_empty()),
             status: fields.word("instanceStatus")?,
             health: fields.word("healthStatus")?,
             weight: weight(&mut fields)?,
@@ -194,27 +185,18 @@ impl Registration {
             let rule = "must be a whole number from 1 to 65535";
             return Err(Error::invalid("portNumber", 0, rule));
         }
-        if let Some(seconds) = self
-            .lease_seconds
-            .filter(|s| !(1..=MAX_LEASE_SECONDS).contains(s))
-        {
+        if let Some(seconds) = self.lease_seconds.filter(|s| !(1..=MAX_LEASE_SECONDS).contains(s)) {
             let rule = "must be a whole number from 1 to 86400";
             return Err(Error::invalid("leaseSeconds", seconds, rule));
         }
-        self.metadata
-            .as_ref()
-            .map_or(Ok(()), |pairs| labels::check_metadata("metadata", pairs))?;
-        self.tags
-            .as_ref()
-            .map_or(Ok(()), |tags| labels::check_tags("tags", tags))
+        self.metadata.as_ref().map_or(Ok(()), |pairs| labels::check_metadata("metadata", pairs))?;
+        self.tags.as_ref().map_or(Ok(()), |tags| labels::check_tags("tags", tags))
     }
 }
 
 pub(super) fn weight(fields: &mut Fields) -> Result<Option<Weight>> {
     let weight = fields.integer("weightValue", 0..=i64::from(Weight::MAX))?;
-    Ok(weight
-        .and_then(|weight| u32::try_from(weight).ok())
-        .map(Weight::new))
+    Ok(weight.and_then(|weight| u32::try_from(weight).ok()).map(Weight::new))
 }
 
 pub(super) fn ext_property(fields: &mut Fields) -> Result<Option<Option<String>>> {

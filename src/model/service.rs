@@ -67,9 +67,7 @@ impl NativeService {
     pub fn protect_threshold(&self) -> f64 {
         let value = self.metadata.get("protectThreshold");
         let number = value.and_then(|value| value.parse::<f64>().ok());
-        number
-            .filter(|share| (0.0..=1.0).contains(share))
-            .unwrap_or(0.0)
+        number.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(0.0)
     }
 
     /// The answer to a GET of one service.
@@ -85,14 +83,8 @@ impl NativeService {
         put("contextPath", json!(self.context_path));
         put("loadBalanceStrategy", json!(self.strategy));
         put("healthCheckUrl", json!(self.health_check_url));
-        put(
-            "healthCheckIntervalSeconds",
-            json!(self.health_check_interval_seconds),
-        );
-        put(
-            "healthCheckTimeoutSeconds",
-            json!(self.health_check_timeout_seconds),
-        );
+        put("healthCheckIntervalSeconds", json!(self.health_check_interval_seconds));
+        put("healthCheckTimeoutSeconds", json!(self.health_check_timeout_seconds));
         put("metadata", json!(self.metadata));
         put("metadataJson", json!(metadata_text(&self.metadata)));
         put("tags", json!(self.tags));
@@ -120,13 +112,8 @@ const SETTABLE: [&str; 15] = [
     "extProperty",
 ];
 /// What answers about a service have besides: taken back without effect.
-const ANSWERED: [&str; 5] = [
-    "sources",
-    "instanceCount",
-    "healthyCount",
-    "currentVersion",
-    "message",
-];
+const ANSWERED: [&str; 5] =
+    ["sources", "instanceCount", "healthyCount", "currentVersion", "message"];
 
 /// What to say of a service; what is `None` stays, or has its group's default in a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,14 +180,8 @@ impl ServicePatch {
         set(&mut service.context_path, self.context_path);
         set(&mut service.strategy, self.strategy);
         set(&mut service.health_check_url, self.health_check_url);
-        set(
-            &mut service.health_check_interval_seconds,
-            self.health_check_interval_seconds,
-        );
-        set(
-            &mut service.health_check_timeout_seconds,
-            self.health_check_timeout_seconds,
-        );
+        set(&mut service.health_check_interval_seconds, self.health_check_interval_seconds);
+        set(&mut service.health_check_timeout_seconds, self.health_check_timeout_seconds);
         set(&mut service.metadata, self.metadata);
         set(&mut service.tags, self.tags);
         set(&mut service.audit.note_text, self.note_text);
@@ -224,28 +205,18 @@ impl NewService {
     /// The first field that breaks a rule: the field, the value, the rule.
     pub fn from_value(body: Value) -> Result<Self> {
         let mut fields = fields(body)?;
-        let group = match fields
-            .text("groupName", usize::MAX)?
-            .filter(|name| !name.is_empty())
-        {
+        let group = match fields.text("groupName", usize::MAX)?.filter(|name| !name.is_empty()) {
             Some(name) => native_group("groupName", &name)?,
             None => GroupName::default_group(),
         };
         let name = native_service("serviceName", &fields.required("serviceName")?)?;
         let key = ServiceKey::new(group, name);
-        Ok(Self {
-            key,
-            fields: ServicePatch::read(&mut fields)?,
-        })
+        Ok(Self { key, fields: ServicePatch::read(&mut fields)? })
     }
 }
 
 fn fields(body: Value) -> Result<Fields> {
-    Fields::new(
-        "a service",
-        body,
-        &[&SETTABLE, &ANSWERED, &audit::READ_ONLY],
-    )
+    Fields::new("a service", body, &[&SETTABLE, &ANSWERED, &audit::READ_ONLY])
 }
 
 pub(super) fn seconds(value: Option<i64>) -> Option<u32> {

@@ -23,14 +23,7 @@ fn with(field: &str, value: Value) -> Value {
 
 #[test]
 fn a_wrong_value_names_field_value_and_rule() {
-    for value in [
-        json!("80x"),
-        json!("8080"),
-        json!(70_000),
-        json!(0),
-        json!(-1),
-        json!(1.5),
-    ] {
+    for value in [json!("80x"), json!("8080"), json!(70_000), json!(0), json!(-1), json!(1.5)] {
         let error = Registration::from_value(with("portNumber", value.clone())).unwrap_err();
         let expected = json!({
             "field": "portNumber",
@@ -127,10 +120,7 @@ fn a_get_answer_can_be_put_and_posted_back() {
     let answer = before.to_value(Protocol::Http);
     let posted = Registration::from_value(answer.clone()).unwrap();
     assert_eq!(posted.key, key);
-    assert_eq!(
-        (posted.weight, posted.lease_seconds),
-        (Some(before.weight), Some(30))
-    );
+    assert_eq!((posted.weight, posted.lease_seconds), (Some(before.weight), Some(30)));
     assert_eq!(posted.ext_property, before.audit.ext_property);
     let put = InstancePatch::from_value(answer).unwrap();
     assert_eq!((put.version, put.health), (Some(1), None));
@@ -139,24 +129,14 @@ fn a_get_answer_can_be_put_and_posted_back() {
     let audit = Audit::new(clock::at(0), "me");
     let group = NativeGroup::new(TenantId::default_tenant(), key.service.group.clone(), audit);
     let mut same = group.clone();
-    GroupPatch::from_value(group.to_value())
-        .unwrap()
-        .apply(&mut same);
+    GroupPatch::from_value(group.to_value()).unwrap().apply(&mut same);
     assert_eq!(same, group);
-    assert_eq!(
-        NewGroup::from_value(group.to_value()).unwrap().name,
-        group.name
-    );
+    assert_eq!(NewGroup::from_value(group.to_value()).unwrap().name, group.name);
     let service = NativeService::new(key.service, &group, group.audit.clone());
     let mut same = service.clone();
-    ServicePatch::from_value(service.to_value())
-        .unwrap()
-        .apply(&mut same);
+    ServicePatch::from_value(service.to_value()).unwrap().apply(&mut same);
     assert_eq!(same, service);
-    assert_eq!(
-        NewService::from_value(service.to_value()).unwrap().key,
-        service.key
-    );
+    assert_eq!(NewService::from_value(service.to_value()).unwrap().key, service.key);
 }
 
 #[test]
@@ -166,10 +146,7 @@ fn json_columns_are_taken_as_text_or_value_and_null_clears() {
     assert_eq!(fields.admin_user_ids, Some(Some("[\"a\"]".to_owned())));
     assert_eq!(fields.read_user_ids, Some(Some("[\"b\"]".to_owned())));
     let cleared = GroupPatch::from_value(json!({"adminUserIds": null})).unwrap();
-    assert_eq!(
-        (cleared.admin_user_ids, cleared.read_user_ids),
-        (Some(None), None)
-    );
+    assert_eq!((cleared.admin_user_ids, cleared.read_user_ids), (Some(None), None));
     assert!(GroupPatch::from_value(json!({"adminUserIds": {"a": 1}})).is_err());
     assert!(ServicePatch::from_value(json!([])).is_err());
 }

@@ -44,8 +44,7 @@ impl Draft {
     }
 
     pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
-        self.writes
-            .push(NativeWrite::PutGroup(rows::group_row(&group)));
+        self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
         let group = Arc::new(group);
         self.next.put_group(Arc::clone(&group));
         group
@@ -54,17 +53,12 @@ impl Draft {
     pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName) {
         self.next.remove_group(tenant, name);
         let (tenant_id, group_name) = (tenant.to_string(), name.to_string());
-        self.writes.push(NativeWrite::DeleteGroup {
-            tenant_id,
-            group_name,
-        });
+        self.writes.push(NativeWrite::DeleteGroup { tenant_id, group_name });
     }
 
     pub(super) fn put_service(&mut self, service: NativeService) -> Arc<NativeService> {
-        self.writes
-            .push(NativeWrite::PutService(rows::service_row(&service)));
-        self.changed
-            .insert((service.tenant.clone(), service.key.clone()));
+        self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
+        self.changed.insert((service.tenant.clone(), service.key.clone()));
         let service = Arc::new(service);
         self.next.put_service(Arc::clone(&service));
         service
@@ -81,10 +75,8 @@ impl Draft {
     }
 
     pub(super) fn put_instance(&mut self, instance: NativeInstance, heard: bool) {
-        self.writes
-            .push(NativeWrite::PutInstance(rows::instance_row(&instance)));
-        self.changed
-            .insert((instance.tenant.clone(), instance.key.service.clone()));
+        self.writes.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+        self.changed.insert((instance.tenant.clone(), instance.key.service.clone()));
         self.touch(&instance.tenant, instance.id, heard);
         self.next.put_instance(Arc::new(instance));
     }
@@ -92,8 +84,7 @@ impl Draft {
     pub(super) fn remove_instance(&mut self, instance: &NativeInstance) {
         let tenant = &instance.tenant;
         self.next.remove_instance(tenant, instance.id);
-        self.changed
-            .insert((tenant.clone(), instance.key.service.clone()));
+        self.changed.insert((tenant.clone(), instance.key.service.clone()));
         self.touch(tenant, instance.id, false);
         self.writes.push(NativeWrite::DeleteInstance {
             tenant_id: tenant.to_string(),
@@ -102,10 +93,7 @@ impl Draft {
     }
 
     pub(super) fn touch(&mut self, tenant: &TenantId, id: InstanceId, heard: bool) {
-        let entry = self
-            .touched
-            .entry(id)
-            .or_insert_with(|| (tenant.clone(), false));
+        let entry = self.touched.entry(id).or_insert_with(|| (tenant.clone(), false));
         entry.1 |= heard;
     }
 }

@@ -41,8 +41,7 @@ impl Native {
         who: &str,
     ) -> Result<Registered> {
         let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.register(&tenant, registration, &who))
-            .await
+        self.write(move |draft| draft.register(&tenant, registration, &who)).await
     }
 
     /// Registers each on its own account: one that is refused does not hinder the others.
@@ -52,12 +51,7 @@ impl Native {
         registrations: Vec<Registration>,
         who: &str,
     ) -> Vec<Result<Registered>> {
-        join_all(
-            registrations
-                .into_iter()
-                .map(|one| self.register(tenant, one, who)),
-        )
-        .await
+        join_all(registrations.into_iter().map(|one| self.register(tenant, one, who))).await
     }
 
     /// Changes what the patch names.
@@ -72,8 +66,7 @@ impl Native {
         who: &str,
     ) -> Result<Arc<NativeInstance>> {
         let (tenant, id, who) = (tenant.clone(), parse(id)?, who.to_owned());
-        self.write(move |draft| draft.update_instance(&tenant, id, patch, &who))
-            .await
+        self.write(move |draft| draft.update_instance(&tenant, id, patch, &who)).await
     }
 
     /// Sets what the instance says of itself.
@@ -87,10 +80,7 @@ impl Native {
         status: InstanceStatus,
         who: &str,
     ) -> Result<Arc<NativeInstance>> {
-        let patch = InstancePatch {
-            status: Some(status),
-            ..InstancePatch::default()
-        };
+        let patch = InstancePatch { status: Some(status), ..InstancePatch::default() };
         self.update(tenant, id, patch, who).await
     }
 
@@ -105,10 +95,7 @@ impl Native {
         health: HealthStatus,
         who: &str,
     ) -> Result<Arc<NativeInstance>> {
-        let patch = InstancePatch {
-            health: Some(health),
-            ..InstancePatch::default()
-        };
+        let patch = InstancePatch { health: Some(health), ..InstancePatch::default() };
         self.update(tenant, id, patch, who).await
     }
 
@@ -129,11 +116,7 @@ impl Native {
         if self.shared.ended.is_cancelled() {
             return Err(stopped());
         }
-        let lease = self
-            .shared
-            .leases
-            .beat(tenant, parse(id)?)
-            .ok_or_else(no_instance)?;
+        let lease = self.shared.leases.beat(tenant, parse(id)?).ok_or_else(no_instance)?;
         let seconds = lease.seconds();
         if lease.revives() {
             // No room: the keeper finds it when its deadline comes, or with the next heartbeat.
@@ -167,8 +150,7 @@ impl Native {
         who: &str,
     ) -> Result<Arc<NativeService>> {
         let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.create_service(&tenant, new, &who))
-            .await
+        self.write(move |draft| draft.create_service(&tenant, new, &who)).await
     }
 
     /// Changes what the patch names.
@@ -183,8 +165,7 @@ impl Native {
         who: &str,
     ) -> Result<Arc<NativeService>> {
         let (tenant, key, who) = (tenant.clone(), key.clone(), who.to_owned());
-        self.write(move |draft| draft.update_service(&tenant, &key, patch, &who))
-            .await
+        self.write(move |draft| draft.update_service(&tenant, &key, patch, &who)).await
     }
 
     /// Removes a service, with `force` its instances too.
@@ -198,8 +179,7 @@ impl Native {
         force: bool,
     ) -> Result<()> {
         let (tenant, key) = (tenant.clone(), key.clone());
-        self.write(move |draft| draft.delete_service(&tenant, &key, force))
-            .await
+        self.write(move |draft| draft.delete_service(&tenant, &key, force)).await
     }
 
     /// Makes a group.
@@ -213,8 +193,7 @@ impl Native {
         who: &str,
     ) -> Result<Arc<NativeGroup>> {
         let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.create_group(&tenant, new, &who))
-            .await
+        self.write(move |draft| draft.create_group(&tenant, new, &who)).await
     }
 
     /// Changes what the patch names.
@@ -229,8 +208,7 @@ impl Native {
         who: &str,
     ) -> Result<Arc<NativeGroup>> {
         let (tenant, name, who) = (tenant.clone(), name.clone(), who.to_owned());
-        self.write(move |draft| draft.update_group(&tenant, &name, patch, &who))
-            .await
+        self.write(move |draft| draft.update_group(&tenant, &name, patch, &who)).await
     }
 
     /// Removes a group, with `force` its services and their instances too.
@@ -244,8 +222,7 @@ impl Native {
         force: bool,
     ) -> Result<()> {
         let (tenant, name) = (tenant.clone(), name.clone());
-        self.write(move |draft| draft.delete_group(&tenant, &name, force))
-            .await
+        self.write(move |draft| draft.delete_group(&tenant, &name, force)).await
     }
 
     /// Hands the work to the keeper and waits for its commit.

@@ -88,11 +88,7 @@ impl Keeper {
             for instance in tenant.instances.values() {
                 self.follow_lease(instance, false);
             }
-            let all = tenant
-                .services
-                .values()
-                .map(|entry| entry.to_core())
-                .collect();
+            let all = tenant.services.values().map(|entry| entry.to_core()).collect();
             for entry in tenant.services.values() {
                 let service = &entry.service;
                 self.publish.describe(id, &service.key, Some(service));
@@ -263,11 +259,7 @@ impl Keeper {
         }
         for (tenant, changes) in changes {
             if self.shared.news.receiver_count() > 0 {
-                let news = News {
-                    revision,
-                    tenant: tenant.clone(),
-                    changes: changes.clone(),
-                };
+                let news = News { revision, tenant: tenant.clone(), changes: changes.clone() };
                 // Fails when the last watch has just left.
                 drop(self.shared.news.send(Arc::new(news)));
             }

@@ -68,11 +68,7 @@ impl Leases {
         // One second back, so that no time is 0.
         let now = Instant::now();
         let epoch = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
-        Self {
-            all: DashMap::new(),
-            epoch,
-            floor: AtomicU64::new(1000),
-        }
+        Self { all: DashMap::new(), epoch, floor: AtomicU64::new(1000) }
     }
 
     /// Milliseconds of a monotonic clock.
@@ -109,10 +105,8 @@ impl Leases {
         instance: &NativeInstance,
         wall: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let heard = self
-            .all
-            .get(&instance.id)
-            .map_or(0, |lease| lease.heard.load(Ordering::Relaxed));
+        let heard =
+            self.all.get(&instance.id).map_or(0, |lease| lease.heard.load(Ordering::Relaxed));
         if heard == 0 {
             return instance.last_heartbeat;
         }
@@ -134,9 +128,7 @@ impl Leases {
                 self.all.insert(instance.id, Arc::clone(&lease));
                 if let Some(before) = before {
                     before.closed.store(true, Ordering::SeqCst);
-                    lease
-                        .heard
-                        .fetch_max(before.heard.load(Ordering::SeqCst), Ordering::SeqCst);
+                    lease.heard.fetch_max(before.heard.load(Ordering::SeqCst), Ordering::SeqCst);
                 }
                 (Arc::clone(&lease), Some(lease))
             }
@@ -197,10 +189,7 @@ impl Leases {
 
     /// Every lease; for the last flush.
     pub(super) fn all(&self) -> Vec<Arc<Lease>> {
-        self.all
-            .iter()
-            .map(|entry| Arc::clone(entry.value()))
-            .collect()
+        self.all.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 }
 
@@ -221,16 +210,10 @@ impl Lease {
 
     fn set(&self, instance: &NativeInstance, now: u64) {
         let unsaid = instance.has_lease() && instance.health == HealthStatus::Unknown;
-        self.seconds
-            .store(instance.lease_seconds, Ordering::Relaxed);
+        self.seconds.store(instance.lease_seconds, Ordering::Relaxed);
         self.counts.store(instance.has_lease(), Ordering::Relaxed);
-        self.ephemeral
-            .store(instance.ephemeral.is_yes(), Ordering::Relaxed);
-        let revives = if instance.has_lapsed() || unsaid {
-            now
-        } else {
-            0
-        };
+        self.ephemeral.store(instance.ephemeral.is_yes(), Ordering::Relaxed);
+        let revives = if instance.has_lapsed() || unsaid { now } else { 0 };
         self.revives.store(revives, Ordering::Relaxed);
     }
 

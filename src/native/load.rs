@@ -21,17 +21,10 @@ const WHO: &str = "system";
 /// invalid are left where they are, with a warning; inactive ones count as not there, and so does
 /// what is in them.
 pub(super) fn load(rows: NativeRows, now: DateTime<Utc>) -> (State, Vec<NativeWrite>) {
-    let mut loading = Loading {
-        now,
-        ..Loading::default()
-    };
+    let mut loading = Loading { now, ..Loading::default() };
     rows.groups.into_iter().for_each(|row| loading.group(row));
-    rows.services
-        .into_iter()
-        .for_each(|row| loading.service(row));
-    rows.instances
-        .into_iter()
-        .for_each(|row| loading.instance(row));
+    rows.services.into_iter().for_each(|row| loading.service(row));
+    rows.instances.into_iter().for_each(|row| loading.instance(row));
     (loading.state, loading.repairs)
 }
 
@@ -54,8 +47,7 @@ impl Loading {
         match rows::group(row, self.now) {
             Ok(group) => {
                 if group.id != id {
-                    self.repairs
-                        .push(NativeWrite::PutGroup(rows::group_row(&group)));
+                    self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
                 }
                 self.state.put_group(Arc::new(group));
             }
@@ -66,8 +58,7 @@ impl Loading {
     fn service(&mut self, row: ServiceRow) {
         let group = (row.tenant_id.clone(), row.group_name.clone());
         if !row.common.is_active() || self.hidden_groups.contains(&group) {
-            self.hidden_services
-                .insert((group.0, group.1, row.service_name));
+            self.hidden_services.insert((group.0, group.1, row.service_name));
             return;
         }
         let name = row.service_name.clone();
@@ -81,11 +72,7 @@ impl Loading {
     }
 
     fn instance(&mut self, row: InstanceRow) {
-        let service = (
-            row.tenant_id.clone(),
-            row.group_name.clone(),
-            row.service_name.clone(),
-        );
+        let service = (row.tenant_id.clone(), row.group_name.clone(), row.service_name.clone());
         let group = (row.tenant_id.clone(), row.group_name.clone());
         let hidden = self.hidden_services.contains(&service) || self.hidden_groups.contains(&group);
         if hidden || !row.common.is_active() {
@@ -102,12 +89,8 @@ impl Loading {
         }
         if instance.id.to_string() != id {
             let tenant_id = instance.tenant.to_string();
-            self.repairs.push(NativeWrite::DeleteInstance {
-                tenant_id,
-                service_instance_id: id,
-            });
-            self.repairs
-                .push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+            self.repairs.push(NativeWrite::DeleteInstance { tenant_id, service_instance_id: id });
+            self.repairs.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
         }
         self.need_service(&instance.tenant, &instance.key.service);
         self.state.put_instance(Arc::new(instance));
@@ -119,8 +102,7 @@ impl Loading {
         }
         let audit = Audit::new(self.now, WHO);
         let group = Arc::new(NativeGroup::new(tenant.clone(), name.clone(), audit));
-        self.repairs
-            .push(NativeWrite::PutGroup(rows::group_row(&group)));
+        self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
         self.state.put_group(Arc::clone(&group));
         group
     }
@@ -131,8 +113,7 @@ impl Loading {
         }
         let group = self.need_group(tenant, &key.group);
         let service = NativeService::new(key.clone(), &group, Audit::new(self.now, WHO));
-        self.repairs
-            .push(NativeWrite::PutService(rows::service_row(&service)));
+        self.repairs.push(NativeWrite::PutService(rows::service_row(&service)));
         self.state.put_service(Arc::new(service));
     }
 }

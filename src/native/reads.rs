@@ -40,14 +40,8 @@ impl Native {
     /// instance was last written.
     #[must_use]
     pub fn with_heartbeat(&self, instance: &NativeInstance) -> NativeInstance {
-        let last_heartbeat = self
-            .shared
-            .leases
-            .heard_at(instance, self.shared.clock.now());
-        NativeInstance {
-            last_heartbeat,
-            ..instance.clone()
-        }
+        let last_heartbeat = self.shared.leases.heard_at(instance, self.shared.clock.now());
+        NativeInstance { last_heartbeat, ..instance.clone() }
     }
 
     /// All instances of a tenant, in the order of their keys.
@@ -55,10 +49,7 @@ impl Native {
     pub fn list(&self, tenant: &TenantId) -> Vec<Arc<NativeInstance>> {
         let state = self.shared.state.load();
         let services = state.tenant(tenant).map(|tenant| tenant.services.values());
-        let instances = services
-            .into_iter()
-            .flatten()
-            .flat_map(|entry| entry.instances.values());
+        let instances = services.into_iter().flatten().flat_map(|entry| entry.instances.values());
         instances.cloned().collect()
     }
 
@@ -96,9 +87,7 @@ impl Native {
     /// `NotFound`.
     pub fn get_group(&self, tenant: &TenantId, name: &GroupName) -> Result<Arc<NativeGroup>> {
         let state = self.shared.state.load();
-        Ok(Arc::clone(
-            state.group(tenant, name).ok_or_else(|| no_group(name))?,
-        ))
+        Ok(Arc::clone(state.group(tenant, name).ok_or_else(|| no_group(name))?))
     }
 
     /// All groups of a tenant, by name.
@@ -113,21 +102,13 @@ impl Native {
     pub(super) fn states(&self, tenant: &TenantId, scope: &Scope) -> (u64, Vec<ServiceState>) {
         let state = self.shared.state.load();
         let services = state.tenant(tenant).map(|tenant| tenant.services.iter());
-        let wanted = services
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| scope.contains(key));
-        (
-            state.revision,
-            wanted.map(|(_, entry)| entry.to_core()).collect(),
-        )
+        let wanted = services.into_iter().flatten().filter(|(key, _)| scope.contains(key));
+        (state.revision, wanted.map(|(_, entry)| entry.to_core()).collect())
     }
 
     /// One service's instances as readers of any source see them.
     pub(super) fn instances(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Instance> {
         let state = self.shared.state.load();
-        state
-            .service(tenant, key)
-            .map_or_else(Vec::new, |entry| entry.to_core().instances)
+        state.service(tenant, key).map_or_else(Vec::new, |entry| entry.to_core().instances)
     }
 }

@@ -38,11 +38,7 @@ impl NativeRegistry {
             name: "native".to_owned(),
             endpoints: vec!["native".to_owned()],
         };
-        Self {
-            native,
-            tenant,
-            info,
-        }
+        Self { native, tenant, info }
     }
 
     fn check_runs(&self, operation: &'static str) -> Result<()> {
@@ -90,12 +86,7 @@ impl Registry for NativeRegistry {
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {
-        let watch = Watch {
-            registry: self.clone(),
-            scope,
-            news: None,
-            ready: Vec::new(),
-        };
+        let watch = Watch { registry: self.clone(), scope, news: None, ready: Vec::new() };
         stream::unfold(Some(watch), |watch| async move {
             let mut watch = watch?;
             match watch.next().await {
@@ -108,13 +99,8 @@ impl Registry for NativeRegistry {
 
     async fn register(&self, instance: &Instance) -> Result<()> {
         let registration = Registration::of(instance);
-        let outcome = self
-            .native
-            .register(&self.tenant, registration, "system")
-            .await;
-        outcome
-            .map(drop)
-            .map_err(|error| foreign("register", &error))
+        let outcome = self.native.register(&self.tenant, registration, "system").await;
+        outcome.map(drop).map_err(|error| foreign("register", &error))
     }
 
     async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
@@ -128,9 +114,7 @@ impl Registry for NativeRegistry {
     async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
         let id = instance_id(&self.tenant, instance);
         let outcome = self.native.heartbeat(&self.tenant, &id);
-        outcome
-            .map(drop)
-            .map_err(|error| foreign("heartbeat", &error))
+        outcome.map(drop).map_err(|error| foreign("heartbeat", &error))
     }
 }
 
@@ -168,11 +152,7 @@ impl Watch {
             match told {
                 Err(_) => return Ok(Change::Unchanged),
                 Ok(Ok(told)) if told.revision > *shown && told.tenant == *tenant => {
-                    let wanted = told
-                        .changes
-                        .iter()
-                        .rev()
-                        .filter(|c| concerns(c, &self.scope));
+                    let wanted = told.changes.iter().rev().filter(|c| concerns(c, &self.scope));
                     self.ready = wanted.cloned().collect();
                 }
                 Ok(Ok(_)) => {}
@@ -195,11 +175,7 @@ fn concerns(change: &Change, scope: &Scope) -> bool {
 }
 
 fn stopped(operation: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Unreachable,
-        operation,
-        "the native registry has stopped",
-    )
+    Error::new(ErrorKind::Unreachable, operation, "the native registry has stopped")
 }
 
 fn foreign(operation: &'static str, error: &crate::error::Error) -> Error {

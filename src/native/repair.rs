@@ -21,26 +21,22 @@ impl RowKey {
             NativeWrite::PutGroup(row) => {
                 Self::Group(row.tenant_id.clone(), row.group_name.clone())
             }
-            NativeWrite::DeleteGroup {
-                tenant_id,
-                group_name,
-            } => Self::Group(tenant_id.clone(), group_name.clone()),
+            NativeWrite::DeleteGroup { tenant_id, group_name } => {
+                Self::Group(tenant_id.clone(), group_name.clone())
+            }
             NativeWrite::PutService(row) => {
                 let (group, name) = (row.group_name.clone(), row.service_name.clone());
                 Self::Service(row.tenant_id.clone(), group, name)
             }
-            NativeWrite::DeleteService {
-                tenant_id,
-                group_name,
-                service_name,
-            } => Self::Service(tenant_id.clone(), group_name.clone(), service_name.clone()),
+            NativeWrite::DeleteService { tenant_id, group_name, service_name } => {
+                Self::Service(tenant_id.clone(), group_name.clone(), service_name.clone())
+            }
             NativeWrite::PutInstance(row) => {
                 Self::Instance(row.tenant_id.clone(), row.service_instance_id.clone())
             }
-            NativeWrite::DeleteInstance {
-                tenant_id,
-                service_instance_id,
-            } => Self::Instance(tenant_id.clone(), service_instance_id.clone()),
+            NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
+                Self::Instance(tenant_id.clone(), service_instance_id.clone())
+            }
         }
     }
 
@@ -49,9 +45,7 @@ impl RowKey {
     pub(super) fn write(&self, state: &State) -> NativeWrite {
         match self {
             Self::Group(tenant_id, group_name) => {
-                let found = TenantId::parse(tenant_id)
-                    .ok()
-                    .zip(GroupName::parse(group_name).ok());
+                let found = TenantId::parse(tenant_id).ok().zip(GroupName::parse(group_name).ok());
                 match found.and_then(|(tenant, name)| state.group(&tenant, &name).cloned()) {
                     Some(group) => NativeWrite::PutGroup(rows::group_row(&group)),
                     None => NativeWrite::DeleteGroup {
@@ -76,9 +70,7 @@ impl RowKey {
                 }
             }
             Self::Instance(tenant_id, service_instance_id) => {
-                let found = TenantId::parse(tenant_id)
-                    .ok()
-                    .zip(service_instance_id.parse().ok());
+                let found = TenantId::parse(tenant_id).ok().zip(service_instance_id.parse().ok());
                 match found.and_then(|(tenant, id)| state.instance(&tenant, id).cloned()) {
                     Some(instance) => NativeWrite::PutInstance(rows::instance_row(&instance)),
                     None => NativeWrite::DeleteInstance {

@@ -36,11 +36,7 @@ pub(super) fn group(row: GroupRow, now: DateTime<Utc>) -> Result<NativeGroup> {
         admin_user_ids: row.admin_user_ids,
         read_user_ids: row.read_user_ids,
         access_control: word("accessControlEnabled", row.access_control_enabled, Flag::No)?,
-        default_protocol: word(
-            "defaultProtocolType",
-            row.default_protocol_type,
-            Protocol::Http,
-        )?,
+        default_protocol: word("defaultProtocolType", row.default_protocol_type, Protocol::Http)?,
         default_strategy: word(
             "defaultLoadBalanceStrategy",
             row.default_load_balance_strategy,
@@ -77,10 +73,7 @@ pub(super) fn service(row: ServiceRow, now: DateTime<Utc>) -> Result<NativeServi
         health_check_url: row.health_check_url.unwrap_or_else(health_url),
         health_check_interval_seconds: number("healthCheckIntervalSeconds", interval, 30, 86_400)?,
         health_check_timeout_seconds: number("healthCheckTimeoutSeconds", timeout, 5, 86_400)?,
-        metadata: present(
-            "metadataJson",
-            metadata_of_column(row.metadata_json.as_deref()),
-        )?,
+        metadata: present("metadataJson", metadata_of_column(row.metadata_json.as_deref()))?,
         tags: present("tagsJson", tags_of_column(row.tags_json.as_deref()))?,
         audit: audit(row.common, now),
     })
@@ -90,10 +83,7 @@ pub(super) fn service(row: ServiceRow, now: DateTime<Utc>) -> Result<NativeServi
 pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeInstance> {
     readable(&row.unreadable)?;
     let tenant = tenant(&row.tenant_id)?;
-    let port = row
-        .port_number
-        .and_then(|port| u16::try_from(port).ok())
-        .filter(|port| *port > 0);
+    let port = row.port_number.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let key = InstanceKey {
         service: service_key(&row.group_name, &row.service_name)?,
         host: native_host("hostAddress", &row.host_address)?,
@@ -111,19 +101,12 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         client_id: row.client_id,
         client_version: row.client_version,
         client_type: word("clientType", row.client_type, ClientType::default())?,
-        metadata: present(
-            "metadataJson",
-            metadata_of_column(row.metadata_json.as_deref()),
-        )?,
+        metadata: present("metadataJson", metadata_of_column(row.metadata_json.as_deref()))?,
         tags: present("tagsJson", tags_of_column(row.tags_json.as_deref()))?,
         register_time: row.register_time.unwrap_or(audit.add_time),
         last_heartbeat: row.last_heartbeat_time,
         last_health_check: row.last_health_check_time,
-        check: word(
-            "healthCheckType",
-            row.health_check_type,
-            HealthCheckType::default(),
-        )?,
+        check: word("healthCheckType", row.health_check_type, HealthCheckType::default())?,
         lease_seconds: number("leaseSeconds", row.lease_seconds, 30, MAX_LEASE_SECONDS)?.max(1),
         ephemeral: word("ephemeral", row.ephemeral, Flag::Yes)?,
         audit,

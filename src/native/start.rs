@@ -41,10 +41,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            auto_create: true,
-            lease_seconds: 30,
-        }
+        Self { auto_create: true, lease_seconds: 30 }
     }
 }
 

@@ -36,15 +36,9 @@ pub(super) struct ServiceEntry {
 impl ServiceEntry {
     /// As readers see it.
     pub(super) fn to_core(&self) -> ServiceState {
-        let instances = self
-            .instances
-            .values()
-            .map(|instance| instance.to_core(&self.service));
+        let instances = self.instances.values().map(|instance| instance.to_core(&self.service));
         // The map is sorted by key: no need to sort again.
-        ServiceState {
-            key: self.service.key.clone(),
-            instances: instances.collect(),
-        }
+        ServiceState { key: self.service.key.clone(), instances: instances.collect() }
     }
 }
 
@@ -82,9 +76,7 @@ impl State {
 
     pub(super) fn put_group(&mut self, group: Arc<NativeGroup>) {
         let tenant = group.tenant.clone();
-        self.edit(&tenant, |tenant| {
-            tenant.groups.insert_mut(group.name.clone(), group)
-        });
+        self.edit(&tenant, |tenant| tenant.groups.insert_mut(group.name.clone(), group));
     }
 
     pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName) {
@@ -93,17 +85,12 @@ impl State {
 
     pub(super) fn put_service(&mut self, service: Arc<NativeService>) {
         let tenant = service.tenant.clone();
-        self.edit(&tenant, |tenant| {
-            match tenant.services.get_mut(&service.key) {
-                Some(entry) => entry.service = service,
-                None => {
-                    let key = service.key.clone();
-                    let entry = ServiceEntry {
-                        service,
-                        instances: RedBlackTreeMapSync::default(),
-                    };
-                    tenant.services.insert_mut(key, entry);
-                }
+        self.edit(&tenant, |tenant| match tenant.services.get_mut(&service.key) {
+            Some(entry) => entry.service = service,
+            None => {
+                let key = service.key.clone();
+                let entry = ServiceEntry { service, instances: RedBlackTreeMapSync::default() };
+                tenant.services.insert_mut(key, entry);
             }
         });
     }
@@ -118,9 +105,7 @@ impl State {
         let tenant = instance.tenant.clone();
         self.edit(&tenant, |tenant| {
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
-                entry
-                    .instances
-                    .insert_mut(instance.key.clone(), Arc::clone(&instance));
+                entry.instances.insert_mut(instance.key.clone(), Arc::clone(&instance));
                 tenant.instances.insert_mut(instance.id, instance);
             }
         });

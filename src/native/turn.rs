@@ -35,10 +35,7 @@ impl Keeper {
     /// When there is something to do next.
     pub(super) fn wake(&self) -> Instant {
         let latest = self.last_turn + TURN;
-        let due = self
-            .deadlines
-            .next()
-            .map(|at| self.shared.leases.instant(at));
+        let due = self.deadlines.next().map(|at| self.shared.leases.instant(at));
         due.map_or(latest, |due| due.min(latest))
     }
 
@@ -62,10 +59,7 @@ impl Keeper {
 
     /// Looks at every lease that is due.
     pub(super) fn turn(&mut self, draft: Option<&mut Draft>) {
-        let (late, leases) = (
-            self.last_turn.elapsed() > PAUSE,
-            Arc::clone(&self.shared.leases),
-        );
+        let (late, leases) = (self.last_turn.elapsed() > PAUSE, Arc::clone(&self.shared.leases));
         self.last_turn = Instant::now();
         if late {
             tracing::warn!("the process was paused: every lease begins anew");
@@ -103,9 +97,7 @@ impl Keeper {
     /// An instance was heard again.
     pub(super) fn revive(&mut self, lease: &Arc<Lease>, draft: Option<&mut Draft>) {
         // What a commit under way is writing is left to the next heartbeat.
-        let planned = draft
-            .as_ref()
-            .is_some_and(|draft| draft.touched.contains_key(&lease.id));
+        let planned = draft.as_ref().is_some_and(|draft| draft.touched.contains_key(&lease.id));
         if lease.revives() && !lease.is_closed() && !planned {
             self.judge(vec![(Arc::clone(lease), HealthStatus::Healthy)], draft);
         }
@@ -119,16 +111,11 @@ impl Keeper {
         let before = self.shared.state.load_full();
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
         for (lease, health) in verdicts {
-            let known = before
-                .instance(&lease.tenant, lease.id)
-                .filter(|i| i.health != health);
+            let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
             let Some(known) = known else { continue };
             let last_health_check = None;
-            let judged = NativeInstance {
-                health,
-                last_health_check,
-                ..NativeInstance::clone(known)
-            };
+            let judged =
+                NativeInstance { health, last_health_check, ..NativeInstance::clone(known) };
             let judged = Arc::new(judged);
             let lapsed = health == HealthStatus::Unhealthy;
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
@@ -148,12 +135,8 @@ impl Keeper {
         if self.unwritten.is_empty() || now < self.flush_at {
             return;
         }
-        let some: Vec<_> = self
-            .unwritten
-            .iter()
-            .take(FLUSH)
-            .map(|(id, t)| (*id, t.clone()))
-            .collect();
+        let some: Vec<_> =
+            self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
         self.flush(some).await;
     }
 
@@ -165,12 +148,7 @@ impl Keeper {
             }
         }
         while !self.unwritten.is_empty() {
-            let some = self
-                .unwritten
-                .iter()
-                .take(FLUSH)
-                .map(|(id, t)| (*id, t.clone()))
-                .collect();
+            let some = self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
             if !self.flush(some).await {
                 return;
             }
@@ -201,9 +179,7 @@ impl Keeper {
         let flush = async { within(FLUSH_PATIENCE, store.flush(&rows)).await };
         match self.meanwhile(flush, None).await {
             Ok(()) => {
-                written
-                    .into_iter()
-                    .for_each(|(lease, heard)| lease.set_written(heard));
+                written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
                 let more = self.unwritten.len() >= FLUSH;
                 self.flush_at = Instant::now() + if more { Duration::ZERO } else { FLUSH_EVERY };
                 true

@@ -46,11 +46,7 @@ impl StorageError {
     /// An error of this class in this operation (`"insert config"`).
     #[must_use]
     pub fn new(kind: StorageErrorKind, operation: &'static str) -> Self {
-        Self {
-            kind,
-            operation,
-            source: None,
-        }
+        Self { kind, operation, source: None }
     }
 
     /// Keeps what caused it.
@@ -88,9 +84,7 @@ impl fmt::Display for StorageError {
 
 impl std::error::Error for StorageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -101,10 +95,9 @@ impl From<&StorageError> for Error {
             StorageErrorKind::Conflict => {
                 Self::conflict(format!("{}: it contradicts what is there", error.operation))
             }
-            StorageErrorKind::Corrupt => Self::new(
-                ErrorCode::Internal,
-                "the database holds what cannot be read",
-            ),
+            StorageErrorKind::Corrupt => {
+                Self::new(ErrorCode::Internal, "the database holds what cannot be read")
+            }
             StorageErrorKind::Internal => {
                 Self::new(ErrorCode::Internal, "the database call failed")
             }

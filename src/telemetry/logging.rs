@@ -14,16 +14,8 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Libraries that say much, and say at `debug` what may be somebody's secret: addresses with
 /// tokens in them, headers, statements.
-const NOISY: &[&str] = &[
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-    "sqlx",
-    "tonic",
-    "tower",
-];
+const NOISY: &[&str] =
+    &["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx", "tonic", "tower"];
 
 /// Changes a running log.
 #[derive(Clone, Debug)]
@@ -61,10 +53,7 @@ where
 {
     let (filter, handle) = reload::Layer::new(filter(config.level));
     let lines = lines(config.format, terminal, writer);
-    (
-        tracing_subscriber::registry().with(filter).with(lines),
-        LogHandle(handle),
-    )
+    (tracing_subscriber::registry().with(filter).with(lines), LogHandle(handle))
 }
 
 fn lines<S, W>(format: LogFormat, terminal: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -74,11 +63,7 @@ where
 {
     let layer = fmt::layer().with_writer(writer);
     if format == LogFormat::Json || (format == LogFormat::Auto && !terminal) {
-        layer
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .boxed()
+        layer.json().flatten_event(true).with_span_list(false).boxed()
     } else {
         layer.with_ansi(terminal).boxed()
     }
@@ -93,21 +78,13 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Off => LevelFilter::OFF,
     };
-    let noisy = NOISY
-        .iter()
-        .map(|name| (*name, level.min(LevelFilter::WARN)));
+    let noisy = NOISY.iter().map(|name| (*name, level.min(LevelFilter::WARN)));
     // nacos-sdk 0.8.3 logs the user's password at `debug` when it logs in
     // (src/api/plugin/auth/auth_by_http.rs: "Http login with username={username},password=..."),
     // so nothing below `info` of it is written, whatever the level.
-    let sdk = if level > LevelFilter::INFO {
-        LevelFilter::INFO
-    } else {
-        level.min(LevelFilter::WARN)
-    };
-    Targets::new()
-        .with_default(level)
-        .with_targets(noisy)
-        .with_target("nacos_sdk", sdk)
+    let sdk =
+        if level > LevelFilter::INFO { LevelFilter::INFO } else { level.min(LevelFilter::WARN) };
+    Targets::new().with_default(level).with_targets(noisy).with_target("nacos_sdk", sdk)
 }
 
 #[cfg(test)]
@@ -142,22 +119,14 @@ mod tests {
     fn write(format: LogFormat, terminal: bool) -> String {
         let page = Page::default();
         let copy = page.clone();
-        let config = LogConfig {
-            level: LogLevel::Info,
-            format,
-        };
+        let config = LogConfig { level: LogLevel::Info, format };
         let (subscriber, handle) = subscriber(&config, terminal, move || copy.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(source.id = "consul-a", age_ms = 12, "source went stale");
             tracing::debug!("not yet");
             handle.set_level("debug").unwrap();
             tracing::debug!("now it is");
-            assert!(
-                handle
-                    .set_level("loud")
-                    .unwrap_err()
-                    .contains("trace, debug, info")
-            );
+            assert!(handle.set_level("loud").unwrap_err().contains("trace, debug, info"));
         });
         page.text()
     }
@@ -166,10 +135,8 @@ mod tests {
     fn json_is_one_object_a_line() {
         for format in [LogFormat::Json, LogFormat::Auto] {
             let text = write(format, format == LogFormat::Json);
-            let lines: Vec<serde_json::Value> = text
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
+            let lines: Vec<serde_json::Value> =
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!(lines.len(), 2, "{text}");
             assert_eq!(lines[0]["message"], "source went stale");
             assert_eq!(
@@ -184,10 +151,7 @@ mod tests {
     fn text_is_coloured_on_a_terminal_only() {
         assert!(write(LogFormat::Auto, true).contains("\u{1b}["));
         let plain = write(LogFormat::Text, false);
-        assert!(
-            plain.contains("source went stale") && !plain.contains('\u{1b}'),
-            "{plain}"
-        );
+        assert!(plain.contains("source went stale") && !plain.contains('\u{1b}'), "{plain}");
     }
 
     #[test]

@@ -11,9 +11,8 @@ use prometheus::{
 /// The histogram bounds of calls to registries, in seconds: a cached read to a slow full fetch.
 const CALL_SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
 /// The histogram bounds of our own requests, in seconds.
-const REQUEST_SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
-];
+const REQUEST_SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 /// The kinds of registry, as metric labels; a source's own name is a label only on the few gauges
 /// that have one series per configuration.
@@ -64,10 +63,7 @@ impl Metrics {
     /// # Panics
     /// When two metrics have one name: a mistake any start would show.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "the names are constants; any start shows a mistake"
-    )]
+    #[expect(clippy::expect_used, reason = "the names are constants; any start shows a mistake")]
     pub fn new() -> Self {
         let registry = Registry::new();
         let histogram = |name: &str, help: &str, labels: &[&str], bounds: &[f64]| {
@@ -146,11 +142,7 @@ impl Metrics {
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
         };
-        let build = gauges(
-            "hub_registry_build_info",
-            "1, with the version.",
-            &["version"],
-        );
+        let build = gauges("hub_registry_build_info", "1, with the version.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let all: Vec<Box<dyn prometheus::core::Collector>> = vec![
             Box::new(inner.requests.clone()),
@@ -175,10 +167,7 @@ impl Metrics {
         for change in ["added", "updated", "removed"] {
             inner.view_changes.with_label_values(&[change]);
         }
-        Self {
-            registry,
-            inner: Arc::new(inner),
-        }
+        Self { registry, inner: Arc::new(inner) }
     }
 
     /// One HTTP request: its method, route template and status.
@@ -190,47 +179,32 @@ impl Metrics {
             400..=499 => "4xx",
             _ => "5xx",
         };
-        let histogram = self
-            .inner
-            .requests
-            .with_label_values(&[method, route, class]);
+        let histogram = self.inner.requests.with_label_values(&[method, route, class]);
         histogram.observe(took.as_secs_f64());
     }
 
     /// One call to an external registry.
     pub fn source_call(&self, kind: &str, operation: &str, took: Duration, error: Option<&str>) {
         let labels = [kind, operation, error.unwrap_or("ok")];
-        self.inner
-            .source_calls
-            .with_label_values(&labels)
-            .observe(took.as_secs_f64());
+        self.inner.source_calls.with_label_values(&labels).observe(took.as_secs_f64());
     }
 
     /// A source failed.
     pub fn source_error(&self, source: &str, kind: &str, code: &str) {
-        self.inner
-            .source_errors
-            .with_label_values(&[source, kind, code])
-            .inc();
+        self.inner.source_errors.with_label_values(&[source, kind, code]).inc();
     }
 
     /// Rows changed.
     pub fn view_changed(&self, added: u64, updated: u64, removed: u64) {
         for (change, count) in [("added", added), ("updated", updated), ("removed", removed)] {
-            self.inner
-                .view_changes
-                .with_label_values(&[change])
-                .inc_by(count);
+            self.inner.view_changes.with_label_values(&[change]).inc_by(count);
         }
     }
 
     /// An operation of the native registry ended.
     pub fn native(&self, operation: &str, ok: bool) {
         let outcome = if ok { "ok" } else { "error" };
-        self.inner
-            .native
-            .with_label_values(&[operation, outcome])
-            .inc();
+        self.inner.native.with_label_values(&[operation, outcome]).inc();
     }
 
     /// Sets the gauges that describe the view.
@@ -250,24 +224,12 @@ impl Metrics {
         inner.source_held.reset();
         for sample in samples {
             let labels = [sample.name.as_str(), sample.kind];
-            inner
-                .source_state
-                .with_label_values(&[labels[0], labels[1], sample.state])
-                .set(1);
+            inner.source_state.with_label_values(&[labels[0], labels[1], sample.state]).set(1);
             if let Some(age_ms) = sample.age_ms {
-                inner
-                    .source_age
-                    .with_label_values(&labels)
-                    .set(age_ms as f64 / 1000.0);
+                inner.source_age.with_label_values(&labels).set(age_ms as f64 / 1000.0);
             }
-            inner
-                .source_instances
-                .with_label_values(&labels)
-                .set(sample.instances as i64);
-            inner
-                .source_held
-                .with_label_values(&labels)
-                .set(sample.held as i64);
+            inner.source_instances.with_label_values(&labels).set(sample.instances as i64);
+            inner.source_held.with_label_values(&labels).set(sample.held as i64);
         }
     }
 

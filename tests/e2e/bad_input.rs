@@ -18,16 +18,10 @@ fn with(key: &str, value: Value) -> Value {
 /// The shape every error has.
 fn check_shape(status: reqwest::StatusCode, body: &Value) {
     assert_eq!(body["status"], status.as_u16(), "{body}");
-    assert!(
-        body["error"].as_str().is_some_and(|text| !text.is_empty()),
-        "{body}"
-    );
+    assert!(body["error"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
     chrono::DateTime::parse_from_rfc3339(body["time"].as_str().unwrap()).unwrap();
     let text = body.to_string();
-    assert!(
-        !text.contains("SELECT") && !text.contains("panicked"),
-        "{text}"
-    );
+    assert!(!text.contains("SELECT") && !text.contains("panicked"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,33 +60,22 @@ async fn every_bad_registration_names_the_field() {
         assert!(named.starts_with(field), "{body}: {answer}");
         assert!(answer["details"]["rule"].is_string(), "{answer}");
     }
-    let bodies: Vec<_> = cases
-        .iter()
-        .map(|(body, _)| body.clone())
-        .chain([good()])
-        .collect();
+    let bodies: Vec<_> = cases.iter().map(|(body, _)| body.clone()).chain([good()]).collect();
     let count = bodies.len();
-    let (status, answer) = hub
-        .post("/api/v1/instances/batch", &json!({ "instances": bodies }))
-        .await;
+    let (status, answer) =
+        hub.post("/api/v1/instances/batch", &json!({ "instances": bodies })).await;
     assert_eq!(status, 200, "{answer}");
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), count);
     assert_eq!(results[count - 1]["status"], 201, "{answer}");
-    assert!(
-        results[..count - 1].iter().all(|r| r["status"] == 400),
-        "{answer}"
-    );
+    assert!(results[..count - 1].iter().all(|r| r["status"] == 400), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_get_the_right_status_in_the_one_shape() {
     let hub = Hub::start().await;
     let raw = async |method: Method, path: &str, kind: &str, body: String| {
-        let request = hub
-            .client
-            .request(method, hub.url(path))
-            .header("content-type", kind);
+        let request = hub.client.request(method, hub.url(path)).header("content-type", kind);
         let answer = request.body(body).send().await.unwrap();
         let status = answer.status();
         (status, answer.json::<Value>().await.unwrap())
@@ -143,20 +126,11 @@ async fn bad_requests_get_the_right_status_in_the_one_shape() {
     let (status, answer) = hub.send(Method::DELETE, "/api/v1/instances", None).await;
     assert_eq!(status, 405);
     check_shape(status, &answer);
-    let tenant = hub
-        .client
-        .get(hub.url("/api/v1/services"))
-        .header("x-tenant-id", "a b");
+    let tenant = hub.client.get(hub.url("/api/v1/services")).header("x-tenant-id", "a b");
     assert_eq!(tenant.send().await.unwrap().status(), 400);
-    let problem = hub
-        .client
-        .get(hub.url("/nowhere"))
-        .header("accept", "application/problem+json");
+    let problem = hub.client.get(hub.url("/nowhere")).header("accept", "application/problem+json");
     let problem = problem.send().await.unwrap();
-    assert_eq!(
-        problem.headers()["content-type"],
-        "application/problem+json"
-    );
+    assert_eq!(problem.headers()["content-type"], "application/problem+json");
     assert_eq!(problem.json::<Value>().await.unwrap()["status"], 404);
 }
 
@@ -175,17 +149,9 @@ async fn bad_configurations_are_refused_with_the_field() {
         (with("serverPort", json!(0)), 400, "serverPort"),
         (with("serverPort", json!(70_000)), 400, "serverPort"),
         (with("registryType", json!("ETCD")), 422, "registryType"),
-        (
-            with("registryType", json!("ZOOKEEPER")),
-            422,
-            "registryType",
-        ),
+        (with("registryType", json!("ZOOKEEPER")), 422, "registryType"),
         (with("registryType", json!("ETCDX")), 400, "registryType"),
-        (
-            with("serverAddress", json!("http://a/b")),
-            400,
-            "serverAddress",
-        ),
+        (with("serverAddress", json!("http://a/b")), 400, "serverAddress"),
         (with("configName", json!("")), 400, "configName"),
         (with("configname", json!("x")), 400, "configname"),
         (with("authEnabled", json!("yes")), 400, "authEnabled"),

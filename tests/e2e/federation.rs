@@ -33,17 +33,8 @@ async fn one_view_over_three_real_registries() {
 async fn add_all(hub: &Hub, registries: &mut Registries) -> Vec<String> {
     let mut ids = Vec::new();
     for (number, kind) in (1..).zip(KINDS) {
-        registries
-            .put(kind, "orders", &format!("10.0.{number}.1"), 8080)
-            .await;
-        registries
-            .put(
-                kind,
-                &format!("only-{}", kind.to_lowercase()),
-                "10.0.5.1",
-                8080,
-            )
-            .await;
+        registries.put(kind, "orders", &format!("10.0.{number}.1"), 8080).await;
+        registries.put(kind, &format!("only-{}", kind.to_lowercase()), "10.0.5.1", 8080).await;
     }
     registries.put("CONSUL", "orders", "10.0.9.9", 9000).await;
     registries.put("NACOS", "orders", "10.0.9.9", 9000).await;
@@ -52,9 +43,7 @@ async fn add_all(hub: &Hub, registries: &mut Registries) -> Vec<String> {
     });
     assert_eq!(hub.post("/api/v1/instances", &native).await.0, 201);
     for kind in KINDS {
-        let (status, body) = hub
-            .post("/api/v1/external/configs", &registries.config(kind))
-            .await;
+        let (status, body) = hub.post("/api/v1/external/configs", &registries.config(kind)).await;
         assert_eq!(status, 201, "{body}");
         ids.push(body["configId"].as_str().unwrap().to_owned());
     }
@@ -62,28 +51,14 @@ async fn add_all(hub: &Hub, registries: &mut Registries) -> Vec<String> {
 }
 
 async fn one_list(hub: &Hub) {
-    hub.until(ORDERS, Duration::from_secs(30), |_, body| {
-        body["count"] == 5
-    })
-    .await;
+    hub.until(ORDERS, Duration::from_secs(30), |_, body| body["count"] == 5).await;
     let (_, body) = hub.get(ORDERS).await;
-    assert_eq!(
-        (&body["stale"], &body["partial"]),
-        (&json!(false), &json!(false)),
-        "{body:#}"
-    );
-    let hosts: Vec<_> = rows(&body)
-        .iter()
-        .map(|row| row["hostAddress"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        hosts,
-        ["10.0.1.1", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.9.9"]
-    );
-    let kinds: Vec<_> = rows(&body)[..4]
-        .iter()
-        .map(|row| row["registryType"].as_str().unwrap())
-        .collect();
+    assert_eq!((&body["stale"], &body["partial"]), (&json!(false), &json!(false)), "{body:#}");
+    let hosts: Vec<_> =
+        rows(&body).iter().map(|row| row["hostAddress"].as_str().unwrap()).collect();
+    assert_eq!(hosts, ["10.0.1.1", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.9.9"]);
+    let kinds: Vec<_> =
+        rows(&body)[..4].iter().map(|row| row["registryType"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["CONSUL", "NACOS", "EUREKA", "SYSTEM"]);
     let shared = &rows(&body)[4];
     let mut origins: Vec<_> = shared["sources"]
@@ -93,11 +68,7 @@ async fn one_list(hub: &Hub) {
         .map(|o| o["source"].as_str().unwrap())
         .collect();
     origins.sort_unstable();
-    assert_eq!(
-        origins,
-        ["consul", "nacos"],
-        "one row, two sources: {shared:#}"
-    );
+    assert_eq!(origins, ["consul", "nacos"], "one row, two sources: {shared:#}");
     for row in rows(&body) {
         assert_eq!(
             (&row["instanceStatus"], &row["healthStatus"]),
@@ -117,8 +88,7 @@ async fn one_list(hub: &Hub) {
 async fn lists_and_filters(hub: &Hub) {
     for name in ["only-consul", "only-nacos", "only-eureka"] {
         let path = format!("/api/v1/services/{name}/instances");
-        hub.until(&path, Duration::from_secs(10), |_, body| body["count"] == 1)
-            .await;
+        hub.until(&path, Duration::from_secs(10), |_, body| body["count"] == 1).await;
     }
     let (_, all) = hub.get("/api/v1/services?name=only-*").await;
     assert_eq!(all["count"], 3, "{all:#}");
@@ -135,17 +105,9 @@ async fn lists_and_filters(hub: &Hub) {
     let (_, blue) = hub.get(&format!("{ORDERS}?tag=blue&meta.version=1")).await;
     assert_eq!(blue["count"], 2, "{blue:#}");
     let id = from_consul["instances"][0]["instanceId"].as_str().unwrap();
-    let (status, body) = hub
-        .send(
-            reqwest::Method::DELETE,
-            &format!("/api/v1/instances/{id}"),
-            None,
-        )
-        .await;
-    assert_eq!(
-        status, 409,
-        "a foreign instance is not ours to remove: {body}"
-    );
+    let (status, body) =
+        hub.send(reqwest::Method::DELETE, &format!("/api/v1/instances/{id}"), None).await;
+    assert_eq!(status, 409, "a foreign instance is not ours to remove: {body}");
     assert_eq!(body["details"]["code"], "not_native", "{body}");
 }
 
@@ -153,11 +115,7 @@ async fn lists_and_filters(hub: &Hub) {
 async fn changes_are_seen(hub: &Hub, registries: &mut Registries) {
     let poll = Duration::from_secs(1);
     let slack = Duration::from_millis(300);
-    let bounds = [
-        Duration::from_millis(500),
-        Duration::from_secs(2),
-        poll + EUREKA_CACHE + slack,
-    ];
+    let bounds = [Duration::from_millis(500), Duration::from_secs(2), poll + EUREKA_CACHE + slack];
     for (kind, bound) in KINDS.into_iter().zip(bounds) {
         let (mut changes, mut firsts) = (Vec::new(), Vec::new());
         let service = format!("only-{}", kind.to_lowercase());
@@ -171,32 +129,24 @@ async fn changes_are_seen(hub: &Hub, registries: &mut Registries) {
                 } else {
                     registries.remove(kind, &service, "10.0.6.1", port).await;
                 }
-                hub.until(&path, bound * 3, |_, body| body["count"] == expected)
-                    .await;
+                hub.until(&path, bound * 3, |_, body| body["count"] == expected).await;
                 changes.push(start.elapsed());
             }
             let new = format!("new-{}-{number}", kind.to_lowercase());
             let start = Instant::now();
             registries.put(kind, &new, "10.0.7.1", 80).await;
             let path = format!("/api/v1/services/{new}/instances");
-            hub.until(&path, bound * 3, |_, body| body["count"] == 1)
-                .await;
+            hub.until(&path, bound * 3, |_, body| body["count"] == 1).await;
             firsts.push(start.elapsed());
         }
-        for (what, mut seen) in [
-            ("change", changes),
-            ("first instance of a new service", firsts),
-        ] {
+        for (what, mut seen) in [("change", changes), ("first instance of a new service", firsts)] {
             seen.sort();
             let (median, worst) = (seen[seen.len() / 2], seen[seen.len() - 1]);
             println!(
                 "{kind}: {what} seen after {median:?} (median), {worst:?} (worst) of {}",
                 seen.len()
             );
-            assert!(
-                worst < bound,
-                "{kind}: {what} seen after {worst:?}, more than {bound:?}"
-            );
+            assert!(worst < bound, "{kind}: {what} seen after {worst:?}, more than {bound:?}");
         }
     }
 }
@@ -206,11 +156,7 @@ async fn operators(hub: &Hub, id: &str) {
     let path = |action: &str| format!("/api/v1/external/configs/{id}/{action}");
     let before = hub.get(ORDERS).await.1["count"].as_u64().unwrap();
     let (status, body) = hub.post(&path("disconnect"), &json!({})).await;
-    assert_eq!(
-        (status.as_u16(), &body["state"]),
-        (200, &json!("DISCONNECTED")),
-        "{body:#}"
-    );
+    assert_eq!((status.as_u16(), &body["state"]), (200, &json!("DISCONNECTED")), "{body:#}");
     let (_, body) = hub.get(ORDERS).await;
     assert_eq!(
         body["count"].as_u64().unwrap(),
@@ -218,35 +164,17 @@ async fn operators(hub: &Hub, id: &str) {
         "its own instance left at once, the shared one stays"
     );
     let (status, body) = hub.post(&path("connect"), &json!({})).await;
-    assert_eq!(
-        (status.as_u16(), &body["state"]),
-        (200, &json!("LIVE")),
-        "{body:#}"
-    );
+    assert_eq!((status.as_u16(), &body["state"]), (200, &json!("LIVE")), "{body:#}");
     let (_, body) = hub.get(ORDERS).await;
     assert_eq!(body["count"].as_u64().unwrap(), before);
-    let (status, body) = hub
-        .post(
-            &path("test"),
-            &json!({ "serverPort": 1, "serverAddress": "127.0.0.1" }),
-        )
-        .await;
-    assert_eq!(
-        (status.as_u16(), &body["success"]),
-        (200, &json!(false)),
-        "{body:#}"
-    );
+    let (status, body) =
+        hub.post(&path("test"), &json!({ "serverPort": 1, "serverAddress": "127.0.0.1" })).await;
+    assert_eq!((status.as_u16(), &body["success"]), (200, &json!(false)), "{body:#}");
     let (status, body) = hub.send(reqwest::Method::POST, &path("test"), None).await;
-    assert_eq!(
-        (status.as_u16(), &body["success"]),
-        (200, &json!(true)),
-        "{body:#}"
-    );
+    assert_eq!((status.as_u16(), &body["success"]), (200, &json!(true)), "{body:#}");
     let (status, body) = hub.get(&format!("/api/v1/external/configs/{id}")).await;
     assert_eq!(status, 200);
-    let (status, answer) = hub
-        .put(&format!("/api/v1/external/configs/{id}"), &body)
-        .await;
+    let (status, answer) = hub.put(&format!("/api/v1/external/configs/{id}"), &body).await;
     assert_eq!(status, 200, "a GET answer put back: {answer}");
     let (_, text) = hub.get("/metrics").await;
     let text = text.as_str().unwrap();
@@ -256,20 +184,13 @@ async fn operators(hub: &Hub, id: &str) {
         ),
         "{text}"
     );
-    let (status, _) = hub
-        .send(
-            reqwest::Method::DELETE,
-            &format!("/api/v1/external/configs/{id}"),
-            None,
-        )
-        .await;
+    let (status, _) =
+        hub.send(reqwest::Method::DELETE, &format!("/api/v1/external/configs/{id}"), None).await;
     assert_eq!(status, 200);
     let (_, body) = hub.get(ORDERS).await;
     assert_eq!(body["count"].as_u64().unwrap(), before - 1);
 }
 
 pub(crate) fn rows(body: &Value) -> &Vec<Value> {
-    body["instances"]
-        .as_array()
-        .unwrap_or_else(|| panic!("no instances: {body:#}"))
+    body["instances"].as_array().unwrap_or_else(|| panic!("no instances: {body:#}"))
 }

@@ -35,12 +35,7 @@ impl Hub {
         );
         std::fs::write(dir.path().join("registry.yaml"), config).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut hub = Self {
-            dir,
-            port,
-            client,
-            child: None,
-        };
+        let mut hub = Self { dir, port, client, child: None };
         hub.run().await;
         hub
     }
@@ -70,11 +65,7 @@ impl Hub {
                 return;
             }
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(
-                ended.is_none() && Instant::now() < end,
-                "no start: {}",
-                self.log()
-            );
+            assert!(ended.is_none() && Instant::now() < end, "no start: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -97,11 +88,7 @@ impl Hub {
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         let id = child.id().unwrap().to_string();
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .await
-            .unwrap();
+        Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
         let status = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
         status.expect("SIGTERM ends the server").unwrap().code()
     }
@@ -116,16 +103,10 @@ impl Hub {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request
-            .send()
-            .await
-            .unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
+        let answer = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
         let status = answer.status();
         let text = answer.text().await.unwrap();
-        (
-            status,
-            serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        )
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -166,10 +147,7 @@ impl Hub {
     pub(crate) async fn metric(&self, line: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
         let text = text.as_str().unwrap().to_owned();
-        let found = text
-            .lines()
-            .find_map(|l| l.strip_prefix(line))
-            .unwrap_or("0");
+        let found = text.lines().find_map(|l| l.strip_prefix(line)).unwrap_or("0");
         found.trim().parse().unwrap()
     }
 }

@@ -15,9 +15,7 @@ const REMOVED: &str = "hub_registry_view_instance_changes_total{change=\"removed
 fn source<'a>(body: &'a Value, kind: &str) -> &'a Value {
     let name = kind.to_lowercase();
     let all = body["sources"].as_array().unwrap();
-    all.iter()
-        .find(|s| s["source"] == name)
-        .unwrap_or_else(|| panic!("no {name}: {body:#}"))
+    all.iter().find(|s| s["source"] == name).unwrap_or_else(|| panic!("no {name}: {body:#}"))
 }
 
 /// One after the other: its instances stay, it is STALE with a growing age, the others are LIVE.
@@ -33,10 +31,7 @@ pub(crate) async fn each_server_dies(hub: &Hub, registries: &mut Registries, ids
             .await;
         println!("{kind}: killed, STALE after {took:?}");
         let (_, body) = hub.get(ORDERS).await;
-        assert_eq!(
-            body["count"], count,
-            "{kind} died and took instances along: {body:#}"
-        );
+        assert_eq!(body["count"], count, "{kind} died and took instances along: {body:#}");
         let age = source(&body, kind)["ageMs"].as_i64().unwrap();
         hub.until(ORDERS, NOTICED, |_, body| {
             source(body, kind)["ageMs"].as_i64().unwrap() > age + 500
@@ -60,38 +55,25 @@ pub(crate) async fn each_server_dies(hub: &Hub, registries: &mut Registries, ids
     }
     let (status, body) = hub.get(&format!("{ORDERS}?maxStaleness=1ms")).await;
     assert_eq!(status, 503, "{body}");
-    assert!(
-        (hub.metric(REMOVED).await - removed).abs() < 0.5,
-        "an outage removed instances"
-    );
+    assert!((hub.metric(REMOVED).await - removed).abs() < 0.5, "an outage removed instances");
 }
 
 /// With every registry down the restarted hub serves all of them at once.
 pub(crate) async fn the_hub_restarts_alone(hub: &mut Hub, ids: &[String]) {
     let before = hub.get(ORDERS).await.1;
-    let ages: Vec<_> = KINDS
-        .iter()
-        .map(|kind| source(&before, kind)["ageMs"].as_i64().unwrap())
-        .collect();
+    let ages: Vec<_> =
+        KINDS.iter().map(|kind| source(&before, kind)["ageMs"].as_i64().unwrap()).collect();
     hub.kill().await;
     hub.run().await;
     let (status, after) = hub.get(ORDERS).await;
     assert_eq!(status, 200, "{after:#}");
     let plain = |body: &Value| {
         let key = |row: &Value| {
-            (
-                row["instanceId"].clone(),
-                row["metadata"].clone(),
-                row["healthStatus"].clone(),
-            )
+            (row["instanceId"].clone(), row["metadata"].clone(), row["healthStatus"].clone())
         };
         rows(body).iter().map(key).collect::<Vec<_>>()
     };
-    assert_eq!(
-        plain(&after),
-        plain(&before),
-        "the same instances as before the restart"
-    );
+    assert_eq!(plain(&after), plain(&before), "the same instances as before the restart");
     assert_eq!(after["stale"], true);
     assert_eq!(after["partial"], false, "restored counts as loaded");
     for (kind, age) in KINDS.into_iter().zip(ages) {
@@ -119,25 +101,14 @@ pub(crate) async fn the_servers_return_empty(
     for (number, kind) in KINDS.into_iter().enumerate() {
         registries.return_empty(kind).await;
         let status = format!("/api/v1/external/configs/{}/status", ids[number]);
-        let protected = hub
-            .until(&status, BACK, |_, body| body["state"] == "PROTECTED")
-            .await;
+        let protected = hub.until(&status, BACK, |_, body| body["state"] == "PROTECTED").await;
         let (_, body) = hub.get(ORDERS).await;
-        assert_eq!(
-            body["count"], count,
-            "{kind} returned empty and emptied the view: {body:#}"
-        );
+        assert_eq!(body["count"], count, "{kind} returned empty and emptied the view: {body:#}");
         let held = rows(&body).iter().filter(|row| row["held"] == true).count();
-        assert!(
-            held >= 1,
-            "{kind}: what it does not list yet is held: {body:#}"
-        );
+        assert!(held >= 1, "{kind}: what it does not list yet is held: {body:#}");
         registries.clients_return(kind).await;
-        let live = hub
-            .until(&status, Duration::from_secs(20), |_, body| {
-                body["state"] == "LIVE"
-            })
-            .await;
+        let live =
+            hub.until(&status, Duration::from_secs(20), |_, body| body["state"] == "LIVE").await;
         println!(
             "{kind}: back and empty, PROTECTED after {protected:?}, LIVE {live:?} after its clients returned"
         );
@@ -145,13 +116,7 @@ pub(crate) async fn the_servers_return_empty(
         assert_eq!(body["count"], count, "{body:#}");
     }
     let (_, body) = hub.get(ORDERS).await;
-    assert!(
-        rows(&body).iter().all(|row| row["held"] == false),
-        "{body:#}"
-    );
+    assert!(rows(&body).iter().all(|row| row["held"] == false), "{body:#}");
     assert_eq!(body["stale"], false);
-    assert!(
-        hub.metric(REMOVED).await < 0.5,
-        "a restart of the registries removed instances"
-    );
+    assert!(hub.metric(REMOVED).await < 0.5, "a restart of the registries removed instances");
 }

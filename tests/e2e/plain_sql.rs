@@ -15,11 +15,7 @@ const WEB: &str = "/api/v1/services/web/instances";
 
 async fn database(hub: &Hub) -> SqliteConnection {
     let path = hub.dir.path().join("registry.db");
-    SqliteConnectOptions::new()
-        .filename(path)
-        .connect()
-        .await
-        .unwrap()
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
 async fn run(database: &mut SqliteConnection, sql: &'static str, values: &[&str]) {
@@ -36,24 +32,13 @@ async fn consul(host: &str) -> StubConsul {
     let body = json!({ "ID": format!("web-{host}"), "Name": "web", "Address": host, "Port": 80 });
     let url = format!("http://{}/v1/agent/service/register", stub.address());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    assert!(
-        client
-            .put(url)
-            .json(&body)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .is_success()
-    );
+    assert!(client.put(url).json(&body).send().await.unwrap().status().is_success());
     stub
 }
 
 fn hosts(body: &Value) -> Vec<&str> {
     body["instances"].as_array().map_or_else(Vec::new, |rows| {
-        rows.iter()
-            .map(|row| row["hostAddress"].as_str().unwrap())
-            .collect()
+        rows.iter().map(|row| row["hostAddress"].as_str().unwrap()).collect()
     })
 }
 
@@ -65,36 +50,22 @@ async fn rows_changed_by_plain_sql_take_effect() {
     let insert = "INSERT INTO HUB_REGISTRY_EXTERNAL_CONFIG \
         (tenantId, externalConfigId, configName, registryType, serverAddress) VALUES ('default', 'c1', 'one', 'CONSUL', ?)";
     run(&mut database, insert, &[&one.address().to_string()]).await;
-    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1"])
-        .await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1"]).await;
 
     // A row that breaks a rule keeps what ran, and says so.
-    run(
-        &mut database,
-        "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverPort = 'many'",
-        &[],
-    )
-    .await;
+    run(&mut database, "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverPort = 'many'", &[]).await;
     let status = "/api/v1/external/configs/c1/status";
     let complains = |_, body: &Value| {
-        body["lastErrorMessage"]
-            .as_str()
-            .is_some_and(|m| m.contains("serverPort"))
+        body["lastErrorMessage"].as_str().is_some_and(|m| m.contains("serverPort"))
     };
     hub.until(status, SOON, complains).await;
     assert_eq!(hosts(&hub.get(WEB).await.1), ["10.0.0.1"]);
-    run(
-        &mut database,
-        "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverPort = NULL",
-        &[],
-    )
-    .await;
+    run(&mut database, "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverPort = NULL", &[]).await;
 
     // Another address is another registry: its first full read replaces everything at once.
     let update = "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverAddress = ?";
     run(&mut database, update, &[&two.address().to_string()]).await;
-    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.2"])
-        .await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.2"]).await;
 
     // A note touches nothing: not one connection more at the registry.
     let (_, before) = hub.get(status).await;
@@ -107,21 +78,15 @@ async fn rows_changed_by_plain_sql_take_effect() {
     let second = "INSERT INTO HUB_REGISTRY_EXTERNAL_CONFIG \
         (tenantId, configName, registryType, serverAddress) VALUES ('default', 'two', 'CONSUL', ?)";
     run(&mut database, second, &[&one.address().to_string()]).await;
-    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1", "10.0.0.2"])
-        .await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1", "10.0.0.2"]).await;
     let (_, after) = hub.get(status).await;
-    assert_eq!(
-        after["lastConnectTime"], before["lastConnectTime"],
-        "a note made it connect anew"
-    );
+    assert_eq!(after["lastConnectTime"], before["lastConnectTime"], "a note made it connect anew");
 
     let off =
         "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET activeFlag = 'N' WHERE externalConfigId = 'c1'";
     run(&mut database, off, &[]).await;
-    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1"])
-        .await;
-    hub.until(status, SOON, |_, body| body["state"] == "DISCONNECTED")
-        .await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1"]).await;
+    hub.until(status, SOON, |_, body| body["state"] == "DISCONNECTED").await;
     tokio::time::timeout(SOON, async {
         while row_of(&mut database).await != "DISCONNECTED" {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -129,12 +94,7 @@ async fn rows_changed_by_plain_sql_take_effect() {
     })
     .await
     .unwrap();
-    run(
-        &mut database,
-        "DELETE FROM HUB_REGISTRY_EXTERNAL_CONFIG",
-        &[],
-    )
-    .await;
+    run(&mut database, "DELETE FROM HUB_REGISTRY_EXTERNAL_CONFIG", &[]).await;
     hub.until(WEB, SOON, |status, _| status == 404).await;
 }
 

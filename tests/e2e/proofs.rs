@@ -14,18 +14,12 @@ const WEB: &str = "/api/v1/services/web/instances";
 
 /// `sample`, or `full` when all of it is asked for.
 fn rounds(sample: u32, full: u32) -> u32 {
-    if std::env::var_os("HUB_REGISTRY_LONG").is_some() {
-        full
-    } else {
-        sample
-    }
+    if std::env::var_os("HUB_REGISTRY_LONG").is_some() { full } else { sample }
 }
 
 /// A seed of the clock's, printed, or the one given to repeat a run.
 fn seed() -> u64 {
-    let given = std::env::var("HUB_REGISTRY_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let given = std::env::var("HUB_REGISTRY_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| fastrand::u64(..));
     println!("HUB_REGISTRY_SEED={seed}");
     seed
@@ -38,16 +32,7 @@ async fn register(stub: &StubConsul) {
             "ID": format!("web-{number}"), "Name": "web", "Address": format!("10.0.0.{number}"), "Port": 80,
         });
         let url = format!("http://{}/v1/agent/service/register", stub.address());
-        assert!(
-            client
-                .put(url)
-                .json(&body)
-                .send()
-                .await
-                .unwrap()
-                .status()
-                .is_success()
-        );
+        assert!(client.put(url).json(&body).send().await.unwrap().status().is_success());
     }
 }
 
@@ -64,17 +49,11 @@ async fn a_flapping_registry_never_empties_the_view() {
         "readTimeout": 1000, "maxRetries": 0,
     });
     let (_, answer) = hub.post("/api/v1/external/configs", &config).await;
-    let status = format!(
-        "/api/v1/external/configs/{}/status",
-        answer["configId"].as_str().unwrap()
-    );
-    hub.until(WEB, Duration::from_secs(10), |_, body| body["count"] == 3)
-        .await;
+    let status =
+        format!("/api/v1/external/configs/{}/status", answer["configId"].as_str().unwrap());
+    hub.until(WEB, Duration::from_secs(10), |_, body| body["count"] == 3).await;
 
-    let (stop, reads) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let reader = {
         let (stop, reads) = (Arc::clone(&stop), Arc::clone(&reads));
         let (client, url) = (hub.client.clone(), hub.url(WEB));
@@ -105,28 +84,16 @@ async fn a_flapping_registry_never_empties_the_view() {
         };
         let shown = format!("{fault:?}");
         stub.fault(fault).await;
-        hub.until(&status, Duration::from_secs(15), |_, body| {
-            body["state"] == "STALE"
-        })
-        .await;
+        hub.until(&status, Duration::from_secs(15), |_, body| body["state"] == "STALE").await;
         tokio::time::sleep(Duration::from_millis(random.u64(..300))).await;
         stub.up().await;
         register(&stub).await;
-        hub.until(&status, Duration::from_secs(60), |_, body| {
-            body["state"] == "LIVE"
-        })
-        .await;
-        assert!(
-            !reader.is_finished(),
-            "round {round}, {shown}: {:?}",
-            reader.await
-        );
+        hub.until(&status, Duration::from_secs(60), |_, body| body["state"] == "LIVE").await;
+        assert!(!reader.is_finished(), "round {round}, {shown}: {:?}", reader.await);
     }
     stop.store(true, Ordering::Relaxed);
     reader.await.unwrap();
-    let removed = hub
-        .metric("hub_registry_view_instance_changes_total{change=\"removed\"}")
-        .await;
+    let removed = hub.metric("hub_registry_view_instance_changes_total{change=\"removed\"}").await;
     assert!(removed < 0.5, "{removed} removals were told");
     println!(
         "{count} faults, {} reads, no instance missing, no removal",
@@ -184,14 +151,8 @@ async fn kill_9_again_and_again() {
         for index in sample {
             let id = &acknowledged[index];
             let (status, _) = hub.get(&format!("/api/v1/instances/{id}")).await;
-            assert_eq!(
-                status, 200,
-                "round {round}: {id} was acknowledged and is lost"
-            );
+            assert_eq!(status, 200, "round {round}: {id} was acknowledged and is lost");
         }
     }
-    println!(
-        "{count} kills, {} acknowledged registrations, none lost",
-        acknowledged.len()
-    );
+    println!("{count} kills, {} acknowledged registrations, none lost", acknowledged.len());
 }

@@ -34,18 +34,11 @@ impl Registries {
         );
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (consul, nacos, eureka) = (consul.unwrap(), nacos.unwrap(), eureka.unwrap());
-        Some(Self {
-            consul,
-            nacos,
-            eureka,
-            http,
-            known: BTreeMap::new(),
-        })
+        Some(Self { consul, nacos, eureka, http, known: BTreeMap::new() })
     }
 
     pub(crate) async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
-        self.known
-            .insert((kind, service.to_owned(), host.to_owned(), port), ());
+        self.known.insert((kind, service.to_owned(), host.to_owned(), port), ());
         self.write(kind, service, host, port).await;
     }
 
@@ -59,10 +52,7 @@ impl Registries {
                     "Check": { "TTL": "3600s", "Status": "passing" },
                 });
                 self.http
-                    .put(format!(
-                        "{}/v1/agent/service/register",
-                        self.consul.base_url()
-                    ))
+                    .put(format!("{}/v1/agent/service/register", self.consul.base_url()))
                     .json(&body)
             }
             "NACOS" => {
@@ -78,9 +68,7 @@ impl Registries {
                     ("port", port.to_string()),
                     ("metadata", metadata.to_string()),
                 ];
-                self.http
-                    .post(format!("{}/v1/ns/instance", self.nacos.base_url()))
-                    .query(&query)
+                self.http.post(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
             }
             _ => {
                 let body = json!({ "instance": {
@@ -96,9 +84,7 @@ impl Registries {
                     "lastDirtyTimestamp": "1700000000000",
                 }});
                 let app = service.to_uppercase();
-                self.http
-                    .post(format!("{}/apps/{app}", self.eureka.base_url()))
-                    .json(&body)
+                self.http.post(format!("{}/apps/{app}", self.eureka.base_url())).json(&body)
             }
         };
         let answer = request.send().await.unwrap();
@@ -117,27 +103,21 @@ impl Registries {
         host: &str,
         port: u16,
     ) {
-        self.known
-            .remove(&(kind, service.to_owned(), host.to_owned(), port));
+        self.known.remove(&(kind, service.to_owned(), host.to_owned(), port));
         let request = match kind {
             "CONSUL" => {
                 let id = format!("{service}-{host}-{port}");
-                self.http.put(format!(
-                    "{}/v1/agent/service/deregister/{id}",
-                    self.consul.base_url()
-                ))
+                self.http
+                    .put(format!("{}/v1/agent/service/deregister/{id}", self.consul.base_url()))
             }
             "NACOS" => {
                 let port = port.to_string();
                 let query = [("serviceName", service), ("ip", host), ("port", &port)];
-                self.http
-                    .delete(format!("{}/v1/ns/instance", self.nacos.base_url()))
-                    .query(&query)
+                self.http.delete(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
             }
             _ => {
                 let (app, id) = (service.to_uppercase(), format!("{host}:{service}:{port}"));
-                self.http
-                    .delete(format!("{}/apps/{app}/{id}", self.eureka.base_url()))
+                self.http.delete(format!("{}/apps/{app}/{id}", self.eureka.base_url()))
             }
         };
         assert!(request.send().await.unwrap().status().is_success());

@@ -16,10 +16,7 @@ async fn add(hub: &Hub, name: &str, kind: &str, port: u16) -> String {
     });
     let (status, answer) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{answer}");
-    format!(
-        "/api/v1/external/configs/{}/status",
-        answer["configId"].as_str().unwrap()
-    )
+    format!("/api/v1/external/configs/{}/status", answer["configId"].as_str().unwrap())
 }
 
 /// Whatever an address answers that is not a registry: DOWN with a reason, never an empty list.
@@ -32,26 +29,10 @@ async fn each_kind_of_nonsense_is_a_named_error() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
     let faults: [(&str, Fault, &[&str]); 8] = [
         ("html", Fault::answer(200, "text/html", HTML), &["protocol"]),
-        (
-            "unauthorized",
-            Fault::answer(401, "application/json", "{}"),
-            &["unauthorized"],
-        ),
-        (
-            "forbidden",
-            Fault::answer(403, "text/plain", "no"),
-            &["forbidden", "not_ready"],
-        ),
-        (
-            "missing",
-            Fault::answer(404, "text/plain", "no"),
-            &["not_found"],
-        ),
-        (
-            "failing",
-            Fault::answer(500, "text/plain", "oops"),
-            &["server_error", "not_ready"],
-        ),
+        ("unauthorized", Fault::answer(401, "application/json", "{}"), &["unauthorized"]),
+        ("forbidden", Fault::answer(403, "text/plain", "no"), &["forbidden", "not_ready"]),
+        ("missing", Fault::answer(404, "text/plain", "no"), &["not_found"]),
+        ("failing", Fault::answer(500, "text/plain", "oops"), &["server_error", "not_ready"]),
         (
             "half",
             Fault::answer(200, "application/json", "{\"applications\":{\"applica"),
@@ -78,16 +59,10 @@ async fn each_kind_of_nonsense_is_a_named_error() {
         let code = body["errorDetails"]["code"].as_str().unwrap_or_default();
         assert!(codes.contains(&code), "{name}: {body:#}");
         assert_eq!(body["connectionStatus"], "ERROR", "{body:#}");
-        assert_eq!(
-            (&body["services"], &body["instances"]),
-            (&json!(0), &json!(0))
-        );
+        assert_eq!((&body["services"], &body["instances"]), (&json!(0), &json!(0)));
     }
     let (status, body) = hub.get("/api/v1/services/web/instances").await;
-    assert_eq!(
-        (status.as_u16(), &body["count"], &body["partial"]),
-        (200, &json!(1), &json!(true))
-    );
+    assert_eq!((status.as_u16(), &body["count"], &body["partial"]), (200, &json!(1), &json!(true)));
     assert_eq!(
         body["sources"][0]["state"], "LIVE",
         "the native registry does not suffer: {body:#}"

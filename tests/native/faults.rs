@@ -16,10 +16,7 @@ async fn a_failing_database_changes_nothing_and_in_the_end_both_agree() {
         let store = Arc::new(FakeStore::default());
         let world = World::start(Arc::clone(&store) as _).await;
         let (native, default) = (&world.native, TenantId::default_tenant());
-        let kept = native
-            .register(&default, registration("s", 1), "me")
-            .await
-            .unwrap();
+        let kept = native.register(&default, registration("s", 1), "me").await.unwrap();
         let kept = kept.instance_id.to_string();
         *store.fault.lock() = fault;
         let refused =
@@ -37,20 +34,14 @@ async fn a_failing_database_changes_nothing_and_in_the_end_both_agree() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let rows = store.load().await.unwrap();
         assert_eq!(rows.instances.len(), 1, "{fault:?}");
-        native
-            .register(&default, registration("s", 2), "me")
-            .await
-            .unwrap();
+        native.register(&default, registration("s", 2), "me").await.unwrap();
         assert_eq!(store.load().await.unwrap().instances.len(), 2);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_a_commit_hangs_reads_heartbeats_and_leases_go_on() {
-    let slow = FakeStore {
-        commit_time: Duration::from_secs(9),
-        ..FakeStore::default()
-    };
+    let slow = FakeStore { commit_time: Duration::from_secs(9), ..FakeStore::default() };
     let world = World::start(Arc::new(slow)).await;
     let (native, default) = (&world.native, TenantId::default_tenant());
     let mut short = registration("s", 1);
@@ -60,19 +51,11 @@ async fn while_a_commit_hangs_reads_heartbeats_and_leases_go_on() {
     let writing = native.register(&default, registration("s", 2), "me");
     let looking = async {
         tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(
-            health(),
-            HealthStatus::Unhealthy,
-            "it lapsed while the commit hung"
-        );
+        assert_eq!(health(), HealthStatus::Unhealthy, "it lapsed while the commit hung");
         let id = native.list(&default)[0].id.to_string();
         native.heartbeat(&default, &id).unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
-        assert_eq!(
-            health(),
-            HealthStatus::Healthy,
-            "and was heard while it still hung"
-        );
+        assert_eq!(health(), HealthStatus::Healthy, "and was heard while it still hung");
         assert_eq!(native.list(&default).len(), 1);
         for _ in 0..4 {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -81,46 +64,27 @@ async fn while_a_commit_hangs_reads_heartbeats_and_leases_go_on() {
     };
     let (written, ()) = futures_util::join!(writing, looking);
     assert!(written.unwrap().created);
-    assert_eq!(
-        health(),
-        HealthStatus::Healthy,
-        "the commit did not bring the old health back"
-    );
+    assert_eq!(health(), HealthStatus::Healthy, "the commit did not bring the old health back");
     assert_eq!(world.listener.instances(&default).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_never_ends_is_answered_all_the_same() {
-    let stuck = FakeStore {
-        commit_time: Duration::from_secs(3600),
-        ..FakeStore::default()
-    };
+    let stuck = FakeStore { commit_time: Duration::from_secs(3600), ..FakeStore::default() };
     let world = World::start(Arc::new(stuck)).await;
     let default = TenantId::default_tenant();
-    let refused = world
-        .native
-        .register(&default, registration("s", 1), "me")
-        .await
-        .unwrap_err();
+    let refused = world.native.register(&default, registration("s", 1), "me").await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_lapses_while_its_removal_is_committed_does_not_come_back() {
-    let slow = FakeStore {
-        commit_time: Duration::from_secs(9),
-        ..FakeStore::default()
-    };
+    let slow = FakeStore { commit_time: Duration::from_secs(9), ..FakeStore::default() };
     let world = World::start(Arc::new(slow)).await;
     let (native, default) = (&world.native, TenantId::default_tenant());
     let mut short = registration("s", 1);
     short.lease_seconds = Some(4);
-    let id = native
-        .register(&default, short, "me")
-        .await
-        .unwrap()
-        .instance_id
-        .to_string();
+    let id = native.register(&default, short, "me").await.unwrap().instance_id.to_string();
     native.deregister(&default, &id).await.unwrap();
     assert!(native.list(&default).is_empty() && world.listener.instances(&default).is_empty());
     assert!(native.heartbeat(&default, &id).is_err());

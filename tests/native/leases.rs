@@ -25,27 +25,18 @@ impl Client {
             said[*field] = value.clone();
         }
         let said = Registration::from_value(said).unwrap();
-        let registered = world
-            .native
-            .register(&TenantId::default_tenant(), said, "me")
-            .await;
+        let registered = world.native.register(&TenantId::default_tenant(), said, "me").await;
         let id = registered.unwrap().instance_id.to_string();
         Self { world, store, id }
     }
 
     fn beat(&self) {
-        self.world
-            .native
-            .heartbeat(&TenantId::default_tenant(), &self.id)
-            .unwrap();
+        self.world.native.heartbeat(&TenantId::default_tenant(), &self.id).unwrap();
     }
 
     async fn state(&self, health: HealthStatus) {
         let native = &self.world.native;
-        native
-            .set_health(&TenantId::default_tenant(), &self.id, health, "me")
-            .await
-            .unwrap();
+        native.set_health(&TenantId::default_tenant(), &self.id, health, "me").await.unwrap();
     }
 
     /// As readers see it: its health, or that it is gone.
@@ -57,14 +48,7 @@ impl Client {
     /// As the table has it.
     async fn row(&self) -> Option<HealthStatus> {
         let rows = self.store.load().await.unwrap();
-        Some(
-            rows.instances
-                .first()?
-                .health_status
-                .as_ref()?
-                .parse()
-                .unwrap(),
-        )
+        Some(rows.instances.first()?.health_status.as_ref()?.parse().unwrap())
     }
 }
 
@@ -91,11 +75,7 @@ async fn silent_for_one_lease_is_unhealthy_for_three_gone() {
     assert_eq!((client.health(), client.row().await), (None, None));
     let default = TenantId::default_tenant();
     assert!(client.world.native.heartbeat(&default, &client.id).is_err());
-    assert_eq!(
-        client.world.native.list_services(&default).len(),
-        1,
-        "the service stays"
-    );
+    assert_eq!(client.world.native.list_services(&default).len(), 1, "the service stays");
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,10 +99,7 @@ async fn heartbeats_keep_it_and_one_brings_it_back() {
 async fn a_lasting_instance_is_unhealthy_but_stays() {
     let client = Client::registered(&[("ephemeral", json!("N"))]).await;
     pass(3600).await;
-    assert_eq!(
-        (client.health(), client.row().await),
-        (UNHEALTHY, UNHEALTHY)
-    );
+    assert_eq!((client.health(), client.row().await), (UNHEALTHY, UNHEALTHY));
     client.beat();
     pass(1).await;
     assert_eq!(client.health(), HEALTHY);
@@ -158,11 +135,7 @@ async fn what_was_stated_stays_over_heartbeats_and_restarts() {
     client.state(HealthStatus::Healthy).await;
     assert_eq!(client.health(), HEALTHY);
     pass(31).await;
-    assert_eq!(
-        client.health(),
-        UNHEALTHY,
-        "a stated HEALTHY lapses like any other"
-    );
+    assert_eq!(client.health(), UNHEALTHY, "a stated HEALTHY lapses like any other");
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,11 +196,7 @@ async fn while_the_database_is_away_heartbeats_count_and_nothing_expires() {
     }
     assert_eq!(client.health(), HEALTHY);
     pass(120).await;
-    assert_eq!(
-        client.health(),
-        UNHEALTHY,
-        "what cannot be written is not removed"
-    );
+    assert_eq!(client.health(), UNHEALTHY, "what cannot be written is not removed");
     client.beat();
     pass(1).await;
     assert_eq!(client.health(), HEALTHY);
@@ -246,12 +215,7 @@ async fn a_shorter_lease_counts_at_once() {
     let mut said = body("s", 1);
     said["leaseSeconds"] = json!(5);
     let said = Registration::from_value(said).unwrap();
-    client
-        .world
-        .native
-        .register(&TenantId::default_tenant(), said, "me")
-        .await
-        .unwrap();
+    client.world.native.register(&TenantId::default_tenant(), said, "me").await.unwrap();
     pass(6).await;
     assert_eq!(client.health(), UNHEALTHY);
     pass(10).await;

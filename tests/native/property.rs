@@ -18,50 +18,15 @@ use super::world::{FakeStore, Fault, World, everything, registration, tenant};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Register {
-        tenant: u8,
-        service: u8,
-        port: u8,
-        weight: u8,
-    },
-    Deregister {
-        tenant: u8,
-        service: u8,
-        port: u8,
-    },
-    Weigh {
-        tenant: u8,
-        service: u8,
-        port: u8,
-        weight: u8,
-    },
-    State {
-        tenant: u8,
-        service: u8,
-        port: u8,
-        healthy: bool,
-    },
-    Beat {
-        tenant: u8,
-        service: u8,
-        port: u8,
-    },
-    CreateService {
-        tenant: u8,
-        service: u8,
-    },
-    DeleteService {
-        tenant: u8,
-        service: u8,
-        force: bool,
-    },
-    DeleteGroup {
-        tenant: u8,
-        force: bool,
-    },
-    Wait {
-        seconds: u8,
-    },
+    Register { tenant: u8, service: u8, port: u8, weight: u8 },
+    Deregister { tenant: u8, service: u8, port: u8 },
+    Weigh { tenant: u8, service: u8, port: u8, weight: u8 },
+    State { tenant: u8, service: u8, port: u8, healthy: bool },
+    Beat { tenant: u8, service: u8, port: u8 },
+    CreateService { tenant: u8, service: u8 },
+    DeleteService { tenant: u8, service: u8, force: bool },
+    DeleteGroup { tenant: u8, force: bool },
+    Wait { seconds: u8 },
     Fault(Fault),
 }
 
@@ -112,84 +77,41 @@ async fn take(world: &World, step: &Step) {
         (tenant, id)
     };
     let refused = match *step {
-        Step::Register {
-            tenant,
-            service,
-            port,
-            weight,
-        } => {
+        Step::Register { tenant, service, port, weight } => {
             let mut said = said(service, port);
             said.weight = Some(hub_registry_core::Weight::new(weight.into()));
             let tenant = &tenants()[usize::from(tenant)];
             native.register(tenant, said, "me").await.is_err()
         }
-        Step::Deregister {
-            tenant,
-            service,
-            port,
-        } => {
+        Step::Deregister { tenant, service, port } => {
             let (tenant, id) = id(tenant, service, port);
             native.deregister(&tenant, &id).await.is_err()
         }
-        Step::Weigh {
-            tenant,
-            service,
-            port,
-            weight,
-        } => {
+        Step::Weigh { tenant, service, port, weight } => {
             let (tenant, id) = id(tenant, service, port);
             let patch = InstancePatch::from_value(json!({"weightValue": weight})).unwrap();
             native.update(&tenant, &id, patch, "me").await.is_err()
         }
-        Step::State {
-            tenant,
-            service,
-            port,
-            healthy,
-        } => {
+        Step::State { tenant, service, port, healthy } => {
             let (tenant, id) = id(tenant, service, port);
-            let health = if healthy {
-                HealthStatus::Healthy
-            } else {
-                HealthStatus::Unhealthy
-            };
+            let health = if healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
             native.set_health(&tenant, &id, health, "me").await.is_err()
         }
-        Step::Beat {
-            tenant,
-            service,
-            port,
-        } => {
+        Step::Beat { tenant, service, port } => {
             let (tenant, id) = id(tenant, service, port);
             native.heartbeat(&tenant, &id).is_err()
         }
         Step::CreateService { tenant, service } => {
-            let new = NewService {
-                key: key(service),
-                fields: Default::default(),
-            };
-            native
-                .create_service(&tenants()[usize::from(tenant)], new, "me")
-                .await
-                .is_err()
+            let new = NewService { key: key(service), fields: Default::default() };
+            native.create_service(&tenants()[usize::from(tenant)], new, "me").await.is_err()
         }
-        Step::DeleteService {
-            tenant,
-            service,
-            force,
-        } => {
+        Step::DeleteService { tenant, service, force } => {
             let tenant = &tenants()[usize::from(tenant)];
-            native
-                .delete_service(tenant, &key(service), force)
-                .await
-                .is_err()
+            native.delete_service(tenant, &key(service), force).await.is_err()
         }
         Step::DeleteGroup { tenant, force } => {
             let tenant = &tenants()[usize::from(tenant)];
-            native
-                .delete_group(tenant, &GroupName::default_group(), force)
-                .await
-                .is_err()
+            native.delete_group(tenant, &GroupName::default_group(), force).await.is_err()
         }
         Step::Wait { seconds } => {
             tokio::time::sleep(Duration::from_secs(seconds.into())).await;
@@ -204,13 +126,7 @@ async fn take(world: &World, step: &Step) {
 async fn published_is_held(world: &World) {
     for tenant in tenants() {
         let registry = NativeRegistry::new(Arc::clone(&world.native), tenant.clone());
-        let seen = world
-            .listener
-            .seen
-            .lock()
-            .get(&tenant)
-            .cloned()
-            .unwrap_or_default();
+        let seen = world.listener.seen.lock().get(&tenant).cloned().unwrap_or_default();
         let mut services = registry.services(&Scope::all()).await.unwrap();
         services.sort();
         assert_eq!(services, seen.keys().cloned().collect::<Vec<_>>());
@@ -224,10 +140,7 @@ async fn published_is_held(world: &World) {
 async fn disk_is_memory(world: &World, store: Arc<dyn NativeStore>) {
     let again = World::start(store).await;
     for tenant in tenants() {
-        assert_eq!(
-            everything(&again.native, &tenant),
-            everything(&world.native, &tenant)
-        );
+        assert_eq!(everything(&again.native, &tenant), everything(&world.native, &tenant));
     }
     again.stop().await;
 }
@@ -249,10 +162,7 @@ async fn disk_is_memory_but_for_health(world: &World, store: Arc<dyn NativeStore
         (native.list_groups(tenant), services, instances)
     };
     for tenant in tenants() {
-        assert_eq!(
-            written(&again.native, &tenant),
-            written(&world.native, &tenant)
-        );
+        assert_eq!(written(&again.native, &tenant), written(&world.native, &tenant));
     }
     again.stop().await;
 }

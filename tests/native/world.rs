@@ -75,48 +75,28 @@ impl NativeStore for FakeStore {
         for write in writes.iter().cloned() {
             match write {
                 NativeWrite::PutGroup(row) => {
-                    tables
-                        .groups
-                        .insert((row.tenant_id.clone(), row.group_name.clone()), row);
+                    tables.groups.insert((row.tenant_id.clone(), row.group_name.clone()), row);
                 }
-                NativeWrite::DeleteGroup {
-                    tenant_id,
-                    group_name,
-                } => {
+                NativeWrite::DeleteGroup { tenant_id, group_name } => {
                     tables.groups.remove(&(tenant_id, group_name));
                 }
                 NativeWrite::PutService(row) => {
                     let (group, name) = (row.group_name.clone(), row.service_name.clone());
-                    tables
-                        .services
-                        .insert((row.tenant_id.clone(), group, name), row);
+                    tables.services.insert((row.tenant_id.clone(), group, name), row);
                 }
-                NativeWrite::DeleteService {
-                    tenant_id,
-                    group_name,
-                    service_name,
-                } => {
-                    tables
-                        .services
-                        .remove(&(tenant_id, group_name, service_name));
+                NativeWrite::DeleteService { tenant_id, group_name, service_name } => {
+                    tables.services.remove(&(tenant_id, group_name, service_name));
                 }
                 NativeWrite::PutInstance(row) => {
                     let key = (row.tenant_id.clone(), row.service_instance_id.clone());
                     tables.instances.insert(key, row);
                 }
-                NativeWrite::DeleteInstance {
-                    tenant_id,
-                    service_instance_id,
-                } => {
+                NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
                     tables.instances.remove(&(tenant_id, service_instance_id));
                 }
             }
         }
-        if fault == Fault::After {
-            Err(Self::unavailable())
-        } else {
-            Ok(())
-        }
+        if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
 
     async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
@@ -159,11 +139,7 @@ impl Publish for Listener {
                 Change::Put(state) => {
                     let before = services.insert(state.key.clone(), state.instances.clone());
                     assert!(state.instances.is_sorted_by(|a, b| a.key < b.key));
-                    assert_ne!(
-                        before.as_ref(),
-                        Some(&state.instances),
-                        "a Put changes something"
-                    );
+                    assert_ne!(before.as_ref(), Some(&state.instances), "a Put changes something");
                 }
                 Change::Gone(key) => assert!(services.remove(&key).is_some(), "{key} never was"),
                 Change::Unchanged => panic!("the native registry has no reason to say so"),
@@ -177,11 +153,7 @@ impl Publish for Listener {
 impl Listener {
     pub(crate) fn instances(&self, tenant: &TenantId) -> Vec<Instance> {
         let seen = self.seen.lock();
-        seen.get(tenant)
-            .into_iter()
-            .flatten()
-            .flat_map(|(_, all)| all.clone())
-            .collect()
+        seen.get(tenant).into_iter().flatten().flat_map(|(_, all)| all.clone()).collect()
     }
 }
 
@@ -200,14 +172,8 @@ impl World {
     pub(crate) async fn start_with(store: Arc<dyn NativeStore>, settings: Settings) -> Self {
         let (listener, tasks) = (Arc::new(Listener::default()), TaskGroup::new());
         let publish: Arc<dyn Publish> = Arc::clone(&listener) as _;
-        let native = Native::start(store, publish, Clock::System, &tasks, settings)
-            .await
-            .unwrap();
-        Self {
-            native,
-            listener,
-            tasks,
-        }
+        let native = Native::start(store, publish, Clock::System, &tasks, settings).await.unwrap();
+        Self { native, listener, tasks }
     }
 
     pub(crate) async fn stop(&self) {
@@ -220,16 +186,9 @@ pub(crate) fn everything(
     native: &Native,
     tenant: &TenantId,
 ) -> impl PartialEq + std::fmt::Debug + use<> {
-    let quiet = |i: &Arc<NativeInstance>| NativeInstance {
-        last_heartbeat: None,
-        ..(**i).clone()
-    };
+    let quiet = |i: &Arc<NativeInstance>| NativeInstance { last_heartbeat: None, ..(**i).clone() };
     let instances: Vec<_> = native.list(tenant).iter().map(quiet).collect();
-    (
-        native.list_groups(tenant),
-        native.list_services(tenant),
-        instances,
-    )
+    (native.list_groups(tenant), native.list_services(tenant), instances)
 }
 
 pub(crate) fn tenant(name: &str) -> TenantId {

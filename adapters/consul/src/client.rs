@@ -73,10 +73,7 @@ impl Client {
         // A service is listed exactly as long as it has instances, so one that is listed without
         // any hides them: a token with service:read but not node:read gets such answers, without
         // an error (seen on 1.8.7). The second read is for a service that came in between.
-        let listed = self
-            .names(&mut Cursor::reading())
-            .await?
-            .unwrap_or_default();
+        let listed = self.names(&mut Cursor::reading()).await?.unwrap_or_default();
         if !listed.iter().any(|listed| listed == name.as_str()) {
             return Ok(entries);
         }
@@ -137,11 +134,7 @@ impl Client {
                 let problem = "lists no service to a token without any right";
                 let error = answer.error(ErrorKind::Forbidden, problem);
                 let token: Token = answer.json()?;
-                if token.is_powerless() {
-                    Err(without_body(operation, &error))
-                } else {
-                    Ok(())
-                }
+                if token.is_powerless() { Err(without_body(operation, &error)) } else { Ok(()) }
             }
             StatusCode::FORBIDDEN => {
                 let problem = "lists no service to a client without a valid token";
@@ -172,19 +165,12 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// For reads that answer at once.
     pub(crate) fn reading() -> Self {
-        Self {
-            index: 0,
-            waits: false,
-            bucket: Bucket::new(),
-        }
+        Self { index: 0, waits: false, bucket: Bucket::new() }
     }
 
     /// For reads that wait for something newer than the last one saw.
     pub(crate) fn waiting() -> Self {
-        Self {
-            waits: true,
-            ..Self::reading()
-        }
+        Self { waits: true, ..Self::reading() }
     }
 
     /// Makes the next reads wait.

@@ -32,35 +32,21 @@ pub(crate) fn keys(
 /// Consul's list. An entry that has no usable address is left out, as none could call it.
 pub(crate) fn instances(service: &ServiceKey, mut entries: Vec<ServiceEntry>) -> Vec<Instance> {
     entries.sort_by(|a, b| (&a.service.id, &a.node.node).cmp(&(&b.service.id, &b.node.node)));
-    let mut all: Vec<_> = entries
-        .into_iter()
-        .filter_map(|entry| instance(service, entry))
-        .collect();
+    let mut all: Vec<_> =
+        entries.into_iter().filter_map(|entry| instance(service, entry)).collect();
     all.sort_by(|a, b| a.key.cmp(&b.key));
     all.dedup_by(|a, b| a.key == b.key);
     all
 }
 
 fn instance(service: &ServiceKey, entry: ServiceEntry) -> Option<Instance> {
-    let ServiceEntry {
-        node,
-        service: found,
-        checks,
-    } = entry;
-    let address = if found.address.is_empty() {
-        &node.address
-    } else {
-        &found.address
-    };
+    let ServiceEntry { node, service: found, checks } = entry;
+    let address = if found.address.is_empty() { &node.address } else { &found.address };
     let (Ok(host), Ok(port)) = (Host::parse(address), u16::try_from(found.port)) else {
         debug!(%service, service_id = found.id, "instance without a usable address left out");
         return None;
     };
-    let key = InstanceKey {
-        service: service.clone(),
-        host,
-        port,
-    };
+    let key = InstanceKey { service: service.clone(), host, port };
     let mut instance = Instance::new(key);
     let (status, health, warning) = state(&checks);
     (instance.status, instance.health) = (status, health);
@@ -112,9 +98,7 @@ fn protocol(instance: &Instance) -> Protocol {
         return Protocol::Https;
     }
     let named = pair("protocol").map(str::to_ascii_uppercase);
-    named
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(Protocol::Http)
+    named.and_then(|word| word.parse().ok()).unwrap_or(Protocol::Http)
 }
 
 #[cfg(test)]

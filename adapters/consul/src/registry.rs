@@ -22,11 +22,7 @@ pub struct Consul {
 
 impl Consul {
     pub(crate) fn new(spec: &ConnectSpec, client: Client) -> Self {
-        Self {
-            info: spec.info(),
-            group: spec.default_group.clone(),
-            client: Arc::new(client),
-        }
+        Self { info: spec.info(), group: spec.default_group.clone(), client: Arc::new(client) }
     }
 }
 

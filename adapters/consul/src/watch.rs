@@ -34,10 +34,7 @@ pub(crate) fn watch(client: Arc<Client>, group: GroupName, scope: Scope) -> Chan
         client,
         group,
         scope,
-        followed: Mutex::new(Followed {
-            names: Cursor::waiting(),
-            checks: None,
-        }),
+        followed: Mutex::new(Followed { names: Cursor::waiting(), checks: None }),
         seats: Arc::new(Semaphore::new(SEATS)),
         sweep: Arc::default(),
     };
@@ -102,13 +99,8 @@ impl TwoLevel for Levels {
             Seat::Own(_) => Cursor::waiting(),
             Seat::Shared(_) => Cursor::reading(),
         };
-        let follow = Follow {
-            client: Arc::clone(&self.client),
-            key: key.clone(),
-            cursor,
-            seat,
-            seats,
-        };
+        let follow =
+            Follow { client: Arc::clone(&self.client), key: key.clone(), cursor, seat, seats };
         let items = stream::unfold(follow, |mut follow| async move {
             let item = follow.next().await;
             Some((item, follow))

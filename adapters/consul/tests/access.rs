@@ -44,12 +44,7 @@ async fn what_a_token_may_not_read_is_no_empty_list() {
     let server = servers::start(ServerKind::Consul, options).await.unwrap();
     let address = server.address();
     for name in ["web", "stock"] {
-        put(
-            address,
-            "agent/service/register",
-            json!({"Name": name, "Port": 80}),
-        )
-        .await;
+        put(address, "agent/service/register", json!({"Name": name, "Port": 80})).await;
     }
     let (all, web) = (Scope::all(), key("web"));
 
@@ -70,10 +65,7 @@ async fn what_a_token_may_not_read_is_no_empty_list() {
         let first = registry.watch(Scope::all()).next().await.unwrap();
         let error = first.expect_err(who);
         assert_eq!(error.kind(), ErrorKind::Forbidden, "{who}: {error}");
-        assert!(
-            token.is_empty() || !error.to_string().contains(token),
-            "{error}"
-        );
+        assert!(token.is_empty() || !error.to_string().contains(token), "{error}");
         let error = registry.instances(&web).await.expect_err(who);
         assert_eq!(error.kind(), ErrorKind::Forbidden, "{who}: {error}");
     }
@@ -92,8 +84,5 @@ async fn what_a_token_may_not_read_is_no_empty_list() {
     let some = connect(&with_token(address, &token(address, "some", some).await)).await;
     assert_eq!(some.services(&all).await.unwrap(), [key("web")]);
     let first = some.watch(Scope::all()).next().await.unwrap().unwrap();
-    assert!(
-        matches!(&first, Change::Reset(states) if states.len() == 1),
-        "{first:?}"
-    );
+    assert!(matches!(&first, Change::Reset(states) if states.len() == 1), "{first:?}");
 }

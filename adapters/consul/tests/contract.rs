@@ -104,10 +104,6 @@ async fn the_real_server_keeps_the_contract() {
     let server = servers::start(ServerKind::Consul, ServerOptions::default()).await;
     let server = server.unwrap();
     let address = server.address();
-    let subject = Real {
-        address,
-        server: Mutex::new(server),
-        agent: Agent::new(address),
-    };
+    let subject = Real { address, server: Mutex::new(server), agent: Agent::new(address) };
     contract::run(&subject).await;
 }

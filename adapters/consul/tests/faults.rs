@@ -67,10 +67,7 @@ async fn end(watch: &mut ChangeStream, within: Duration) -> Error {
     let error = tokio::time::timeout(within, ended).await;
     let error = error.unwrap_or_else(|_| panic!("no end within {within:?}"));
     println!("ended after {:?}: {error}", start.elapsed());
-    assert!(
-        watch.next().await.is_none(),
-        "nothing comes after the error"
-    );
+    assert!(watch.next().await.is_none(), "nothing comes after the error");
     error
 }
 
@@ -82,31 +79,16 @@ async fn every_refusal_has_its_kind() {
     let text = "text/plain";
     let table = [
         (Fault::answer(200, "text/html", HTML), ErrorKind::Protocol),
-        (
-            Fault::answer(200, "application/json", "{}"),
-            ErrorKind::Protocol,
-        ),
-        (
-            Fault::answer(200, "application/json", ""),
-            ErrorKind::Protocol,
-        ),
+        (Fault::answer(200, "application/json", "{}"), ErrorKind::Protocol),
+        (Fault::answer(200, "application/json", ""), ErrorKind::Protocol),
         (Fault::answer(301, "text/html", HTML), ErrorKind::Protocol),
         (Fault::answer(400, text, "Bad request"), ErrorKind::Invalid),
         (Fault::answer(401, text, "who?"), ErrorKind::Unauthorized),
-        (
-            Fault::answer(403, text, "ACL not found"),
-            ErrorKind::Forbidden,
-        ),
+        (Fault::answer(403, text, "ACL not found"), ErrorKind::Forbidden),
         (Fault::answer(404, "text/html", HTML), ErrorKind::NotFound),
         (Fault::answer(429, text, "too many"), ErrorKind::RateLimited),
-        (
-            Fault::answer(500, text, "No path to datacenter"),
-            ErrorKind::Server,
-        ),
-        (
-            Fault::answer(500, text, "No cluster leader"),
-            ErrorKind::NotReady,
-        ),
+        (Fault::answer(500, text, "No path to datacenter"), ErrorKind::Server),
+        (Fault::answer(500, text, "No cluster leader"), ErrorKind::NotReady),
         (Fault::answer(503, "text/html", HTML), ErrorKind::Server),
         (Fault::Refuse, ErrorKind::Unreachable),
         (Fault::Hang, ErrorKind::Timeout),
@@ -179,10 +161,7 @@ async fn odd_but_right_answers_are_read() {
     server.rules(|rules| (rules.null_lists, rules.no_node_check) = (true, true));
     let all = registry.instances(&key("web")).await.unwrap();
     assert_eq!(all.len(), 3);
-    assert!(
-        all.iter().all(|i| i.health == HealthStatus::Unknown),
-        "no checks at all"
-    );
+    assert!(all.iter().all(|i| i.health == HealthStatus::Unknown), "no checks at all");
     // A streaming backend says of every answer that it knows no leader.
     server.rules(|rules| rules.streaming = true);
     assert_eq!(registry.instances(&key("web")).await.unwrap().len(), 3);
@@ -228,8 +207,7 @@ async fn the_next_address_is_used_after_a_failure() {
     let (first, second) = (StubConsul::start().await, StubConsul::start().await);
     web_on(&second).await;
     let mut spec = spec(first.address());
-    spec.endpoints
-        .extend(common::spec(second.address()).endpoints);
+    spec.endpoints.extend(common::spec(second.address()).endpoints);
     let registry = connect(&spec).await;
     assert_eq!(registry.instances(&key("web")).await.unwrap().len(), 0);
     first.down().await;
@@ -246,10 +224,7 @@ async fn https_to_a_plain_port_is_unreachable() {
     let server = StubConsul::start().await;
     let mut spec = spec(server.address());
     spec.scheme = Scheme::Https;
-    assert_eq!(
-        kinds(&connect(&spec).await).await,
-        [ErrorKind::Unreachable; 4]
-    );
+    assert_eq!(kinds(&connect(&spec).await).await, [ErrorKind::Unreachable; 4]);
 }
 
 #[tokio::test]
@@ -261,10 +236,7 @@ async fn a_tag_and_only_passing_narrow_the_view() {
     agent.send("agent/service/register", body).await;
     let blue = specific(spec(server.address()), json!({"tag": "blue"}));
     let registry = connect(&blue).await;
-    assert_eq!(
-        registry.services(&Scope::all()).await.unwrap(),
-        [key("blue")]
-    );
+    assert_eq!(registry.services(&Scope::all()).await.unwrap(), [key("blue")]);
     assert_eq!(registry.instances(&key("blue")).await.unwrap().len(), 1);
     assert_eq!(registry.instances(&key("web")).await.unwrap().len(), 0);
     let passing = specific(spec(server.address()), json!({"onlyPassing": true}));

@@ -57,17 +57,13 @@ async fn three_hundred_services_are_watched_with_few_connections() {
     let server = server.unwrap();
     let agent = Agent::new(server.address());
     for number in 0..SERVICES {
-        agent
-            .send("agent/service/register", body(number, 1, "passing"))
-            .await;
+        agent.send("agent/service/register", body(number, 1, "passing")).await;
     }
     let registry = connect(&spec(server.address())).await;
     let start = Instant::now();
     let scope = Scope::new(&["many-*".to_owned()], &[], Vec::new());
     let mut follower = Follower::new(registry.watch(scope));
-    follower
-        .until("all of them", SOON, |seen| seen.len() == SERVICES)
-        .await;
+    follower.until("all of them", SOON, |seen| seen.len() == SERVICES).await;
     println!("{SERVICES} services read in {:?}", start.elapsed());
 
     let lags = Lags::default();
@@ -76,53 +72,34 @@ async fn three_hundred_services_are_watched_with_few_connections() {
         let service = key(&name(number));
         let count = |seen: &Seen| seen.get(&service).map_or(0, Vec::len);
         let start = Instant::now();
-        agent
-            .send("agent/service/register", body(number, 2, "passing"))
-            .await;
-        follower
-            .until("a second instance", SOON, |seen| count(seen) == 2)
-            .await;
+        agent.send("agent/service/register", body(number, 2, "passing")).await;
+        follower.until("a second instance", SOON, |seen| count(seen) == 2).await;
         lags.add(start.elapsed());
 
         let start = Instant::now();
         let update = format!("agent/check/update/{}-2", name(number));
         agent.send(&update, json!({"Status": "critical"})).await;
         let unhealthy = |list: &Vec<Instance>| {
-            list.iter()
-                .any(|instance| instance.health == HealthStatus::Unhealthy)
+            list.iter().any(|instance| instance.health == HealthStatus::Unhealthy)
         };
-        follower
-            .until("its check", SOON, |seen| {
-                seen.get(&service).is_some_and(unhealthy)
-            })
-            .await;
+        follower.until("its check", SOON, |seen| seen.get(&service).is_some_and(unhealthy)).await;
         lags.add(start.elapsed());
 
         let start = Instant::now();
         let path = format!("agent/service/deregister/{}-2", name(number));
         agent.send(&path, Value::Null).await;
-        follower
-            .until("its end", SOON, |seen| count(seen) == 1)
-            .await;
+        follower.until("its end", SOON, |seen| count(seen) == 1).await;
         lags.add(start.elapsed());
 
         let start = Instant::now();
         let path = format!("agent/service/deregister/{}-1", name(number));
         agent.send(&path, Value::Null).await;
-        follower
-            .until("the service's end", SOON, |seen| {
-                !seen.contains_key(&service)
-            })
-            .await;
+        follower.until("the service's end", SOON, |seen| !seen.contains_key(&service)).await;
         lags.add(start.elapsed());
 
         let start = Instant::now();
-        agent
-            .send("agent/service/register", body(number, 3, "passing"))
-            .await;
-        follower
-            .until("the service's return", SOON, |seen| count(seen) == 1)
-            .await;
+        agent.send("agent/service/register", body(number, 3, "passing")).await;
+        follower.until("the service's return", SOON, |seen| count(seen) == 1).await;
         lags.add(start.elapsed());
     }
     lags.print("300 services");

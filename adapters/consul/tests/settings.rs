@@ -25,45 +25,19 @@ fn good_settings_pass() {
         json!({"write": {"mode": "agent"}}),
     ] {
         let spec = specific(spec(nowhere()), keys.clone());
-        ConsulDriver
-            .check(&spec)
-            .unwrap_or_else(|error| panic!("{keys}: {error}"));
+        ConsulDriver.check(&spec).unwrap_or_else(|error| panic!("{keys}: {error}"));
     }
 }
 
 #[test]
 fn bad_settings_name_the_field_and_the_rule() {
     let table = [
-        (
-            json!({"datacentre": "dc2"}),
-            "specificConfig",
-            "unknown field `datacentre`",
-        ),
-        (
-            json!({"onlyPassing": "yes"}),
-            "specificConfig",
-            "expected a boolean",
-        ),
-        (
-            json!({"namespace": " "}),
-            "specificConfig.namespace",
-            "must be text",
-        ),
-        (
-            json!({"tag": "a\nb"}),
-            "specificConfig.tag",
-            "control characters",
-        ),
-        (
-            json!({"write": {"mode": "kv"}}),
-            "specificConfig",
-            "unknown variant `kv`",
-        ),
-        (
-            json!({"write": {"mode": "agent", "node": "n"}}),
-            "specificConfig.write.node",
-            "catalog",
-        ),
+        (json!({"datacentre": "dc2"}), "specificConfig", "unknown field `datacentre`"),
+        (json!({"onlyPassing": "yes"}), "specificConfig", "expected a boolean"),
+        (json!({"namespace": " "}), "specificConfig.namespace", "must be text"),
+        (json!({"tag": "a\nb"}), "specificConfig.tag", "control characters"),
+        (json!({"write": {"mode": "kv"}}), "specificConfig", "unknown variant `kv`"),
+        (json!({"write": {"mode": "agent", "node": "n"}}), "specificConfig.write.node", "catalog"),
     ];
     for (keys, field, text) in table {
         let spec = specific(spec(nowhere()), keys.clone());
@@ -77,16 +51,10 @@ fn bad_settings_name_the_field_and_the_rule() {
 fn other_kinds_no_addresses_and_broken_secrets_are_refused() {
     let mut other = spec(nowhere());
     other.kind = RegistryKind::Eureka;
-    assert_eq!(
-        ConsulDriver.check(&other).unwrap_err().field,
-        "registryType"
-    );
+    assert_eq!(ConsulDriver.check(&other).unwrap_err().field, "registryType");
     let mut none = spec(nowhere());
     none.endpoints.clear();
-    assert_eq!(
-        ConsulDriver.check(&none).unwrap_err().field,
-        "serverAddress"
-    );
+    assert_eq!(ConsulDriver.check(&none).unwrap_err().field, "serverAddress");
     let mut token = spec(nowhere());
     token.credentials.access_token = Secret::new("two\nlines");
     let error = ConsulDriver.check(&token).unwrap_err();
@@ -94,10 +62,7 @@ fn other_kinds_no_addresses_and_broken_secrets_are_refused() {
     assert!(!error.to_string().contains("lines\""), "{error}");
     let mut pem = spec(nowhere());
     pem.tls.ca_pem = Some("-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----".to_owned());
-    assert_eq!(
-        ConsulDriver.check(&pem).unwrap_err().field,
-        "specificConfig.caPem"
-    );
+    assert_eq!(ConsulDriver.check(&pem).unwrap_err().field, "specificConfig.caPem");
 }
 
 /// The head of the one request that these settings make.
@@ -106,10 +71,7 @@ async fn request(listener: TcpListener, registry: &dyn Registry) -> String {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut head = vec![0; 4096];
         let read = stream.read(&mut head).await.unwrap();
-        stream
-            .write_all(b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         String::from_utf8_lossy(&head[..read]).to_ascii_lowercase()
     };
     let scope = Scope::all();
@@ -123,14 +85,8 @@ async fn only_what_is_set_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = connect(&spec(listener.local_addr().unwrap())).await;
     let head = request(listener, plain.as_ref()).await;
-    assert!(
-        head.starts_with("get /v1/catalog/services http/1.1\r\n"),
-        "{head}"
-    );
-    assert!(
-        !head.contains("token") && !head.contains("authorization"),
-        "{head}"
-    );
+    assert!(head.starts_with("get /v1/catalog/services http/1.1\r\n"), "{head}");
+    assert!(!head.contains("token") && !head.contains("authorization"), "{head}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let keys = json!({"datacenter": "dc2", "namespace": "team a", "partition": "p"});
@@ -145,8 +101,5 @@ async fn only_what_is_set_is_sent() {
     let line = "get /consul/v1/catalog/services?dc=dc2&ns=team+a&partition=p http/1.1\r\n";
     assert!(head.starts_with(line), "{head}");
     assert!(head.contains("x-consul-token: s3cret\r\n"), "{head}");
-    assert!(
-        head.contains("authorization: basic bwu6cgfzcw==\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("authorization: basic bwu6cgfzcw==\r\n"), "{head}");
 }

@@ -25,14 +25,10 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         return Err(bad());
     }
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(bad)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
         let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
         rest = &rest[digits..];
-        let unit = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
         let seconds = match &rest[..unit] {
             "ns" => 1e-9,
             "us" | "µs" => 1e-6,
@@ -64,11 +60,7 @@ pub fn format(value: Duration) -> String {
             text.push_str(&format!("{amount}{unit}"));
         }
     }
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 /// For `#[serde(deserialize_with)]`.
@@ -103,17 +95,7 @@ mod tests {
 
     #[test]
     fn others_are_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "1x",
-            "-1s",
-            "1m 30s",
-            "99999999h",
-            "1..5s",
-            "1µ",
-        ] {
+        for text in ["", "5", "s", "1x", "-1s", "1m 30s", "99999999h", "1..5s", "1µ"] {
             assert!(parse(text).is_err(), "{text:?} was taken");
         }
     }

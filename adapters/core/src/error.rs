@@ -84,12 +84,7 @@ pub struct Error {
 impl Error {
     /// An error of this class in this operation (`"list services"`).
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            operation,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, operation, message: message.into(), source: None }
     }
 
     /// Keeps what caused it.
@@ -105,11 +100,7 @@ impl Error {
     /// "This registry cannot do that."
     #[must_use]
     pub fn unsupported(operation: &'static str) -> Self {
-        Self::new(
-            ErrorKind::Unsupported,
-            operation,
-            "this registry cannot do that",
-        )
+        Self::new(ErrorKind::Unsupported, operation, "this registry cannot do that")
     }
 
     /// The class of trouble.
@@ -133,20 +124,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} failed ({}): {}",
-            self.operation,
-            self.kind.code(),
-            self.message
-        )
+        write!(f, "{} failed ({}): {}", self.operation, self.kind.code(), self.message)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

@@ -33,11 +33,7 @@ pub struct InvalidName {
 
 impl InvalidName {
     fn new(what: &'static str, value: &str, rule: impl Into<String>) -> Self {
-        Self {
-            what,
-            value: value.chars().take(80).collect(),
-            rule: rule.into(),
-        }
+        Self { what, value: value.chars().take(80).collect(), rule: rule.into() }
     }
 }
 
@@ -46,18 +42,10 @@ fn check(what: &'static str, value: &str, max: usize) -> Result<(), InvalidName>
         return Err(InvalidName::new(what, value, "must not be empty"));
     }
     if value.len() > max {
-        return Err(InvalidName::new(
-            what,
-            value,
-            format!("must be at most {max} bytes long"),
-        ));
+        return Err(InvalidName::new(what, value, format!("must be at most {max} bytes long")));
     }
     if value.chars().any(char::is_control) {
-        return Err(InvalidName::new(
-            what,
-            value,
-            "must not contain control characters",
-        ));
+        return Err(InvalidName::new(what, value, "must not contain control characters"));
     }
     Ok(())
 }
@@ -185,17 +173,11 @@ impl Host {
     /// (brackets around an IPv6 address are taken off).
     pub fn parse(value: &str) -> Result<Self, InvalidName> {
         check("host", value, MAX_HOST)?;
-        let bare = value
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(value);
+        let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(Self(Arc::from(ip.to_string())));
         }
-        if bare
-            .chars()
-            .any(|c| c.is_whitespace() || "/?#@[]\"\\".contains(c))
-        {
+        if bare.chars().any(|c| c.is_whitespace() || "/?#@[]\"\\".contains(c)) {
             let rule = "must be an IP address or a host name";
             return Err(InvalidName::new("host", value, rule));
         }

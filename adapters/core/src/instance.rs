@@ -244,9 +244,6 @@ mod tests {
     #[test]
     fn unknown_words_name_the_allowed_ones() {
         let error = "up".parse::<InstanceStatus>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"up\" is not one of UP, DOWN, STARTING, OUT_OF_SERVICE"
-        );
+        assert_eq!(error.to_string(), "\"up\" is not one of UP, DOWN, STARTING, OUT_OF_SERVICE");
     }
 }

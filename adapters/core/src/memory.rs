@@ -39,11 +39,7 @@ impl Memory {
             name: name.to_owned(),
             endpoints: vec!["memory".to_owned()],
         };
-        Self {
-            info,
-            services: Arc::default(),
-            version: watch::Sender::new((1, true)),
-        }
+        Self { info, services: Arc::default(), version: watch::Sender::new((1, true)) }
     }
 
     /// Makes every call fail and every watch end with an error, or work again.
@@ -68,11 +64,7 @@ impl Memory {
         if self.version.borrow().1 {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Unreachable,
-            operation,
-            "switched off",
-        ))
+        Err(Error::new(ErrorKind::Unreachable, operation, "switched off"))
     }
 
     fn states(&self, scope: &Scope) -> Vec<ServiceState> {
@@ -110,21 +102,13 @@ impl Registry for Memory {
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
         self.check_up("list services")?;
-        Ok(self
-            .services
-            .lock()
-            .keys()
-            .filter(|key| scope.contains(key))
-            .cloned()
-            .collect())
+        Ok(self.services.lock().keys().filter(|key| scope.contains(key)).cloned().collect())
     }
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
         self.check_up("list instances")?;
         let services = self.services.lock();
-        Ok(services
-            .get(service)
-            .map_or_else(Vec::new, |all| all.values().cloned().collect()))
+        Ok(services.get(service).map_or_else(Vec::new, |all| all.values().cloned().collect()))
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {
@@ -171,11 +155,7 @@ impl Registry for Memory {
     async fn register(&self, instance: &Instance) -> Result<()> {
         self.check_up("register")?;
         let key = instance.key.clone();
-        self.services
-            .lock()
-            .entry(key.service.clone())
-            .or_default()
-            .insert(key, instance.clone());
+        self.services.lock().entry(key.service.clone()).or_default().insert(key, instance.clone());
         self.changed();
         Ok(())
     }
@@ -192,18 +172,11 @@ impl Registry for Memory {
     async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
         self.check_up("heartbeat")?;
         let services = self.services.lock();
-        let known: BTreeSet<_> = services
-            .get(&instance.service)
-            .into_iter()
-            .flat_map(|all| all.keys())
-            .collect();
+        let known: BTreeSet<_> =
+            services.get(&instance.service).into_iter().flat_map(|all| all.keys()).collect();
         if known.contains(instance) {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            "heartbeat",
-            format!("no instance {instance}"),
-        ))
+        Err(Error::new(ErrorKind::NotFound, "heartbeat", format!("no instance {instance}")))
     }
 }

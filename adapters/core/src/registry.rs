@@ -33,14 +33,8 @@ pub enum RegistryKind {
 
 impl RegistryKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::Consul,
-        Self::Nacos,
-        Self::Etcd,
-        Self::Eureka,
-        Self::Zookeeper,
-        Self::System,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::Consul, Self::Nacos, Self::Etcd, Self::Eureka, Self::Zookeeper, Self::System];
 
     /// The word used on the wire and in tables.
     #[must_use]
@@ -66,14 +60,10 @@ impl FromStr for RegistryKind {
     type Err = UnknownWord;
 
     fn from_str(value: &str) -> Result<Self, UnknownWord> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.as_str() == value)
-            .ok_or_else(|| UnknownWord {
-                value: value.chars().take(80).collect(),
-                allowed: "CONSUL, NACOS, ETCD, EUREKA, ZOOKEEPER".to_owned(),
-            })
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == value).ok_or_else(|| UnknownWord {
+            value: value.chars().take(80).collect(),
+            allowed: "CONSUL, NACOS, ETCD, EUREKA, ZOOKEEPER".to_owned(),
+        })
     }
 }
 
@@ -110,11 +100,7 @@ impl Scope {
     #[must_use]
     pub fn new(include: &[String], exclude: &[String], groups: Vec<GroupName>) -> Self {
         let compile = |patterns: &[String]| patterns.iter().map(|p| WildMatch::new(p)).collect();
-        Self {
-            include: compile(include),
-            exclude: compile(exclude),
-            groups,
-        }
+        Self { include: compile(include), exclude: compile(exclude), groups }
     }
 
     /// Whether the service is asked for.
@@ -216,16 +202,9 @@ mod tests {
     #[test]
     fn a_scope_includes_then_excludes() {
         let key = |name: &str| {
-            ServiceKey::new(
-                GroupName::default_group(),
-                ServiceName::parse(name).unwrap(),
-            )
+            ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap())
         };
-        let scope = Scope::new(
-            &["order-*".to_owned()],
-            &["*-canary".to_owned()],
-            Vec::new(),
-        );
+        let scope = Scope::new(&["order-*".to_owned()], &["*-canary".to_owned()], Vec::new());
         assert!(scope.contains(&key("order-api")));
         assert!(!scope.contains(&key("order-canary")));
         assert!(!scope.contains(&key("stock")));

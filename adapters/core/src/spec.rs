@@ -23,10 +23,7 @@ pub struct SpecError {
 impl SpecError {
     /// An error in this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -146,22 +143,13 @@ impl ConnectSpec {
         RegistryInfo {
             kind: self.kind,
             name: self.name.clone(),
-            endpoints: self
-                .endpoints
-                .iter()
-                .map(|endpoint| self.url_of(endpoint))
-                .collect(),
+            endpoints: self.endpoints.iter().map(|endpoint| self.url_of(endpoint)).collect(),
         }
     }
 
     /// `scheme://host:port/path` of one address.
     #[must_use]
     pub fn url_of(&self, endpoint: &Endpoint) -> String {
-        format!(
-            "{}://{}{}",
-            self.scheme.as_str(),
-            endpoint.authority(),
-            self.path
-        )
+        format!("{}://{}{}", self.scheme.as_str(), endpoint.authority(), self.path)
     }
 }

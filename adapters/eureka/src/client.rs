@@ -30,11 +30,7 @@ pub(crate) struct From<T> {
 impl Client {
     /// A client whose calls end within `deadline`.
     pub(crate) fn new(http: HttpClient, deadline: Duration) -> Self {
-        Self {
-            http,
-            deadline,
-            full: Arc::default(),
-        }
+        Self { http, deadline, full: Arc::default() }
     }
 
     async fn get(&self, operation: &'static str, path: &str) -> Result<Answer> {
@@ -101,8 +97,7 @@ impl Client {
         }
         let answer = ready(answer)?;
         let read = read_application(&answer.body);
-        read.map(Some)
-            .map_err(|problem| answer.error(ErrorKind::Protocol, &problem))
+        read.map(Some).map_err(|problem| answer.error(ErrorKind::Protocol, &problem))
     }
 }
 

@@ -83,9 +83,7 @@ impl Rules {
         for info in application.instance {
             let id = info.id().to_owned();
             if id.is_empty() {
-                return Err(format!(
-                    "has an instance of {app:?} without instanceId and hostName"
-                ));
+                return Err(format!("has an instance of {app:?} without instanceId and hostName"));
             }
             all.insert(id, self.registered(&app, info));
         }
@@ -94,27 +92,16 @@ impl Rules {
 
     fn registered(&self, app: &str, info: InstanceInfo) -> Registered {
         let vips = info.vip_address.as_deref().unwrap_or("").split(',');
-        let vip = vips
-            .map(str::trim)
-            .filter(|vip| vip.to_uppercase() == app)
-            .min()
-            .map(str::to_owned);
-        Registered {
-            status: info.status.clone(),
-            vip,
-            instance: self.instance(app, info),
-        }
+        let vip =
+            vips.map(str::trim).filter(|vip| vip.to_uppercase() == app).min().map(str::to_owned);
+        Registered { status: info.status.clone(), vip, instance: self.instance(app, info) }
     }
 
     fn instance(&self, app: &str, info: InstanceInfo) -> Result<Instance, String> {
         let service = self.key(&app.to_lowercase())?;
         let (host, port, protocol) = (self.host(&info)?, endpoint(&info), protocol(&info));
         let port = port.ok_or("no usable port")?;
-        let mut instance = Instance::new(InstanceKey {
-            service,
-            host,
-            port,
-        });
+        let mut instance = Instance::new(InstanceKey { service, host, port });
         instance.protocol = protocol;
         let known;
         (instance.status, instance.health, known) = states(&info.status);
@@ -122,10 +109,8 @@ impl Rules {
         let lease = info.lease_info.unwrap_or_default();
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
         instance.native_id = Some(info.id().to_owned());
-        let both = (
-            info.port.and_then(|port| port.open()),
-            info.secure_port.and_then(|port| port.open()),
-        );
+        let both =
+            (info.port.and_then(|port| port.open()), info.secure_port.and_then(|port| port.open()));
         instance.metadata = info.metadata;
         if !known {
             let raw = instance.metadata.entry(RAW_STATUS.to_owned());
@@ -197,10 +182,7 @@ fn states(word: &str) -> (InstanceStatus, HealthStatus, bool) {
 fn endpoint(info: &InstanceInfo) -> Option<u16> {
     let plain = info.port.unwrap_or_default();
     let secure = info.secure_port.unwrap_or_default();
-    plain
-        .open()
-        .or_else(|| secure.open())
-        .or_else(|| plain.usable())
+    plain.open().or_else(|| secure.open()).or_else(|| plain.usable())
 }
 
 fn protocol(info: &InstanceInfo) -> Protocol {

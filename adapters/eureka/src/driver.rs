@@ -53,9 +53,8 @@ impl Settings {
             let wrong = |rule: &str| SpecError::new(format!("specificConfig.{key}"), rule);
             match key.as_str() {
                 "pollInterval" => {
-                    let text = value
-                        .as_str()
-                        .ok_or_else(|| wrong("must be a text such as \"5s\""))?;
+                    let text =
+                        value.as_str().ok_or_else(|| wrong("must be a text such as \"5s\""))?;
                     let interval = duration::parse(text).map_err(|rule| wrong(&rule))?;
                     if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&interval) {
                         return Err(wrong(&format!("{text:?} is not from 500ms to 20s")));
@@ -112,10 +111,7 @@ impl Driver for EurekaDriver {
         let http = HttpClient::new(spec, headers)?;
         let deadline = spec.read_timeout.min(MAX_SILENCE - settings.poll_interval);
         let client = Client::new(http, deadline);
-        let rules = Rules {
-            group: spec.default_group.clone(),
-            host: settings.host,
-        };
+        let rules = Rules { group: spec.default_group.clone(), host: settings.host };
         let registry = EurekaRegistry::new(spec.info(), client, settings, rules);
         Ok(Arc::new(registry))
     }
@@ -123,9 +119,7 @@ impl Driver for EurekaDriver {
 
 /// The header of basic authentication, marked as not to be printed.
 fn basic(credentials: &Credentials) -> Result<Option<HeaderValue>> {
-    let Credentials {
-        username, password, ..
-    } = credentials;
+    let Credentials { username, password, .. } = credentials;
     if username.is_empty() && password.is_empty() {
         return Ok(None);
     }

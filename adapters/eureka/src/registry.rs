@@ -33,23 +33,13 @@ impl EurekaRegistry {
         rules: Rules,
     ) -> Self {
         let unshown = Arc::new(Unshown::new(&info.name));
-        Self {
-            info,
-            client,
-            settings,
-            rules,
-            unshown,
-        }
+        Self { info, client, settings, rules, unshown }
     }
 }
 
 /// The answer had Eureka's form but not its sense.
 fn senseless(operation: &'static str, problem: String) -> Error {
-    Error::new(
-        ErrorKind::Protocol,
-        operation,
-        format!("the answer {problem}"),
-    )
+    Error::new(ErrorKind::Protocol, operation, format!("the answer {problem}"))
 }
 
 #[async_trait]

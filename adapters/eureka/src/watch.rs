@@ -186,10 +186,7 @@ impl Mirror {
         for Application { name, instance } in delta.application.into_iter().flatten() {
             for info in instance {
                 let gone = info.action_type.as_deref() == Some("DELETED");
-                let one = Application {
-                    name: name.clone(),
-                    instance: vec![info],
-                };
+                let one = Application { name: name.clone(), instance: vec![info] };
                 let (app, all) = self.rules.application(one).map_err(senseless)?;
                 let all = all.into_iter();
                 list.extend(all.map(|(id, one)| (app.clone(), id, (!gone).then_some(one))));
@@ -270,9 +267,7 @@ fn hash(apps: &BTreeMap<String, Registrations>) -> String {
         *counts.entry(&one.status).or_default() += 1;
     }
     let parts = counts.iter();
-    parts
-        .map(|(state, count)| format!("{state}_{count}_"))
-        .collect()
+    parts.map(|(state, count)| format!("{state}_{count}_")).collect()
 }
 
 /// The registrations that cannot be shown: each is warned about once.
@@ -284,10 +279,7 @@ pub(crate) struct Unshown {
 
 impl Unshown {
     pub(crate) fn new(registry: &str) -> Self {
-        Self {
-            registry: registry.to_owned(),
-            warned: StdMutex::default(),
-        }
+        Self { registry: registry.to_owned(), warned: StdMutex::default() }
     }
 
     pub(crate) fn note(&self, app: &str, all: &Registrations) {

@@ -165,11 +165,8 @@ impl InstanceInfo {
     pub fn id(&self) -> &str {
         let amazon = self.data_center_info.as_ref();
         let amazon = amazon.and_then(|dc| dc.metadata.get("instance-id"));
-        let candidates = [
-            self.instance_id.as_str(),
-            amazon.map_or("", String::as_str),
-            self.host_name.as_str(),
-        ];
+        let candidates =
+            [self.instance_id.as_str(), amazon.map_or("", String::as_str), self.host_name.as_str()];
         let mut filled = candidates.into_iter().filter(|id| !id.trim().is_empty());
         filled.next().unwrap_or("")
     }
@@ -183,11 +180,7 @@ pub struct PortWrapper {
     #[serde(rename = "$", deserialize_with = "number")]
     pub number: Option<i64>,
     /// Whether it is in use.
-    #[serde(
-        rename = "@enabled",
-        deserialize_with = "flag",
-        serialize_with = "as_text"
-    )]
+    #[serde(rename = "@enabled", deserialize_with = "flag", serialize_with = "as_text")]
     pub enabled: Option<bool>,
 }
 
@@ -217,10 +210,7 @@ pub struct DataCenterInfo {
     #[serde(deserialize_with = "word")]
     pub name: String,
     /// Amazon's description of the machine.
-    #[serde(
-        deserialize_with = "metadata",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "metadata", skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -254,8 +244,7 @@ pub struct LeaseInfo {
 /// What is wrong, in words that name the application and instance at fault.
 pub fn read_applications(body: &[u8]) -> Result<Applications, String> {
     let read = serde_json::from_slice::<ApplicationsBody>(body);
-    read.map(|body| body.applications)
-        .map_err(|error| explain(body, "applications", &error))
+    read.map(|body| body.applications).map_err(|error| explain(body, "applications", &error))
 }
 
 /// Reads one application.
@@ -264,8 +253,7 @@ pub fn read_applications(body: &[u8]) -> Result<Applications, String> {
 /// As [`read_applications`].
 pub fn read_application(body: &[u8]) -> Result<Application, String> {
     let read = serde_json::from_slice::<ApplicationBody>(body);
-    read.map(|body| body.application)
-        .map_err(|error| explain(body, "application", &error))
+    read.map(|body| body.application).map_err(|error| explain(body, "application", &error))
 }
 
 /// Looks again, slowly, for the instance that could not be read.

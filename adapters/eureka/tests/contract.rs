@@ -117,13 +117,8 @@ async fn the_stub_followed_by_delta() {
     let specific = json!({"pollInterval": "500ms"});
     let subject = EurekaSubject::stub("eureka stub, delta", specific).await;
     contract::run(&subject).await;
-    let Who::Stub(stub) = &subject.who else {
-        panic!("a stub")
-    };
-    assert!(
-        stub.asked().delta > stub.asked().full / 2,
-        "deltas are used"
-    );
+    let Who::Stub(stub) = &subject.who else { panic!("a stub") };
+    assert!(stub.asked().delta > stub.asked().full / 2, "deltas are used");
 }
 
 #[tokio::test]
@@ -131,9 +126,7 @@ async fn the_stub_followed_by_full_fetches() {
     let specific = json!({"pollInterval": "500ms", "useDelta": false});
     let subject = EurekaSubject::stub("eureka stub, full", specific).await;
     contract::run(&subject).await;
-    let Who::Stub(stub) = &subject.who else {
-        panic!("a stub")
-    };
+    let Who::Stub(stub) = &subject.who else { panic!("a stub") };
     assert_eq!(stub.asked().delta, 0);
 }
 

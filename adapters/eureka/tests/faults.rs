@@ -48,11 +48,7 @@ async fn kinds(registry: &dyn Registry) -> [Result<(), ErrorKind>; 4] {
     let first = registry.watch(Scope::all()).next().await.unwrap();
     [
         registry.ping().await.map_err(kind),
-        registry
-            .services(&Scope::all())
-            .await
-            .map(drop)
-            .map_err(kind),
+        registry.services(&Scope::all()).await.map(drop).map_err(kind),
         registry.instances(&service).await.map(drop).map_err(kind),
         first.map(drop).map_err(kind),
     ]
@@ -61,10 +57,7 @@ async fn kinds(registry: &dyn Registry) -> [Result<(), ErrorKind>; 4] {
 async fn ended(registry: &Arc<dyn Registry>, fault: impl AsyncFnOnce()) -> ErrorKind {
     let mut running = registry.watch(Scope::all());
     let first = running.next().await.unwrap().unwrap();
-    assert!(
-        matches!(&first, Change::Reset(all) if all.len() == 1),
-        "{first:?}"
-    );
+    assert!(matches!(&first, Change::Reset(all) if all.len() == 1), "{first:?}");
     fault().await;
     loop {
         match running.next().await.expect("an error, not the end") {
@@ -86,42 +79,21 @@ async fn every_fault_is_the_error_it_is() {
         (Fault::Hang, ErrorKind::Timeout),
         // The whole head and a part of the body.
         (Fault::Truncate(250), ErrorKind::Protocol),
-        (
-            Fault::answer(200, "text/html", "<html>Welcome</html>"),
-            ErrorKind::Protocol,
-        ),
+        (Fault::answer(200, "text/html", "<html>Welcome</html>"), ErrorKind::Protocol),
         (Fault::answer(200, json, ""), ErrorKind::Protocol),
         (Fault::answer(200, json, "[]"), ErrorKind::Protocol),
         (Fault::answer(200, json, "null"), ErrorKind::Protocol),
         (Fault::answer(200, json, "{}"), ErrorKind::Protocol),
-        (
-            Fault::answer(200, json, r#"{"applications":{}}"#),
-            ErrorKind::Protocol,
-        ),
-        (
-            Fault::answer(200, json, r#"{"applications":null}"#),
-            ErrorKind::Protocol,
-        ),
+        (Fault::answer(200, json, r#"{"applications":{}}"#), ErrorKind::Protocol),
+        (Fault::answer(200, json, r#"{"applications":null}"#), ErrorKind::Protocol),
         (Fault::answer(302, "text/html", ""), ErrorKind::Protocol),
-        (
-            Fault::answer(401, "text/html", "<html>Log in</html>"),
-            ErrorKind::Unauthorized,
-        ),
-        (
-            Fault::answer(403, "text/html", "<html>No</html>"),
-            ErrorKind::NotReady,
-        ),
-        (
-            Fault::answer(404, "text/html", "<html>No</html>"),
-            ErrorKind::NotFound,
-        ),
+        (Fault::answer(401, "text/html", "<html>Log in</html>"), ErrorKind::Unauthorized),
+        (Fault::answer(403, "text/html", "<html>No</html>"), ErrorKind::NotReady),
+        (Fault::answer(404, "text/html", "<html>No</html>"), ErrorKind::NotFound),
         (Fault::answer(404, "text/html", ""), ErrorKind::NotFound),
         (Fault::answer(429, json, "{}"), ErrorKind::RateLimited),
         (Fault::answer(500, json, "{}"), ErrorKind::Server),
-        (
-            Fault::answer(503, "text/html", "<html>Soon</html>"),
-            ErrorKind::Server,
-        ),
+        (Fault::answer(503, "text/html", "<html>Soon</html>"), ErrorKind::Server),
     ];
     for delta in [true, false] {
         let registry = common::connect(&spec(&stub, delta)).await;
@@ -132,11 +104,7 @@ async fn every_fault_is_the_error_it_is() {
             assert_eq!(kinds(registry.as_ref()).await, [Err(*kind); 4], "{what}");
             stub.up().await;
             let service = instance("a").key.service;
-            assert_eq!(
-                registry.instances(&service).await.unwrap().len(),
-                1,
-                "{what}"
-            );
+            assert_eq!(registry.instances(&service).await.unwrap().len(), 1, "{what}");
         }
     }
 }
@@ -146,16 +114,12 @@ async fn a_list_that_denies_its_own_hash_is_no_empty_list() {
     let stub = stub().await;
     let registry = common::connect(&spec(&stub, false)).await;
     let body = r#"{"applications":{"apps__hashcode":"UP_3_","application":[]}}"#;
-    stub.proxy()
-        .set(Fault::answer(200, "application/json", body))
-        .await;
+    stub.proxy().set(Fault::answer(200, "application/json", body)).await;
     let error = registry.services(&Scope::all()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     // While this is what an empty registry says.
     let body = r#"{"applications":{"versions__delta":"1","apps__hashcode":"","application":[]}}"#;
-    stub.proxy()
-        .set(Fault::answer(200, "application/json", body))
-        .await;
+    stub.proxy().set(Fault::answer(200, "application/json", body)).await;
     assert_eq!(registry.services(&Scope::all()).await.unwrap(), []);
 }
 
@@ -166,9 +130,7 @@ async fn an_instance_that_cannot_be_read_fails_the_list_and_is_named() {
     let body = r#"{"applications":{"apps__hashcode":"UP_2_","application":{"name":"B","instance":[
         {"instanceId":"ok","ipAddr":"10.0.0.1","status":"UP","port":{"$":1,"@enabled":"true"}},
         {"instanceId":"bad","ipAddr":{},"status":"UP"}]}}}"#;
-    stub.proxy()
-        .set(Fault::answer(200, "application/json", body))
-        .await;
+    stub.proxy().set(Fault::answer(200, "application/json", body)).await;
     let error = registry.services(&Scope::all()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     let text = error.to_string();
@@ -180,10 +142,7 @@ async fn warming_up_is_not_ready() {
     let stub = stub().await;
     let registry = common::connect(&spec(&stub, true)).await;
     stub.moods(|moods| moods.warming_up = true);
-    assert_eq!(
-        kinds(registry.as_ref()).await,
-        [Err(ErrorKind::NotReady); 4]
-    );
+    assert_eq!(kinds(registry.as_ref()).await, [Err(ErrorKind::NotReady); 4]);
     stub.moods(|moods| moods.warming_up = false);
     assert_eq!(kinds(registry.as_ref()).await, [Ok(()); 4]);
 }
@@ -203,10 +162,7 @@ async fn another_address_is_another_watch() {
     .await;
     assert_eq!(kind, ErrorKind::Unreachable);
     let reset = registry.watch(Scope::all()).next().await.unwrap().unwrap();
-    assert!(
-        matches!(&reset, Change::Reset(all) if all.len() == 2),
-        "{reset:?}"
-    );
+    assert!(matches!(&reset, Change::Reset(all) if all.len() == 2), "{reset:?}");
 }
 
 #[tokio::test]
@@ -226,10 +182,7 @@ async fn the_real_server_tells_wrong_credentials_and_its_warm_up() {
         ..Credentials::default()
     };
     let wrong = common::connect(&spec).await;
-    assert_eq!(
-        kinds(wrong.as_ref()).await,
-        [Err(ErrorKind::Unauthorized); 4]
-    );
+    assert_eq!(kinds(wrong.as_ref()).await, [Err(ErrorKind::Unauthorized); 4]);
     let shown = format!("{wrong:?} {}", wrong.ping().await.unwrap_err());
     assert!(!shown.contains("wrong-password"), "{shown}");
 

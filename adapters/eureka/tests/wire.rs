@@ -22,19 +22,12 @@ fn recorded_answers_are_read() {
     assert_eq!(apps.hash.as_deref(), Some(hash));
     assert_eq!(apps.application.unwrap().len(), 5);
     let delta = read_applications(DELTA.as_bytes()).unwrap();
-    let instances = delta
-        .application
-        .iter()
-        .flatten()
-        .flat_map(|app| &app.instance);
+    let instances = delta.application.iter().flatten().flat_map(|app| &app.instance);
     let gone = instances.filter(|one| one.action_type.as_deref() == Some("DELETED"));
     let gone: Vec<_> = gone.map(InstanceInfo::id).collect();
     assert_eq!(gone, ["stock-2:8080"]);
     let empty = read_applications(EMPTY.as_bytes()).unwrap();
-    assert_eq!(
-        (empty.application, empty.hash.as_deref()),
-        (Some(Vec::new()), Some(""))
-    );
+    assert_eq!((empty.application, empty.hash.as_deref()), (Some(Vec::new()), Some("")));
     let app = read_application(APP.as_bytes()).unwrap();
     assert_eq!((app.name.as_str(), app.instance.len()), ("STOCK", 2));
 }
@@ -45,10 +38,7 @@ fn what_was_read_is_written_as_it_was() {
         let body: ApplicationsBody = serde_json::from_str(recorded).unwrap();
         let written = serde_json::to_value(&body).unwrap();
         let mut expected: Value = serde_json::from_str(recorded).unwrap();
-        for app in expected["applications"]["application"]
-            .as_array_mut()
-            .unwrap()
-        {
+        for app in expected["applications"]["application"].as_array_mut().unwrap() {
             for instance in app["instance"].as_array_mut().unwrap() {
                 let fields = instance.as_object_mut().unwrap();
                 // Dropped on reading; always written.
@@ -71,17 +61,8 @@ fn every_spelling_of_a_value_is_read() {
         let port = serde_json::from_value::<PortWrapper>(port).unwrap();
         assert_eq!(port.open(), Some(80));
     }
-    for port in [
-        json!({}),
-        json!({"$": 70000, "@enabled": true}),
-        json!({"$": "x"}),
-    ] {
-        assert_eq!(
-            serde_json::from_value::<PortWrapper>(port)
-                .unwrap()
-                .usable(),
-            None
-        );
+    for port in [json!({}), json!({"$": 70000, "@enabled": true}), json!({"$": "x"})] {
+        assert_eq!(serde_json::from_value::<PortWrapper>(port).unwrap().usable(), None);
     }
     let odd = read(json!({
         "instanceId": null, "hostName": "h", "overriddenStatus": "UP", "overriddenstatus": "DOWN",
@@ -95,10 +76,7 @@ fn every_spelling_of_a_value_is_read() {
     let pairs = [("b", "true"), ("n", "1"), ("o", "{\"k\":[]}"), ("z", "")];
     let pairs = pairs.map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(odd.metadata.into_iter().collect::<Vec<_>>(), pairs);
-    assert_eq!(
-        (odd.last_updated_timestamp, odd.last_dirty_timestamp),
-        (Some(5), Some(6))
-    );
+    assert_eq!((odd.last_updated_timestamp, odd.last_dirty_timestamp), (Some(5), Some(6)));
     assert!(read(json!({"metadata": null})).metadata.is_empty());
     serde_json::from_value::<InstanceInfo>(json!({"metadata": []})).unwrap_err();
 }
@@ -111,26 +89,14 @@ fn settings_are_checked_by_name() {
     for (specific, field) in [
         (json!({"pollInterval": 5}), "specificConfig.pollInterval"),
         (json!({"pollInterval": "5"}), "specificConfig.pollInterval"),
-        (
-            json!({"pollInterval": "499ms"}),
-            "specificConfig.pollInterval",
-        ),
-        (
-            json!({"pollInterval": "21s"}),
-            "specificConfig.pollInterval",
-        ),
+        (json!({"pollInterval": "499ms"}), "specificConfig.pollInterval"),
+        (json!({"pollInterval": "21s"}), "specificConfig.pollInterval"),
         (json!({"useDelta": "yes"}), "specificConfig.useDelta"),
-        (
-            json!({"hostPreference": "IP"}),
-            "specificConfig.hostPreference",
-        ),
+        (json!({"hostPreference": "IP"}), "specificConfig.hostPreference"),
         (json!({"pollinterval": "5s"}), "specificConfig.pollinterval"),
     ] {
         assert_eq!(check(specific).unwrap_err().field, field);
     }
     let none = common::spec(&[], &json!({}));
-    assert_eq!(
-        EurekaDriver.check(&none).unwrap_err().field,
-        "serverAddress"
-    );
+    assert_eq!(EurekaDriver.check(&none).unwrap_err().field, "serverAddress");
 }

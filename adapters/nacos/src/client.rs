@@ -48,10 +48,7 @@ impl NacosClient {
     /// Every service of the namespace, in all groups.
     pub(crate) async fn services(&self) -> Result<Vec<ServiceView>> {
         paging::whole("list services", |page| async move {
-            let ServicePage {
-                count,
-                service_list,
-            } = self.service_page(page, paging::SIZE).await?;
+            let ServicePage { count, service_list } = self.service_page(page, paging::SIZE).await?;
             Ok((count, service_list))
         })
         .await
@@ -100,11 +97,7 @@ impl NacosClient {
         query: &[(&str, &str)],
     ) -> Result<Answer> {
         let token = self.login.token(&self.http, self.deadline).await?;
-        let call = || {
-            Call::get(operation, path)
-                .query(query)
-                .deadline(self.deadline)
-        };
+        let call = || Call::get(operation, path).query(query).deadline(self.deadline);
         let mut headers = HeaderMap::new();
         if let Some(token) = &token {
             headers.insert(TOKEN_HEADER, secret_header(operation, token.expose())?);

@@ -58,11 +58,8 @@ pub fn instances(
 /// # Errors
 /// An address we do not take.
 pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, InvalidName> {
-    let key = InstanceKey {
-        service: service.clone(),
-        host: Host::parse(&host.ip)?,
-        port: host.port,
-    };
+    let key =
+        InstanceKey { service: service.clone(), host: Host::parse(&host.ip)?, port: host.port };
     let cluster = match host.cluster_name.as_deref() {
         None | Some("") => DEFAULT_CLUSTER,
         Some(name) => name,

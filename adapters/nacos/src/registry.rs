@@ -44,11 +44,7 @@ impl NacosRegistry {
             reads: Semaphore::new(PARALLEL),
             reported: Mutex::new(BTreeSet::new()),
         };
-        Ok(Self {
-            info: spec.info(),
-            source: Arc::new(source),
-            push: Arc::new(push),
-        })
+        Ok(Self { info: spec.info(), source: Arc::new(source), push: Arc::new(push) })
     }
 }
 

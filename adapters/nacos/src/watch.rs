@@ -57,13 +57,7 @@ struct Names {
 
 impl Levels {
     pub(crate) fn new(source: Arc<Source>, push: Arc<Push>, scope: Scope) -> Self {
-        Self {
-            source,
-            push,
-            scope,
-            names: Mutex::default(),
-            followed: Arc::default(),
-        }
+        Self { source, push, scope, names: Mutex::default(), followed: Arc::default() }
     }
 }
 

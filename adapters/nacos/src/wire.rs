@@ -105,9 +105,7 @@ pub struct LoginAnswer {
 
 impl std::fmt::Debug for LoginAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginAnswer")
-            .field("token_ttl", &self.token_ttl)
-            .finish_non_exhaustive()
+        f.debug_struct("LoginAnswer").field("token_ttl", &self.token_ttl).finish_non_exhaustive()
     }
 }
 

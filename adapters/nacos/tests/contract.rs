@@ -102,10 +102,6 @@ async fn the_real_nacos_is_followed() {
     let server = servers::start(ServerKind::Nacos, ServerOptions::default());
     let server = server.await.expect("nacos");
     let port = server.http_port();
-    let subject = Real {
-        server: Mutex::new(server),
-        port,
-        writer: Writer::new(port),
-    };
+    let subject = Real { server: Mutex::new(server), port, writer: Writer::new(port) };
     contract::run(&subject).await;
 }

@@ -30,9 +30,7 @@ async fn kinds(registry: &dyn Registry) -> [ErrorKind; 4] {
 #[tokio::test]
 async fn each_fault_is_an_error_of_its_kind() {
     let stub = NacosStub::start().await;
-    Writer::new(stub.port())
-        .put(&instance(&service("s"), 1))
-        .await;
+    Writer::new(stub.port()).put(&instance(&service("s"), 1)).await;
     let mut settings = stub_spec(&stub);
     settings.read_timeout = Duration::from_millis(300);
     let registry = connect(&settings).await;
@@ -141,10 +139,8 @@ async fn a_login_is_made_renewed_and_refused() {
     stub.revoke_tokens();
     right.services(&Scope::all()).await.unwrap();
 
-    settings.credentials = Credentials {
-        access_token: Secret::new("token-0"),
-        ..Credentials::default()
-    };
+    settings.credentials =
+        Credentials { access_token: Secret::new("token-0"), ..Credentials::default() };
     let stale = connect(&settings).await;
     assert_eq!(kinds(stale.as_ref()).await, [ErrorKind::Forbidden; 4]);
 }

@@ -10,10 +10,7 @@ const INSTANCES: &str = include_str!("data/nacos-2.2.4-catalog-instances.json");
 const UNKNOWN: &str = include_str!("data/nacos-2.2.4-catalog-instances-unknown.json");
 
 fn orders() -> ServiceKey {
-    ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse("orders").unwrap(),
-    )
+    ServiceKey::new(GroupName::default_group(), ServiceName::parse("orders").unwrap())
 }
 
 fn instances(text: &str) -> InstancePage {
@@ -27,10 +24,7 @@ fn every_group_is_listed() {
     let page: ServicePage = serde_json::from_str(SERVICES).unwrap();
     assert_eq!(page.count, page.service_list.len());
     let keys: Vec<_> = page.service_list.iter().map(convert::service_key).collect();
-    let mut names: Vec<_> = keys
-        .into_iter()
-        .map(|key| key.unwrap().to_string())
-        .collect();
+    let mut names: Vec<_> = keys.into_iter().map(|key| key.unwrap().to_string()).collect();
     names.sort();
     assert_eq!(names, ["DEFAULT_GROUP/orders", "pay-group/stock", "pay/x"]);
 }
@@ -39,20 +33,13 @@ fn every_group_is_listed() {
 fn every_state_is_read_as_it_is() {
     let (list, refused) = convert::instances(&orders(), instances(INSTANCES).instances);
     assert!(refused.is_empty());
-    let seen: Vec<_> = list
-        .iter()
-        .map(|i| (i.key.host.as_str(), i.status, i.health, i.weight.get()))
-        .collect();
+    let seen: Vec<_> =
+        list.iter().map(|i| (i.key.host.as_str(), i.status, i.health, i.weight.get())).collect();
     assert_eq!(
         seen,
         [
             ("10.0.0.1", InstanceStatus::Up, HealthStatus::Healthy, 250),
-            (
-                "10.0.0.2",
-                InstanceStatus::OutOfService,
-                HealthStatus::Unknown,
-                0
-            ),
+            ("10.0.0.2", InstanceStatus::OutOfService, HealthStatus::Unknown, 0),
             ("10.0.0.3", InstanceStatus::Up, HealthStatus::Unhealthy, 100),
         ]
     );
@@ -87,16 +74,10 @@ fn what_is_missing_gets_nacos_own_defaults() {
         {"ip":"10.0.0.9","port":80,"healthy":true,"enabled":true,"clusterName":"east",
          "metadata":{"cluster":"mine","empty":null}}]}}"#;
     let (list, _) = convert::instances(&orders(), instances(text).instances);
-    let ids: Vec<_> = list
-        .iter()
-        .map(|i| i.native_id.as_deref().unwrap())
-        .collect();
+    let ids: Vec<_> = list.iter().map(|i| i.native_id.as_deref().unwrap()).collect();
     assert_eq!(
         ids,
-        [
-            "10.0.0.9#80#east#DEFAULT_GROUP@@orders",
-            "A.example#80#DEFAULT#DEFAULT_GROUP@@orders"
-        ]
+        ["10.0.0.9#80#east#DEFAULT_GROUP@@orders", "A.example#80#DEFAULT#DEFAULT_GROUP@@orders"]
     );
     assert_eq!(list[0].metadata[convert::CLUSTER_KEY], "mine");
     assert_eq!(list[0].metadata.len(), 1);

@@ -53,9 +53,7 @@ async fn a_login_opens_http_and_grpc() {
     let registry = connect(&settings).await;
     let mut follower = Follower::new(registry.watch(Scope::all()));
     follower
-        .until("the instance", SOON, |seen| {
-            seen.get(&service).is_some_and(|list| list.len() == 1)
-        })
+        .until("the instance", SOON, |seen| seen.get(&service).is_some_and(|list| list.len() == 1))
         .await;
     let subscribers = || writer.subscribers(&service);
     eventually("subscribed", SOON, subscribers, |count| *count == 1).await;
@@ -127,11 +125,7 @@ async fn instances_of_grpc_clients_come_and_change() {
             .until("the change", Duration::from_secs(35), |seen| {
                 let instance = &seen[&service][0];
                 let up = instance.status.as_str() == "UP";
-                up == enabled
-                    && instance
-                        .metadata
-                        .get("version")
-                        .is_some_and(|v| v == version)
+                up == enabled && instance.metadata.get("version").is_some_and(|v| v == version)
             })
             .await;
         let took = start.elapsed();
@@ -139,9 +133,5 @@ async fn instances_of_grpc_clients_come_and_change() {
     }
     let deregister = client.deregister_instance("s".to_owned(), None, written.clone());
     deregister.await.unwrap();
-    follower
-        .until("its end", SOON, |seen| {
-            seen.get(&service).is_none_or(Vec::is_empty)
-        })
-        .await;
+    follower.until("its end", SOON, |seen| seen.get(&service).is_none_or(Vec::is_empty)).await;
 }

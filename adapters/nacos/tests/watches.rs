@@ -78,9 +78,7 @@ async fn a_quiet_watch_asks_little() {
     }
     let registry = connect(&stub_spec(&stub)).await;
     let mut follower = Follower::new(registry.watch(Scope::all()));
-    follower
-        .until("the Reset", SOON, |seen| seen.len() == 20)
-        .await;
+    follower.until("the Reset", SOON, |seen| seen.len() == 20).await;
     let drive = tokio::time::timeout(Duration::from_secs(5), async {
         while follower.step().await.is_ok() {}
     });
@@ -170,9 +168,7 @@ async fn forged_health_is_not_believed() {
     written.health = HealthStatus::Healthy;
     Writer::new(stub.port()).put(&written).await;
     let healthy = health(HealthStatus::Healthy);
-    follower
-        .until("the recovery", SOON, |seen| healthy(&seen[&service]))
-        .await;
+    follower.until("the recovery", SOON, |seen| healthy(&seen[&service])).await;
 }
 
 #[tokio::test]
@@ -184,9 +180,7 @@ async fn a_service_that_is_listed_no_more_is_gone() {
     let mut follower = Follower::new(registry.watch(Scope::all()));
     follower.step().await.unwrap();
     stub.forget_service("DEFAULT_GROUP", "s");
-    follower
-        .until("its end", SOON, |seen| seen.is_empty())
-        .await;
+    follower.until("its end", SOON, |seen| seen.is_empty()).await;
     let drive = async {
         while stub.subscriptions() > 0 {
             follower.step().await.unwrap();
@@ -254,10 +248,6 @@ async fn the_environment_changes_nothing() {
     // In the namespace public of this server, or there would be none.
     subscriptions(&stub, 1).await;
     writer.remove(&written.key).await;
-    follower
-        .until("its last instance gone", SOON, |seen| {
-            seen[&service].is_empty()
-        })
-        .await;
+    follower.until("its last instance gone", SOON, |seen| seen[&service].is_empty()).await;
     assert!(connect(&spec(9)).await.ping().await.is_err());
 }

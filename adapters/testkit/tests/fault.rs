@@ -48,9 +48,7 @@ async fn each_fault_shows_also_on_a_connection_that_was_open_and_goes_away_again
     proxy.set(Fault::None).await;
     works(&client, &proxy).await;
 
-    proxy
-        .set(Fault::answer(403, "text/html", "<html>no</html>"))
-        .await;
+    proxy.set(Fault::answer(403, "text/html", "<html>no</html>")).await;
     let answer = get(&client, &proxy).await.unwrap();
     assert_eq!(answer.status(), 403);
     assert_eq!(answer.headers()["content-type"], "text/html");
@@ -67,9 +65,7 @@ async fn a_body_can_be_cut() {
     let (client, proxy) = (Client::new(), behind_proxy().await);
     let whole = get(&client, &proxy).await.unwrap();
     let lines = whole.headers().iter();
-    let head: usize = lines
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
+    let head: usize = lines.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let head = head + "HTTP/1.1 200 OK\r\n\r\n".len();
     proxy.set(Fault::Truncate(head + 3)).await;
     let cut = get(&client, &proxy).await.expect("a whole head");

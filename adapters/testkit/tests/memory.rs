@@ -18,11 +18,9 @@ impl Subject for MemorySubject {
     }
 
     fn traits(&self) -> Traits {
-        let every_state = InstanceStatus::ALL.iter().flat_map(|&status| {
-            HealthStatus::ALL
-                .iter()
-                .map(move |&health| (status, health))
-        });
+        let every_state = InstanceStatus::ALL
+            .iter()
+            .flat_map(|&status| HealthStatus::ALL.iter().map(move |&health| (status, health)));
         Traits {
             groups: vec![GroupName::default_group(), GroupName::parse("g2").unwrap()],
             states: every_state.collect(),

@@ -79,9 +79,7 @@ async fn consul() {
     if !servers::require(kind) {
         return;
     }
-    let server = servers::start(kind, ServerOptions::default())
-        .await
-        .unwrap();
+    let server = servers::start(kind, ServerOptions::default()).await.unwrap();
     let register = |client: &Client, server: &Server| {
         let url = format!("{}/v1/agent/service/register", server.base_url());
         client.put(url).json(&json!({"Name": "web", "Port": 80}))
@@ -126,16 +124,14 @@ async fn eureka() {
     let options = ServerOptions::default().with_eureka(EurekaOptions::quick());
     let server = servers::start(kind, options).await.unwrap();
     let register = |client: &Client, server: &Server| {
-        client
-            .post(format!("{}/apps/WEB", server.base_url()))
-            .json(&json!({"instance": {
-                "instanceId": "one", "app": "WEB", "hostName": "host", "ipAddr": "10.0.0.1",
-                "status": "UP", "port": {"$": 80, "@enabled": "true"},
-                "dataCenterInfo": {
-                    "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo",
-                    "name": "MyOwn",
-                },
-            }}))
+        client.post(format!("{}/apps/WEB", server.base_url())).json(&json!({"instance": {
+            "instanceId": "one", "app": "WEB", "hostName": "host", "ipAddr": "10.0.0.1",
+            "status": "UP", "port": {"$": 80, "@enabled": "true"},
+            "dataCenterInfo": {
+                "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo",
+                "name": "MyOwn",
+            },
+        }}))
     };
     let count = |answer: &Value| {
         let apps = answer["applications"]["application"].as_array();
@@ -150,10 +146,8 @@ async fn eureka_with_login_and_warm_up() {
     if !servers::require(kind) {
         return;
     }
-    let warm_up = EurekaOptions {
-        warm_up: Some(Duration::from_secs(600)),
-        ..EurekaOptions::default()
-    };
+    let warm_up =
+        EurekaOptions { warm_up: Some(Duration::from_secs(600)), ..EurekaOptions::default() };
     let options = ServerOptions::default().with_login().with_eureka(warm_up);
     let server = servers::start(kind, options).await.unwrap();
     let login = server.login().unwrap();
@@ -171,17 +165,12 @@ async fn nacos() {
     if !servers::require(kind) {
         return;
     }
-    let server = servers::start(kind, ServerOptions::default())
-        .await
-        .unwrap();
+    let server = servers::start(kind, ServerOptions::default()).await.unwrap();
     // A persistent instance: it goes through Raft to the disk.
     let register = |client: &Client, server: &Server| {
         let url = format!("{}/v1/ns/instance", server.base_url());
         let instance = [("serviceName", "web"), ("ip", "10.0.0.1"), ("port", "80")];
-        client
-            .post(url)
-            .query(&instance)
-            .query(&[("ephemeral", "false")])
+        client.post(url).query(&instance).query(&[("ephemeral", "false")])
     };
     let list = |client: &Client, server: &Server| {
         let url = format!("{}/v1/ns/instance/list", server.base_url());
@@ -203,9 +192,7 @@ async fn nacos_with_login() {
     let client = client();
     let list = |token: &str| {
         let query = [("serviceName", "web"), ("accessToken", token)];
-        client
-            .get(format!("{base}/v1/ns/instance/list"))
-            .query(&query)
+        client.get(format!("{base}/v1/ns/instance/list")).query(&query)
     };
     let log_in = |password: &str| {
         let form = [("username", login.user), ("password", password)];

@@ -71,10 +71,7 @@ impl Dsn {
 impl Default for Dsn {
     fn default() -> Self {
         let path = Some(PathBuf::from("./data/registry.db"));
-        Self::Sqlite(SqliteDsn {
-            path,
-            parameters: Vec::new(),
-        })
+        Self::Sqlite(SqliteDsn { path, parameters: Vec::new() })
     }
 }
 
@@ -96,12 +93,7 @@ impl fmt::Display for Dsn {
         for (index, (name, value)) in parameters.iter().enumerate() {
             let secret = name.contains("pass") || name.contains("secret");
             let value = if secret { "***" } else { value };
-            write!(
-                f,
-                "{}{name}={}",
-                if index == 0 { '?' } else { '&' },
-                escape(value)
-            )?;
+            write!(f, "{}{name}={}", if index == 0 { '?' } else { '&' }, escape(value))?;
         }
         Ok(())
     }

@@ -66,13 +66,7 @@ fn url(kind: DatabaseType, rest: &str) -> Result<ServerDsn, &'static str> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (user, password, database) = (decode(user), decode(password), decode(path));
     let database = database.strip_prefix('/').unwrap_or_default();
-    server(
-        kind,
-        (&user, &password),
-        &decode(address),
-        database,
-        pairs(query),
-    )
+    server(kind, (&user, &password), &decode(address), database, pairs(query))
 }
 
 /// `[user[:password]@][net[(address)]]/name[?parameters]`, taken apart as
@@ -90,13 +84,7 @@ fn go_mysql(text: &str) -> Option<Result<ServerDsn, &'static str>> {
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (database, query) = back.split_once('?').unwrap_or((back, ""));
     let login = (user, password);
-    Some(server(
-        DatabaseType::Mysql,
-        login,
-        address,
-        &decode(database),
-        pairs(query),
-    ))
+    Some(server(DatabaseType::Mysql, login, address, &decode(database), pairs(query)))
 }
 
 /// `host=localhost user=me password='a b'`, the form of libpq and Go's PostgreSQL drivers.
@@ -130,36 +118,20 @@ fn keywords(text: &str) -> Option<Vec<(String, String)>> {
         words.push((name.to_owned(), taken));
         rest = start[end..].trim_start();
     }
-    words
-        .iter()
-        .any(|(name, _)| matches!(name.as_str(), "host" | "dbname"))
-        .then_some(words)
+    words.iter().any(|(name, _)| matches!(name.as_str(), "host" | "dbname")).then_some(words)
 }
 
 fn from_keywords(words: Vec<(String, String)>) -> Result<ServerDsn, &'static str> {
     let (known, parameters): (Vec<_>, Vec<_>) = words.into_iter().partition(|(name, _)| {
-        matches!(
-            name.as_str(),
-            "host" | "port" | "user" | "password" | "dbname"
-        )
+        matches!(name.as_str(), "host" | "port" | "user" | "password" | "dbname")
     });
     let get = |wanted: &str| {
         let found = known.iter().rev().find(|(name, _)| name == wanted);
         found.map_or("", |(_, value)| value.as_str())
     };
     let (user, host, port) = (get("user"), get("host"), get("port"));
-    let name = if get("dbname").is_empty() {
-        user
-    } else {
-        get("dbname")
-    };
-    let mut dsn = server(
-        DatabaseType::Postgres,
-        (user, get("password")),
-        host,
-        name,
-        parameters,
-    )?;
+    let name = if get("dbname").is_empty() { user } else { get("dbname") };
+    let mut dsn = server(DatabaseType::Postgres, (user, get("password")), host, name, parameters)?;
     if !port.is_empty() {
         dsn.port = port.parse().map_err(|_| BAD_HOST)?;
     }
@@ -181,19 +153,13 @@ fn server(
     } else if let Some((host, port)) = address.strip_prefix('[').and_then(|a| a.split_once(']')) {
         (host, port.strip_prefix(':'))
     } else {
-        address
-            .rsplit_once(':')
-            .map_or((address, None), |(host, port)| (host, Some(port)))
+        address.rsplit_once(':').map_or((address, None), |(host, port)| (host, Some(port)))
     };
     if !host.starts_with('/') && host.contains(|c: char| c.is_whitespace() || "/?#@()".contains(c))
     {
         return Err(BAD_HOST);
     }
-    let usual = if kind == DatabaseType::Postgres {
-        5432
-    } else {
-        3306
-    };
+    let usual = if kind == DatabaseType::Postgres { 5432 } else { 3306 };
     Ok(ServerDsn {
         kind,
         user: user.to_owned(),
@@ -218,9 +184,7 @@ fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .and_then(|code| std::str::from_utf8(code).ok());
+        let code = tail.get(..2).and_then(|code| std::str::from_utf8(code).ok());
         let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(byte) if first == b'%' => {

@@ -20,38 +20,23 @@ fn the_form_of_go_is_read() {
         "root:password@tcp(localhost:3306)/registry?charset=utf8mb4&parseTime=True&loc=Local",
     );
     assert_eq!(dsn.kind, DatabaseType::Mysql);
-    assert_eq!(
-        (dsn.user.as_str(), dsn.password.expose()),
-        ("root", "password")
-    );
+    assert_eq!((dsn.user.as_str(), dsn.password.expose()), ("root", "password"));
     assert_eq!((dsn.host.as_str(), dsn.port), ("localhost", 3306));
     assert_eq!(dsn.database, "registry");
-    let names: Vec<_> = dsn
-        .parameters
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names: Vec<_> = dsn.parameters.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["charset", "parseTime", "loc"]);
 }
 
 #[test]
 fn odd_passwords_are_read() {
-    for password in [
-        "p@ss", "a:b:c", "a/b", "x(y)", "@tcp(", "100%25", "#?&", "pä ß",
-    ] {
+    for password in ["p@ss", "a:b:c", "a/b", "x(y)", "@tcp(", "100%25", "#?&", "pä ß"] {
         let dsn = server(&format!("hub:{password}@tcp(db.example.org)/registry"));
         assert_eq!(dsn.password.expose(), password);
-        assert_eq!(
-            (dsn.user.as_str(), dsn.host.as_str()),
-            ("hub", "db.example.org")
-        );
+        assert_eq!((dsn.user.as_str(), dsn.host.as_str()), ("hub", "db.example.org"));
     }
-    for (written, password) in [
-        ("p@ss", "p@ss"),
-        ("a%2Fb%3F", "a/b?"),
-        ("a:b", "a:b"),
-        ("5%", "5%"),
-    ] {
+    for (written, password) in
+        [("p@ss", "p@ss"), ("a%2Fb%3F", "a/b?"), ("a:b", "a:b"), ("5%", "5%")]
+    {
         let dsn = server(&format!("mysql://hub:{written}@db:3307/registry"));
         assert_eq!(dsn.password.expose(), password);
         assert_eq!((dsn.host.as_str(), dsn.port), ("db", 3307));
@@ -78,14 +63,8 @@ fn postgres_is_read() {
     let dsn =
         server("host=db user=hub password='a b\\'c' dbname=registry port=5433 sslmode=disable");
     assert_eq!((dsn.host.as_str(), dsn.port), ("db", 5433));
-    assert_eq!(
-        (dsn.password.expose(), dsn.database.as_str()),
-        ("a b'c", "registry")
-    );
-    assert_eq!(
-        dsn.parameters,
-        [("sslmode".to_owned(), "disable".to_owned())]
-    );
+    assert_eq!((dsn.password.expose(), dsn.database.as_str()), ("a b'c", "registry"));
+    assert_eq!(dsn.parameters, [("sslmode".to_owned(), "disable".to_owned())]);
 }
 
 #[test]
@@ -101,12 +80,8 @@ fn files_are_read() {
     ] {
         assert_eq!(sqlite(text).path, Some(PathBuf::from(path)), "{text}");
     }
-    for text in [
-        "sqlite::memory:",
-        ":memory:",
-        "file::memory:?cache=shared",
-        "file:x?mode=memory",
-    ] {
+    for text in ["sqlite::memory:", ":memory:", "file::memory:?cache=shared", "file:x?mode=memory"]
+    {
         assert_eq!(sqlite(text).path, None, "{text}");
     }
 }
@@ -140,13 +115,7 @@ fn passwords_are_masked() {
     ] {
         let dsn = Dsn::parse(text).unwrap();
         let shown = format!("{dsn} {dsn:?} {}", serde_json::to_string(&dsn).unwrap());
-        assert!(
-            !shown.contains("hunter2") && shown.contains("***"),
-            "{shown}"
-        );
-        assert_eq!(
-            Dsn::parse(&dsn.to_string()).unwrap().to_string(),
-            dsn.to_string()
-        );
+        assert!(!shown.contains("hunter2") && shown.contains("***"), "{shown}");
+        assert_eq!(Dsn::parse(&dsn.to_string()).unwrap().to_string(), dsn.to_string());
     }
 }

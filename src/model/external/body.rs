@@ -69,11 +69,7 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
         "noteText" => row.common.note_text = text(key, value)?,
         "extProperty" => row.common.ext_property = json_object(key, value)?,
         _ => {
-            return Err(Error::invalid(
-                key,
-                value.clone(),
-                "is not a field of a configuration",
-            ));
+            return Err(Error::invalid(key, value.clone(), "is not a field of a configuration"));
         }
     }
     Ok(())
@@ -84,9 +80,7 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
 #[must_use]
 pub fn needs_secrets(before: &ExternalConfigRow, after: &ExternalConfigRow) -> bool {
     let stored = [&before.password, &before.access_token, &before.secret_key];
-    let has_secret = stored
-        .iter()
-        .any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
+    let has_secret = stored.iter().any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
     let trust = |row: &ExternalConfigRow| {
         let text = row.specific_config.as_deref().unwrap_or("{}");
         let value: Value = serde_json::from_str(text).unwrap_or_default();
@@ -111,10 +105,7 @@ pub fn brings_secrets(before: &ExternalConfigRow, body: &Map<String, Value>) -> 
     stored
         .iter()
         .filter(|(_, secret)| secret.as_ref().is_some_and(|s| !s.is_empty()))
-        .all(|(key, _)| {
-            body.get(*key)
-                .is_some_and(|value| value.as_str() != Some(MASK))
-        })
+        .all(|(key, _)| body.get(*key).is_some_and(|value| value.as_str() != Some(MASK)))
 }
 
 fn text(key: &str, value: &Value) -> Result<Option<String>> {

@@ -71,15 +71,9 @@ impl ExternalConfig {
         check_name("configName", &row.config_name)?;
         check_name("environmentName", &row.environment_name)?;
         let kind: RegistryKind =
-            row.registry_type
-                .parse()
-                .map_err(|e: hub_registry_core::instance::UnknownWord| {
-                    Error::invalid(
-                        "registryType",
-                        e.value,
-                        &format!("must be one of {}", e.allowed),
-                    )
-                })?;
+            row.registry_type.parse().map_err(|e: hub_registry_core::instance::UnknownWord| {
+                Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
+            })?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
         check_pair(row, &common)?;
         let (default_port, default_path) = defaults(kind);
@@ -98,10 +92,7 @@ impl ExternalConfig {
             read_timeout: millis("readTimeout", row.read_timeout, 10_000, 1)?,
             max_retries: bounded("maxRetries", row.max_retries, 3, 0, 100)? as u32,
             retry_interval: millis("retryInterval", row.retry_interval, 1_000, 1)?,
-            default_group: common
-                .default_group
-                .clone()
-                .unwrap_or_else(GroupName::default_group),
+            default_group: common.default_group.clone().unwrap_or_else(GroupName::default_group),
             tls: Tls {
                 ca_pem: common.ca_pem.clone(),
                 insecure_skip_verify: common.insecure_skip_verify,
@@ -118,34 +109,19 @@ impl ExternalConfig {
             }
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
-        Ok(Self {
-            tenant,
-            id,
-            name,
-            active,
-            spec,
-            common,
-            conflict,
-        })
+        Ok(Self { tenant, id, name, active, spec, common, conflict })
     }
 
     /// Which services are read.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        Scope::new(
-            &self.common.services.include,
-            &self.common.services.exclude,
-            Vec::new(),
-        )
+        Scope::new(&self.common.services.include, &self.common.services.exclude, Vec::new())
     }
 
     /// How long the missing are waited for after an outage, if the row says so.
     #[must_use]
     pub fn settle(&self) -> Option<Duration> {
-        self.common
-            .removal_guard
-            .settle_seconds
-            .map(Duration::from_secs)
+        self.common.removal_guard.settle_seconds.map(Duration::from_secs)
     }
 
     /// Lower goes first.
@@ -181,30 +157,16 @@ impl ExternalConfig {
         part(spec.default_group.as_str());
         for key in ["namespace", "datacenter", "partition"] {
             part(key);
-            part(
-                &spec
-                    .specific
-                    .get(key)
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            );
+            part(&spec.specific.get(key).map(ToString::to_string).unwrap_or_default());
         }
         let bytes = digest.finalize();
-        bytes
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 fn check_name(field: &str, value: &str) -> Result<()> {
     if value.trim().is_empty() || value.len() > 100 || value.chars().any(char::is_control) {
-        return Err(Error::invalid(
-            field,
-            value,
-            "must be 1 to 100 characters of text",
-        ));
+        return Err(Error::invalid(field, value, "must be 1 to 100 characters of text"));
     }
     Ok(())
 }
@@ -216,28 +178,16 @@ fn check_pair(row: &ExternalConfigRow, common: &Common) -> Result<()> {
         return Err(Error::invalid("syncEnabled", "Y", rule));
     }
     let failover = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
-    match row
-        .failover_config_id
-        .as_deref()
-        .filter(|id| !id.is_empty())
-    {
-        None if failover => Err(Error::invalid(
-            "failoverEnabled",
-            "Y",
-            "needs failoverConfigId",
-        )),
-        Some(id) if id == row.external_config_id => Err(Error::invalid(
-            "failoverConfigId",
-            id,
-            "must name another configuration",
-        )),
+    match row.failover_config_id.as_deref().filter(|id| !id.is_empty()) {
+        None if failover => Err(Error::invalid("failoverEnabled", "Y", "needs failoverConfigId")),
+        Some(id) if id == row.external_config_id => {
+            Err(Error::invalid("failoverConfigId", id, "must name another configuration"))
+        }
         _ => match row.failover_strategy.as_deref() {
             None | Some("MANUAL" | "AUTO") => Ok(()),
-            Some(other) => Err(Error::invalid(
-                "failoverStrategy",
-                other,
-                "must be one of MANUAL, AUTO",
-            )),
+            Some(other) => {
+                Err(Error::invalid("failoverStrategy", other, "must be one of MANUAL, AUTO"))
+            }
         },
     }
 }
@@ -256,11 +206,7 @@ fn bounded(field: &str, value: Option<i64>, default: i64, min: i64, max: i64) ->
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    Err(Error::invalid(
-        field,
-        value,
-        &format!("must be {min} to {max}"),
-    ))
+    Err(Error::invalid(field, value, &format!("must be {min} to {max}")))
 }
 
 /// Up to ten minutes.
@@ -280,11 +226,7 @@ fn endpoints(addresses: &str, default_port: u16) -> Result<Vec<Endpoint>> {
     let rule = "must be host or host:port, several separated by commas; no scheme, no path";
     let bad = |address: &str| Error::invalid("serverAddress", address, rule);
     if addresses.len() > 500 {
-        return Err(Error::invalid(
-            "serverAddress",
-            addresses,
-            "must be at most 500 characters",
-        ));
+        return Err(Error::invalid("serverAddress", addresses, "must be at most 500 characters"));
     }
     let mut list = Vec::new();
     for address in addresses.split(',').map(str::trim) {
@@ -297,10 +239,7 @@ fn endpoints(addresses: &str, default_port: u16) -> Result<Vec<Endpoint>> {
             _ => (address, default_port),
         };
         let host = Host::parse(host).map_err(|_| bad(address))?;
-        list.push(Endpoint {
-            host: host.to_string(),
-            port,
-        });
+        list.push(Endpoint { host: host.to_string(), port });
     }
     Ok(list)
 }
@@ -309,11 +248,7 @@ fn scheme(value: Option<&str>) -> Result<Scheme> {
     match value {
         None | Some("http") => Ok(Scheme::Http),
         Some("https") => Ok(Scheme::Https),
-        Some(other) => Err(Error::invalid(
-            "serverScheme",
-            other,
-            "must be http or https",
-        )),
+        Some(other) => Err(Error::invalid("serverScheme", other, "must be http or https")),
     }
 }
 
@@ -322,21 +257,10 @@ fn path(value: Option<&str>, default: &str) -> Result<String> {
         return Ok(default.to_owned());
     };
     let bare = value.trim().trim_matches('/');
-    if bare
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || "?#".contains(c))
-    {
-        return Err(Error::invalid(
-            "serverPath",
-            value,
-            "must be a path without ? and #",
-        ));
+    if bare.chars().any(|c| c.is_whitespace() || c.is_control() || "?#".contains(c)) {
+        return Err(Error::invalid("serverPath", value, "must be a path without ? and #"));
     }
-    Ok(if bare.is_empty() {
-        String::new()
-    } else {
-        format!("/{bare}")
-    })
+    Ok(if bare.is_empty() { String::new() } else { format!("/{bare}") })
 }
 
 fn credentials(row: &ExternalConfigRow) -> Result<Credentials> {

@@ -10,12 +10,8 @@ use crate::clock::rfc3339;
 /// The row as JSON: secrets masked, JSON columns as values.
 #[must_use]
 pub fn row_json(row: &ExternalConfigRow) -> Value {
-    let mask = |secret: &Option<Secret>| {
-        secret
-            .as_ref()
-            .filter(|secret| !secret.is_empty())
-            .map(|_| MASK)
-    };
+    let mask =
+        |secret: &Option<Secret>| secret.as_ref().filter(|secret| !secret.is_empty()).map(|_| MASK);
     // Text that is not JSON (by plain SQL) is shown as it is, so that it can be mended.
     let parsed = |text: &Option<String>| {
         let text = text.as_ref()?;

@@ -86,31 +86,19 @@ impl Common {
             return Ok((Self::default(), Map::new()));
         };
         let Ok(Value::Object(all)) = serde_json::from_str(text) else {
-            return Err(Error::invalid(
-                "specificConfig",
-                text,
-                "must be a JSON object",
-            ));
+            return Err(Error::invalid("specificConfig", text, "must be a JSON object"));
         };
         let mut specific = Map::new();
         let mut common = Map::new();
         for (key, value) in all {
-            let of = if COMMON_KEYS.contains(&key.as_str()) {
-                &mut common
-            } else {
-                &mut specific
-            };
+            let of = if COMMON_KEYS.contains(&key.as_str()) { &mut common } else { &mut specific };
             of.insert(key, value);
         }
         // One key at a time, so that the error names the key.
         for (key, value) in &common {
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
             serde_json::from_value::<Self>(one).map_err(|error| {
-                Error::invalid(
-                    &format!("specificConfig.{key}"),
-                    value.clone(),
-                    &error.to_string(),
-                )
+                Error::invalid(&format!("specificConfig.{key}"), value.clone(), &error.to_string())
             })?;
         }
         let common: Self = serde_json::from_value(Value::Object(common))

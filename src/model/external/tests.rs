@@ -21,14 +21,7 @@ fn minimal() -> Value {
 fn defaults_fit_the_kind() {
     let config = ExternalConfig::from_row(&row(&minimal())).unwrap();
     let urls = config.spec.info().endpoints;
-    assert_eq!(
-        urls,
-        [
-            "http://a:8848/nacos",
-            "http://[::1]:99/nacos",
-            "http://b:1/nacos"
-        ]
-    );
+    assert_eq!(urls, ["http://a:8848/nacos", "http://[::1]:99/nacos", "http://b:1/nacos"]);
     assert_eq!(config.priority(), 100);
     assert!(config.active);
 }
@@ -47,18 +40,9 @@ fn each_rule_names_its_field() {
         (json!({ "syncEnabled": "Y" }), "syncEnabled"),
         (json!({ "failoverEnabled": "Y" }), "failoverEnabled"),
         (json!({ "failoverConfigId": "c1" }), "failoverConfigId"),
-        (
-            json!({ "conflictResolution": "mine" }),
-            "conflictResolution",
-        ),
-        (
-            json!({ "specificConfig": { "priority": "x" } }),
-            "specificConfig.priority",
-        ),
-        (
-            json!({ "specificConfig": { "caName": "../x" } }),
-            "specificConfig.caName",
-        ),
+        (json!({ "conflictResolution": "mine" }), "conflictResolution"),
+        (json!({ "specificConfig": { "priority": "x" } }), "specificConfig.priority"),
+        (json!({ "specificConfig": { "caName": "../x" } }), "specificConfig.caName"),
         (
             json!({ "specificConfig": { "removalGuard": { "settleSeconds": 99_999 } } }),
             "specificConfig.removalGuard.settleSeconds",
@@ -66,9 +50,7 @@ fn each_rule_names_its_field() {
     ];
     for (change, field) in cases {
         let mut body = minimal();
-        body.as_object_mut()
-            .unwrap()
-            .extend(change.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let error = ExternalConfig::from_row(&row(&body)).unwrap_err();
         assert_eq!(error.details["field"], field, "{error:?}");
     }
@@ -108,18 +90,9 @@ fn a_changed_address_wants_the_secrets_again() {
     let mut after = before.clone();
     after.server_address = "evil".to_owned();
     assert!(needs_secrets(&before, &after));
-    assert!(!brings_secrets(
-        &before,
-        json!({ "password": "***" }).as_object().unwrap()
-    ));
-    assert!(brings_secrets(
-        &before,
-        json!({ "password": "again" }).as_object().unwrap()
-    ));
-    after = ExternalConfigRow {
-        config_name: "other".to_owned(),
-        ..before.clone()
-    };
+    assert!(!brings_secrets(&before, json!({ "password": "***" }).as_object().unwrap()));
+    assert!(brings_secrets(&before, json!({ "password": "again" }).as_object().unwrap()));
+    after = ExternalConfigRow { config_name: "other".to_owned(), ..before.clone() };
     assert!(!needs_secrets(&before, &after));
 }
 
@@ -132,8 +105,5 @@ fn identity_is_which_registry_not_how_to_log_in() {
     assert_eq!(one.identity(), other.identity());
     assert!(!one.connects_like(&other));
     body["specificConfig"] = json!({ "namespace": "prod" });
-    assert_ne!(
-        one.identity(),
-        ExternalConfig::from_row(&row(&body)).unwrap().identity()
-    );
+    assert_ne!(one.identity(), ExternalConfig::from_row(&row(&body)).unwrap().identity());
 }

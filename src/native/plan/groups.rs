@@ -50,11 +50,7 @@ impl Draft {
         patch: GroupPatch,
         who: &str,
     ) -> Result<Arc<NativeGroup>> {
-        let before = Arc::clone(
-            self.next
-                .group(tenant, name)
-                .ok_or_else(|| no_group(name))?,
-        );
+        let before = Arc::clone(self.next.group(tenant, name).ok_or_else(|| no_group(name))?);
         expect(&before.audit, patch.version)?;
         let mut group = NativeGroup::clone(&before);
         patch.apply(&mut group);
@@ -71,16 +67,9 @@ impl Draft {
         name: &GroupName,
         force: bool,
     ) -> Result<()> {
-        self.next
-            .group(tenant, name)
-            .ok_or_else(|| no_group(name))?;
+        self.next.group(tenant, name).ok_or_else(|| no_group(name))?;
         let services = self.next.tenant(tenant).map(|tenant| {
-            tenant
-                .services
-                .keys()
-                .filter(|key| key.group == *name)
-                .cloned()
-                .collect::<Vec<_>>()
+            tenant.services.keys().filter(|key| key.group == *name).cloned().collect::<Vec<_>>()
         });
         let services = services.unwrap_or_default();
         if !services.is_empty() && !force {

@@ -34,22 +34,12 @@ impl Draft {
             }
         };
         let lease_seconds = instance.lease_seconds;
-        let registered = Registered {
-            instance_id: id,
-            created: before.is_none(),
-            lease_seconds,
-        };
+        let registered = Registered { instance_id: id, created: before.is_none(), lease_seconds };
         // A client that registers again and again instead of beating costs no write.
         if before.is_some_and(|before| *before == instance) {
             self.touch(tenant, id, true);
         } else {
-            self.put_instance(
-                NativeInstance {
-                    last_heartbeat: Some(self.now),
-                    ..instance
-                },
-                true,
-            );
+            self.put_instance(NativeInstance { last_heartbeat: Some(self.now), ..instance }, true);
         }
         Ok(registered)
     }
@@ -151,9 +141,7 @@ impl Draft {
         instance.context_path = patch.context_path.unwrap_or(instance.context_path);
         let audit = &mut instance.audit;
         audit.note_text = patch.note_text.unwrap_or_else(|| audit.note_text.take());
-        audit.ext_property = patch
-            .ext_property
-            .unwrap_or_else(|| audit.ext_property.take());
+        audit.ext_property = patch.ext_property.unwrap_or_else(|| audit.ext_property.take());
         if let Some(health) = patch.health {
             instance.health = health;
             instance.last_health_check = Some(self.now);

@@ -17,14 +17,13 @@ use crate::model::audit::Audit;
 /// Compare-and-set: the version a change was made for is the one there is.
 fn expect(audit: &Audit, version: Option<i64>) -> Result<()> {
     match version {
-        Some(version) if version != audit.version => Err(Error::conflict(
-            "it was changed meanwhile",
-        )
-        .with_details(json!({
-            "field": "currentVersion",
-            "value": version,
-            "rule": format!("is {} by now", audit.version),
-        }))),
+        Some(version) if version != audit.version => {
+            Err(Error::conflict("it was changed meanwhile").with_details(json!({
+                "field": "currentVersion",
+                "value": version,
+                "rule": format!("is {} by now", audit.version),
+            })))
+        }
         _ => Ok(()),
     }
 }

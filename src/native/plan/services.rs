@@ -54,10 +54,7 @@ impl Draft {
         patch: ServicePatch,
         who: &str,
     ) -> Result<Arc<NativeService>> {
-        let entry = self
-            .next
-            .service(tenant, key)
-            .ok_or_else(|| no_service(key))?;
+        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
         let before = Arc::clone(&entry.service);
         expect(&before.audit, patch.version)?;
         let mut service = NativeService::clone(&before);
@@ -75,10 +72,7 @@ impl Draft {
         key: &ServiceKey,
         force: bool,
     ) -> Result<()> {
-        let entry = self
-            .next
-            .service(tenant, key)
-            .ok_or_else(|| no_service(key))?;
+        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
         let instances: Vec<_> = entry.instances.values().cloned().collect();
         if !instances.is_empty() && !force {
             let message = format!("service {key} has {} instances", instances.len());

@@ -17,10 +17,7 @@ pub(super) struct Columns<'r> {
 
 impl<'r> Columns<'r> {
     pub(super) fn new(row: &'r SqliteRow) -> Self {
-        Self {
-            row,
-            unreadable: Vec::new(),
-        }
+        Self { row, unreadable: Vec::new() }
     }
 
     fn get<T>(&mut self, name: &'static str) -> Option<T>

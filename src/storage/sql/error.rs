@@ -22,9 +22,7 @@ fn kind(error: &sqlx::Error) -> StorageErrorKind {
     };
     match error {
         Database(error) if error.is_unique_violation() => StorageErrorKind::Conflict,
-        Database(error) => error
-            .code()
-            .map_or(StorageErrorKind::Internal, |code| of_code(&code)),
+        Database(error) => error.code().map_or(StorageErrorKind::Internal, |code| of_code(&code)),
         Io(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Configuration(_) => {
             StorageErrorKind::Unavailable
         }

@@ -11,10 +11,7 @@ const CHECKS: &str = include_str!("../../tests/data/consul-1.8.7-checks.json");
 const TOKEN: &str = include_str!("../../tests/data/consul-1.8.7-token-self.json");
 
 fn web() -> ServiceKey {
-    ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse("web").unwrap(),
-    )
+    ServiceKey::new(GroupName::default_group(), ServiceName::parse("web").unwrap())
 }
 
 fn recorded() -> Vec<Instance> {
@@ -22,9 +19,7 @@ fn recorded() -> Vec<Instance> {
 }
 
 fn by_id(id: &str) -> Instance {
-    let found = recorded()
-        .into_iter()
-        .find(|instance| instance.native_id.as_deref() == Some(id));
+    let found = recorded().into_iter().find(|instance| instance.native_id.as_deref() == Some(id));
     found.unwrap_or_else(|| panic!("{id} is there"))
 }
 
@@ -41,17 +36,10 @@ fn states_are_those_of_the_worst_check() {
     ];
     for (id, status, health, why) in table {
         let instance = by_id(id);
-        assert_eq!(
-            (instance.status, instance.health),
-            (status, health),
-            "{id}: {why}"
-        );
+        assert_eq!((instance.status, instance.health), (status, health), "{id}: {why}");
     }
     let warned = by_id("web-2");
-    assert_eq!(
-        warned.metadata[STATUS_KEY], "warning",
-        "the raw word is kept"
-    );
+    assert_eq!(warned.metadata[STATUS_KEY], "warning", "the raw word is kept");
     assert!(!by_id("web-1").metadata.contains_key(STATUS_KEY));
 }
 
@@ -77,17 +65,9 @@ fn addresses_are_the_services_own_or_the_nodes() {
     };
     assert_eq!(address("web-1"), ("10.0.0.1".to_owned(), 8080));
     assert_eq!(address("web-3"), ("web-3.example".to_owned(), 8080));
-    assert_eq!(
-        address("web-4"),
-        ("127.0.0.1".to_owned(), 8084),
-        "the node's"
-    );
+    assert_eq!(address("web-4"), ("127.0.0.1".to_owned(), 8084), "the node's");
     assert_eq!(address("web-5"), ("2001:db8::1".to_owned(), 9000));
-    assert_eq!(
-        address("web-6"),
-        ("192.0.2.7".to_owned(), 0),
-        "no port at all"
-    );
+    assert_eq!(address("web-6"), ("192.0.2.7".to_owned(), 0), "no port at all");
 }
 
 #[test]
@@ -95,10 +75,7 @@ fn one_address_is_one_instance_and_a_wild_port_none() {
     let all = recorded();
     assert!(all.windows(2).all(|pair| pair[0].key < pair[1].key));
     let ids: Vec<_> = all.iter().filter_map(|i| i.native_id.as_deref()).collect();
-    assert!(
-        !ids.contains(&"web-8"),
-        "web-1 has its address and comes first"
-    );
+    assert!(!ids.contains(&"web-8"), "web-1 has its address and comes first");
     assert!(!ids.contains(&"web-9"), "port 70000");
 }
 
@@ -124,13 +101,7 @@ fn pairs_tags_weight_and_protocol_are_kept() {
 
 #[test]
 fn weights_are_bounded() {
-    let of = |passing| {
-        weight(Weights {
-            passing,
-            warning: 1,
-        })
-        .get()
-    };
+    let of = |passing| weight(Weights { passing, warning: 1 }).get();
     assert_eq!(of(-5), 0);
     assert_eq!(of(0), 0);
     assert_eq!(of(i64::MAX), Weight::MAX);
@@ -149,16 +120,11 @@ fn what_a_check_prints_changes_nothing() {
 fn names_come_from_the_catalog() {
     let Services(all) = serde_json::from_str(SERVICES).unwrap();
     let group = GroupName::default_group();
-    let names: Vec<_> = keys(&group, all.into_keys().collect())
-        .map(|key| key.name.to_string())
-        .collect();
+    let names: Vec<_> =
+        keys(&group, all.into_keys().collect()).map(|key| key.name.to_string()).collect();
     assert_eq!(names, ["Web", "consul", "web"]);
     let odd = vec![String::new(), "a\nb".to_owned(), "fine".to_owned()];
-    assert_eq!(
-        keys(&group, odd).count(),
-        1,
-        "what the port cannot hold is left out"
-    );
+    assert_eq!(keys(&group, odd).count(), 1, "what the port cannot hold is left out");
 }
 
 #[test]

@@ -60,11 +60,7 @@ impl Sweep {
     pub(super) fn place(sweep: &Arc<Self>, name: &ServiceName) -> Place {
         let mark = Arc::new(Mark::default());
         sweep.places.lock().insert(name.clone(), Arc::clone(&mark));
-        Place {
-            sweep: Arc::clone(sweep),
-            name: name.clone(),
-            mark,
-        }
+        Place { sweep: Arc::clone(sweep), name: name.clone(), mark }
     }
 
     /// Whether any service has to share.
@@ -83,10 +79,7 @@ impl Sweep {
         }
         let places = self.places.lock();
         let each = ROUND_EACH * u32::try_from(places.len()).unwrap_or(u32::MAX);
-        *rounds = Rounds {
-            next: Some(now + ROUND + each),
-            wanted: false,
-        };
+        *rounds = Rounds { next: Some(now + ROUND + each), wanted: false };
         places.values().for_each(|mark| mark.set(WOKEN));
     }
 
@@ -175,10 +168,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.sweep.places.lock();
         // A service that left and came back has a newer place by now.
-        if places
-            .get(&self.name)
-            .is_some_and(|mark| Arc::ptr_eq(mark, &self.mark))
-        {
+        if places.get(&self.name).is_some_and(|mark| Arc::ptr_eq(mark, &self.mark)) {
             places.remove(&self.name);
         }
     }
@@ -206,11 +196,7 @@ impl Checks {
     pub(super) async fn read(client: &Client) -> Result<Self> {
         let mut cursor = Cursor::waiting();
         let checks = client.checks(&mut cursor).await?.unwrap_or_default();
-        Ok(Self {
-            cursor,
-            digests: digests(&checks),
-            next: Instant::now() + PAUSE,
-        })
+        Ok(Self { cursor, digests: digests(&checks), next: Instant::now() + PAUSE })
     }
 
     /// Waits for a change of the checks; it may concern nobody.
@@ -253,9 +239,7 @@ fn digests(checks: &[Check]) -> HashMap<String, u64> {
 }
 
 fn difference(before: &HashMap<String, u64>, after: &HashMap<String, u64>) -> Concerned {
-    let changed = after
-        .iter()
-        .filter(|(name, sum)| before.get(*name) != Some(sum));
+    let changed = after.iter().filter(|(name, sum)| before.get(*name) != Some(sum));
     let gone = before.keys().filter(|name| !after.contains_key(*name));
     let names: Vec<_> = changed.map(|(name, _)| name).chain(gone).cloned().collect();
     if names.iter().any(String::is_empty) {

@@ -1,9 +1,5 @@
 //! What the tests of this adapter share: its settings, and Consul as its own clients see it.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod subject;
 
@@ -23,10 +19,7 @@ pub fn spec(address: SocketAddr) -> ConnectSpec {
     ConnectSpec {
         name: "consul".to_owned(),
         kind: RegistryKind::Consul,
-        endpoints: vec![Endpoint {
-            host: address.ip().to_string(),
-            port: address.port(),
-        }],
+        endpoints: vec![Endpoint { host: address.ip().to_string(), port: address.port() }],
         scheme: Scheme::Http,
         path: String::new(),
         credentials: Credentials::default(),
@@ -51,8 +44,5 @@ pub async fn connect(spec: &ConnectSpec) -> Arc<dyn Registry> {
 }
 
 pub fn key(name: &str) -> ServiceKey {
-    ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse(name).unwrap(),
-    )
+    ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap())
 }

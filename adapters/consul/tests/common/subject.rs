@@ -40,11 +40,7 @@ impl Agent {
     /// Sends a body; the answer must be good.
     pub async fn send(&self, path: &str, body: Value) {
         let url = format!("http://{}/v1/{path}", self.address);
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.http.put(url).body(body).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();

@@ -69,11 +69,8 @@ impl Answer {
     /// An error of this kind about this answer.
     #[must_use]
     pub fn error(&self, kind: ErrorKind, problem: &str) -> Error {
-        let content_type = self
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or("no type");
+        let content_type =
+            self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no type");
         let text = String::from_utf8_lossy(&self.body);
         let excerpt: String = text.trim().chars().take(EXCERPT).map(printable).collect();
         let message = format!(

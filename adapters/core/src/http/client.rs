@@ -45,15 +45,7 @@ impl<'a> Call<'a> {
     pub fn get(operation: &'static str, path: &'a str) -> Self {
         let (query, form): (&[_], &[_]) = (&[], &[]);
         let (method, headers) = (Method::GET, HeaderMap::new());
-        Self {
-            operation,
-            method,
-            path,
-            query,
-            headers,
-            form,
-            deadline: None,
-        }
+        Self { operation, method, path, query, headers, form, deadline: None }
     }
 
     /// The same with these query parameters.
@@ -65,10 +57,7 @@ impl<'a> Call<'a> {
     /// The same with this deadline.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
-        Self {
-            deadline: Some(deadline),
-            ..self
-        }
+        Self { deadline: Some(deadline), ..self }
     }
 }
 
@@ -112,17 +101,9 @@ impl HttpClient {
             };
             SpecError::new(field, format!("no client: {error}"))
         })?;
-        let urls = spec
-            .endpoints
-            .iter()
-            .map(|endpoint| spec.url_of(endpoint))
-            .collect();
+        let urls = spec.endpoints.iter().map(|endpoint| spec.url_of(endpoint)).collect();
         let endpoints = Arc::new(Endpoints::new(urls));
-        Ok(Self {
-            client,
-            endpoints,
-            read_timeout: spec.read_timeout,
-        })
+        Ok(Self { client, endpoints, read_timeout: spec.read_timeout })
     }
 
     /// Percent-encodes a name for use as one path segment.
@@ -181,10 +162,7 @@ impl HttpClient {
         if !call.form.is_empty() {
             request = request.form(call.form);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| failure(operation, url, error))?;
+        let response = request.send().await.map_err(|error| failure(operation, url, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         let mut chunks = response.bytes_stream();
@@ -192,11 +170,7 @@ impl HttpClient {
             let chunk = chunk.map_err(|error| {
                 let message = format!("{url} sent half an answer ({} bytes)", body.len());
                 let error = error.without_url();
-                Error::new(
-                    ErrorKind::Protocol,
-                    operation,
-                    format!("{message}: {error}"),
-                )
+                Error::new(ErrorKind::Protocol, operation, format!("{message}: {error}"))
             })?;
             if body.len() + chunk.len() > MAX_BODY {
                 let message = format!("{url} sent more than {MAX_BODY} bytes");

@@ -13,10 +13,7 @@ impl Endpoints {
     /// The list, the first in use.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
-        Self {
-            urls,
-            current: AtomicUsize::new(0),
-        }
+        Self { urls, current: AtomicUsize::new(0) }
     }
 
     /// The one in use, with its number for [`Self::move_on`]; an empty list gives an empty URL.
@@ -31,9 +28,7 @@ impl Endpoints {
     pub fn move_on(&self, number: usize) {
         let next = (number + 1) % self.urls.len().max(1);
         // The loser of the exchange has nothing to do: somebody moved on already.
-        self.current
-            .compare_exchange(number, next, Ordering::Relaxed, Ordering::Relaxed)
-            .ok();
+        self.current.compare_exchange(number, next, Ordering::Relaxed, Ordering::Relaxed).ok();
     }
 }
 

@@ -62,13 +62,11 @@ impl Registry for Metered {
     }
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
-        self.measure("list services", self.inner.services(scope))
-            .await
+        self.measure("list services", self.inner.services(scope)).await
     }
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
-        self.measure("list instances", self.inner.instances(service))
-            .await
+        self.measure("list instances", self.inner.instances(service)).await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {
@@ -76,17 +74,14 @@ impl Registry for Metered {
     }
 
     async fn register(&self, instance: &Instance) -> Result<()> {
-        self.measure("register", self.inner.register(instance))
-            .await
+        self.measure("register", self.inner.register(instance)).await
     }
 
     async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
-        self.measure("deregister", self.inner.deregister(instance))
-            .await
+        self.measure("deregister", self.inner.deregister(instance)).await
     }
 
     async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
-        self.measure("heartbeat", self.inner.heartbeat(instance))
-            .await
+        self.measure("heartbeat", self.inner.heartbeat(instance)).await
     }
 }

@@ -29,11 +29,7 @@ impl Retry {
     /// A registry whose reads are tried up to `1 + retries` times.
     #[must_use]
     pub fn new(inner: Arc<dyn Registry>, retries: u32, pause: Duration) -> Self {
-        Self {
-            inner,
-            retries,
-            pause,
-        }
+        Self { inner, retries, pause }
     }
 
     async fn again<T, F>(&self, call: impl Fn() -> F + Send) -> Result<T>

@@ -31,12 +31,10 @@ impl Timeout {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        tokio::time::timeout(self.after, call)
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!("no answer within {} ms", self.after.as_millis());
-                Err(Error::new(ErrorKind::Timeout, operation, message))
-            })
+        tokio::time::timeout(self.after, call).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {} ms", self.after.as_millis());
+            Err(Error::new(ErrorKind::Timeout, operation, message))
+        })
     }
 }
 
@@ -55,13 +53,11 @@ impl Registry for Timeout {
     }
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
-        self.bound("list services", self.inner.services(scope))
-            .await
+        self.bound("list services", self.inner.services(scope)).await
     }
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
-        self.bound("list instances", self.inner.instances(service))
-            .await
+        self.bound("list instances", self.inner.instances(service)).await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {
@@ -73,12 +69,10 @@ impl Registry for Timeout {
     }
 
     async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
-        self.bound("deregister", self.inner.deregister(instance))
-            .await
+        self.bound("deregister", self.inner.deregister(instance)).await
     }
 
     async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
-        self.bound("heartbeat", self.inner.heartbeat(instance))
-            .await
+        self.bound("heartbeat", self.inner.heartbeat(instance)).await
     }
 }

@@ -11,10 +11,8 @@ pub fn diff(
     before: &mut BTreeMap<ServiceKey, Vec<Instance>>,
     after: Vec<ServiceState>,
 ) -> Vec<Change> {
-    let after: BTreeMap<_, _> = after
-        .into_iter()
-        .map(|state| (state.key, state.instances))
-        .collect();
+    let after: BTreeMap<_, _> =
+        after.into_iter().map(|state| (state.key, state.instances)).collect();
     let mut changes: Vec<_> = before
         .keys()
         .filter(|key| !after.contains_key(*key))
@@ -22,10 +20,7 @@ pub fn diff(
         .collect();
     for (key, instances) in &after {
         if before.get(key) != Some(instances) {
-            let state = ServiceState {
-                key: key.clone(),
-                instances: instances.clone(),
-            };
+            let state = ServiceState { key: key.clone(), instances: instances.clone() };
             changes.push(Change::Put(state));
         }
     }

@@ -34,12 +34,7 @@ where
     F: FnMut() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Option<Vec<ServiceState>>>> + Send,
 {
-    let state = Polling {
-        fetch,
-        known: None,
-        ready: VecDeque::new(),
-        failed: false,
-    };
+    let state = Polling { fetch, known: None, ready: VecDeque::new(), failed: false };
     stream::unfold(state, move |mut state| async move {
         if state.failed {
             return None;
@@ -65,10 +60,7 @@ where
             }
         };
         let Some(known) = &mut state.known else {
-            let known = services
-                .iter()
-                .map(|s| (s.key.clone(), s.instances.clone()))
-                .collect();
+            let known = services.iter().map(|s| (s.key.clone(), s.instances.clone())).collect();
             state.known = Some(known);
             return Some((Ok(Change::Reset(services)), state));
         };
@@ -93,19 +85,12 @@ mod tests {
     use crate::{GroupName, Host, Instance, InstanceKey, ServiceKey, ServiceName};
 
     fn service(name: &str, ports: &[u16]) -> ServiceState {
-        let key = ServiceKey::new(
-            GroupName::default_group(),
-            ServiceName::parse(name).unwrap(),
-        );
+        let key = ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap());
         let host = Host::parse("10.0.0.1").unwrap();
         let instances = ports
             .iter()
             .map(|&port| {
-                Instance::new(InstanceKey {
-                    service: key.clone(),
-                    host: host.clone(),
-                    port,
-                })
+                Instance::new(InstanceKey { service: key.clone(), host: host.clone(), port })
             })
             .collect();
         ServiceState::new(key, instances)
@@ -123,10 +108,7 @@ mod tests {
             let answer = answers.pop_front();
             async move { answer.unwrap() }
         });
-        let items: Vec<_> = stream
-            .map(|item| item.map_err(|e| e.kind()))
-            .collect()
-            .await;
+        let items: Vec<_> = stream.map(|item| item.map_err(|e| e.kind())).collect().await;
         assert_eq!(
             items,
             [

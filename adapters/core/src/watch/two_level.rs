@@ -85,10 +85,7 @@ impl Joined {
         }
         drop(asked);
         states.sort_by(|a, b| a.key.cmp(&b.key));
-        let last = states
-            .iter()
-            .map(|s| (s.key.clone(), s.instances.clone()))
-            .collect();
+        let last = states.iter().map(|s| (s.key.clone(), s.instances.clone())).collect();
         let known = Arc::new(known);
         let mut joined = Self {
             levels,
@@ -109,8 +106,7 @@ impl Joined {
     fn add(&mut self, key: ServiceKey, stream: ServiceStream) {
         let (stream, stop) = stream::abortable(stream);
         self.stops.insert(key.clone(), stop);
-        self.services
-            .push(stream.map(move |item| (key.clone(), item)).boxed());
+        self.services.push(stream.map(move |item| (key.clone(), item)).boxed());
     }
 
     fn follow(self) -> impl futures_util::Stream<Item = Result<Change>> + Send {
@@ -137,9 +133,7 @@ impl Joined {
                 let (levels, known) = (Arc::clone(&self.levels), Arc::clone(&self.known));
                 // A pending call is kept across turns of this loop: dropping it on every push
                 // would restart the wait and let a busy service starve the list of names.
-                async move { levels.names(Some(&known)).await }
-                    .into_stream()
-                    .boxed()
+                async move { levels.names(Some(&known)).await }.into_stream().boxed()
             });
             tokio::select! {
                 answer = names.next() => {

@@ -83,20 +83,15 @@ fn of_two_registrations_of_one_address_the_living_one_stays() {
         serde_json::json!({"instanceId": id, "ipAddr": "10.0.0.1", "status": status,
             "port": {"$": 80, "@enabled": true}, "leaseInfo": {"registrationTimestamp": at}})
     };
-    for (first, second) in [
-        (body("a", "DOWN", 9), body("b", "UP", 1)),
-        (body("a", "UP", 1), body("b", "UP", 2)),
-    ] {
+    for (first, second) in
+        [(body("a", "DOWN", 9), body("b", "UP", 1)), (body("a", "UP", 1), body("b", "UP", 2))]
+    {
         let app = serde_json::json!({"name": "X", "instance": [first, second]});
         let app = serde_json::from_value(app).unwrap();
         let rules = rules(HostPreference::Ip);
         let (app, all) = rules.application(app).unwrap();
         let state = state(rules.service(&app, &all).unwrap(), &all);
-        let ids: Vec<_> = state
-            .instances
-            .iter()
-            .map(|one| one.native_id.as_deref())
-            .collect();
+        let ids: Vec<_> = state.instances.iter().map(|one| one.native_id.as_deref()).collect();
         assert_eq!(ids, [Some("b")]);
     }
 }

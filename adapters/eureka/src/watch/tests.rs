@@ -11,10 +11,7 @@ fn mirror(stub: &EurekaStub) -> Mirror {
     let spec = ConnectSpec {
         name: "test".to_owned(),
         kind: RegistryKind::Eureka,
-        endpoints: vec![Endpoint {
-            host: "127.0.0.1".to_owned(),
-            port: stub.port(),
-        }],
+        endpoints: vec![Endpoint { host: "127.0.0.1".to_owned(), port: stub.port() }],
         scheme: Scheme::Http,
         path: "/eureka".to_owned(),
         credentials: Credentials::default(),
@@ -30,10 +27,7 @@ fn mirror(stub: &EurekaStub) -> Mirror {
     let http = HttpClient::new(&spec, HeaderMap::from_iter([(ACCEPT, json)])).unwrap();
     Mirror {
         client: Client::new(http, spec.read_timeout),
-        rules: Rules {
-            group: spec.default_group,
-            host: HostPreference::Ip,
-        },
+        rules: Rules { group: spec.default_group, host: HostPreference::Ip },
         use_delta: true,
         scope: Scope::all(),
         unshown: Arc::new(Unshown::new("test")),

@@ -16,10 +16,7 @@ use serde_json::{Value, json};
 
 /// Settings for servers on these loopback ports.
 pub(crate) fn spec(ports: &[u16], specific: &Value) -> ConnectSpec {
-    let endpoint = |&port: &u16| Endpoint {
-        host: "127.0.0.1".to_owned(),
-        port,
-    };
+    let endpoint = |&port: &u16| Endpoint { host: "127.0.0.1".to_owned(), port };
     ConnectSpec {
         name: "test".to_owned(),
         kind: RegistryKind::Eureka,

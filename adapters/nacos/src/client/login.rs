@@ -15,11 +15,7 @@ use crate::wire::LoginAnswer;
 /// In the order of trying; a server that lacks one answers 404, 405, 410 or 501.
 ///
 /// `v1/auth/login` is second, since 2.2 answers it 500 for an unknown user.
-const PATHS: [&str; 3] = [
-    "/v1/auth/users/login",
-    "/v1/auth/login",
-    "/v3/auth/user/login",
-];
+const PATHS: [&str; 3] = ["/v1/auth/users/login", "/v1/auth/login", "/v3/auth/user/login"];
 
 const OPERATION: &str = "log in";
 
@@ -39,11 +35,7 @@ struct Held {
 
 impl Login {
     pub(super) fn new(credentials: &Credentials) -> Self {
-        Self {
-            credentials: credentials.clone(),
-            held: RwLock::new(None),
-            busy: Mutex::new(()),
-        }
+        Self { credentials: credentials.clone(), held: RwLock::new(None), busy: Mutex::new(()) }
     }
 
     /// Whether a refused token can be replaced by a new one.
@@ -78,10 +70,8 @@ impl Login {
         let answer = self.ask(http, deadline).await?;
         let token = Secret::new(&answer.access_token);
         let renew_after = Duration::from_secs(answer.token_ttl.min(10_000_000)).mul_f64(0.8);
-        *self.held.write() = Some(Held {
-            token: token.clone(),
-            renew_at: Instant::now() + renew_after,
-        });
+        *self.held.write() =
+            Some(Held { token: token.clone(), renew_at: Instant::now() + renew_after });
         Ok(Some(token))
     }
 

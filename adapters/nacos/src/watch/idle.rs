@@ -71,12 +71,7 @@ impl Client {
         token.lend(http);
         let builder = NamingServiceBuilder::new(props);
         let naming = builder.with_auth_plugin(token.clone()).build().await?;
-        Ok(Self {
-            target,
-            naming,
-            token,
-            stale: Vec::new(),
-        })
+        Ok(Self { target, naming, token, stale: Vec::new() })
     }
 }
 

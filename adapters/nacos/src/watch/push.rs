@@ -34,9 +34,7 @@ pub(crate) struct Wanted {
 
 impl fmt::Debug for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wanted")
-            .field("live", &*self.live.borrow())
-            .finish_non_exhaustive()
+        f.debug_struct("Wanted").field("live", &*self.live.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -65,15 +63,8 @@ impl Push {
             live: watch::Sender::new(false),
             closed: AtomicBool::new(false),
         };
-        let start = target.map(|target| sdk::Start {
-            target,
-            client,
-            name: name.to_owned(),
-        });
-        Self {
-            wanted: Arc::new(wanted),
-            start: Mutex::new(start),
-        }
+        let start = target.map(|target| sdk::Start { target, client, name: name.to_owned() });
+        Self { wanted: Arc::new(wanted), start: Mutex::new(start) }
     }
 
     /// Wakes who follows the service.

@@ -115,16 +115,11 @@ async fn synchronise(naming: &NamingService, wanted: &Arc<Wanted>, have: &mut Li
     let gone = have.extract_if(|key, _| !keys.contains(key)).collect();
     // What does not succeed is tried again next time.
     have.extend(unsubscribe(naming, gone).await);
-    let new: Vec<_> = keys
-        .into_iter()
-        .filter(|key| is_plain(key) && !have.contains_key(key))
-        .collect();
+    let new: Vec<_> =
+        keys.into_iter().filter(|key| is_plain(key) && !have.contains_key(key)).collect();
     let mut subscribed = stream::iter(new)
         .map(|key| async move {
-            let listener = Arc::new(Wake {
-                key: key.clone(),
-                wanted: Arc::clone(wanted),
-            });
+            let listener = Arc::new(Wake { key: key.clone(), wanted: Arc::clone(wanted) });
             let (name, group) = names(&key);
             let call = naming.subscribe(name, group, Vec::new(), listener.clone());
             // Whatever comes of it, the subscription is in its redo list.

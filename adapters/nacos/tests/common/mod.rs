@@ -25,10 +25,7 @@ pub(crate) fn spec(port: u16) -> ConnectSpec {
     ConnectSpec {
         name: "nacos".to_owned(),
         kind: RegistryKind::Nacos,
-        endpoints: vec![Endpoint {
-            host: "127.0.0.1".to_owned(),
-            port,
-        }],
+        endpoints: vec![Endpoint { host: "127.0.0.1".to_owned(), port }],
         scheme: Scheme::Http,
         path: "/nacos".to_owned(),
         credentials: Credentials::default(),
@@ -102,11 +99,7 @@ impl Writer {
     pub(crate) async fn subscribers(&self, service: &ServiceKey) -> u64 {
         let url = format!("{}/v1/ns/service/subscribers", self.base);
         let name = format!("{}@@{}", service.group, service.name);
-        let query = [
-            ("serviceName", name.as_str()),
-            ("pageNo", "1"),
-            ("pageSize", "9"),
-        ];
+        let query = [("serviceName", name.as_str()), ("pageNo", "1"), ("pageSize", "9")];
         let request = self.client.get(url).query(&query);
         let answer = request.header("accessToken", &self.token).send().await;
         let answer: Value = answer.unwrap().json().await.unwrap();
@@ -116,17 +109,10 @@ impl Writer {
     /// Registers or updates.
     pub(crate) async fn put(&self, instance: &Instance) {
         let mut metadata: BTreeMap<_, _> = instance.metadata.clone();
-        let tags: Vec<_> = instance
-            .tags
-            .iter()
-            .map(|tag| tag.replace(',', "\\,"))
-            .collect();
+        let tags: Vec<_> = instance.tags.iter().map(|tag| tag.replace(',', "\\,")).collect();
         metadata.insert("fed-tags".to_owned(), tags.join(","));
         // Nobody beats for it: it must not turn unhealthy, or go, by itself.
-        for key in [
-            "preserved.heart.beat.timeout",
-            "preserved.ip.delete.timeout",
-        ] {
+        for key in ["preserved.heart.beat.timeout", "preserved.ip.delete.timeout"] {
             metadata.insert(key.to_owned(), "3600000".to_owned());
         }
         let weight = f64::from(instance.weight.get()) / 100.0;
@@ -136,14 +122,8 @@ impl Writer {
             &[
                 ("metadata", json!(metadata).to_string()),
                 ("weight", weight.to_string()),
-                (
-                    "enabled",
-                    (instance.status == InstanceStatus::Up).to_string(),
-                ),
-                (
-                    "healthy",
-                    (instance.health != HealthStatus::Unhealthy).to_string(),
-                ),
+                ("enabled", (instance.status == InstanceStatus::Up).to_string()),
+                ("healthy", (instance.health != HealthStatus::Unhealthy).to_string()),
             ],
         )
         .await;
@@ -175,18 +155,12 @@ impl Writer {
 
 /// The settings of a stub.
 pub(crate) fn stub_spec(stub: &NacosStub) -> ConnectSpec {
-    with(
-        spec(stub.port()),
-        &json!({"grpcPortOffset": stub.grpc_offset()}),
-    )
+    with(spec(stub.port()), &json!({"grpcPortOffset": stub.grpc_offset()}))
 }
 
 /// A service of the default group.
 pub(crate) fn service(name: &str) -> ServiceKey {
-    ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse(name).unwrap(),
-    )
+    ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap())
 }
 
 /// An instance of it, up and healthy.

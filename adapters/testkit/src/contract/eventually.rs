@@ -28,10 +28,7 @@ pub async fn eventually<T, F, Fut>(
         if satisfied(&answer) {
             return;
         }
-        assert!(
-            Instant::now() < end,
-            "not within {within:?}: {what}; last: {answer:#?}"
-        );
+        assert!(Instant::now() < end, "not within {within:?}: {what}; last: {answer:#?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -46,9 +43,7 @@ pub struct Follower {
 
 impl Debug for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Follower")
-            .field("seen", &self.seen)
-            .finish_non_exhaustive()
+        f.debug_struct("Follower").field("seen", &self.seen).finish_non_exhaustive()
     }
 }
 
@@ -56,11 +51,7 @@ impl Follower {
     /// Follows this stream.
     #[must_use]
     pub fn new(stream: ChangeStream) -> Self {
-        Self {
-            stream,
-            seen: BTreeMap::new(),
-            started: false,
-        }
+        Self { stream, seen: BTreeMap::new(), started: false }
     }
 
     /// Takes one item; `Err` with the error that ended the stream.
@@ -71,11 +62,7 @@ impl Follower {
     /// # Panics
     /// When an item breaks the contract of `Registry::watch`.
     pub async fn step(&mut self) -> Result<Change, hub_registry_core::Error> {
-        let item = self
-            .stream
-            .next()
-            .await
-            .expect("a watch ends with an error, not silently")?;
+        let item = self.stream.next().await.expect("a watch ends with an error, not silently")?;
         match &item {
             Change::Reset(states) => {
                 assert!(!self.started, "a second Reset in one watch");
@@ -90,18 +77,11 @@ impl Follower {
                 assert!(self.started, "a Put before the Reset");
                 check(&state.instances);
                 let before = self.seen.insert(state.key.clone(), state.instances.clone());
-                assert_ne!(
-                    before.as_ref(),
-                    Some(&state.instances),
-                    "a Put without a change"
-                );
+                assert_ne!(before.as_ref(), Some(&state.instances), "a Put without a change");
             }
             Change::Gone(key) => {
                 assert!(self.started, "a Gone before the Reset");
-                assert!(
-                    self.seen.remove(key).is_some(),
-                    "{key} is gone and never was"
-                );
+                assert!(self.seen.remove(key).is_some(), "{key} is gone and never was");
             }
             Change::Unchanged => assert!(self.started, "an Unchanged before the Reset"),
         }
@@ -133,8 +113,5 @@ impl Follower {
 
 fn check(instances: &[Instance]) {
     let sorted = instances.windows(2).all(|pair| pair[0].key < pair[1].key);
-    assert!(
-        sorted,
-        "instances not sorted by key, or one key twice: {instances:#?}"
-    );
+    assert!(sorted, "instances not sorted by key, or one key twice: {instances:#?}");
 }

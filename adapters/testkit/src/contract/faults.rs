@@ -22,11 +22,7 @@ pub(super) async fn outage(subject: &dyn Subject) {
     subject.put(&instance).await;
     let mut follower = Follower::new(registry.watch(sample.scope()));
     let shown = |list: &Vec<_>| sample.all_same(list, std::slice::from_ref(&instance));
-    follower
-        .until("the instance", lag, |seen| {
-            seen.get(&service).is_some_and(shown)
-        })
-        .await;
+    follower.until("the instance", lag, |seen| seen.get(&service).is_some_and(shown)).await;
 
     subject.fail().await;
     let ended = tokio::time::timeout(NOTICED, async {
@@ -41,44 +37,23 @@ pub(super) async fn outage(subject: &dyn Subject) {
             }
         }
     });
-    let error = ended
-        .await
-        .expect("a failed registry ends the watch within 5 s");
-    assert!(
-        error.is_retryable(),
-        "an outage is worth another try: {error}"
-    );
+    let error = ended.await.expect("a failed registry ends the watch within 5 s");
+    assert!(error.is_retryable(), "an outage is worth another try: {error}");
     registry.ping().await.expect_err("ping of a dead registry");
-    registry
-        .services(&Scope::all())
-        .await
-        .expect_err("services of a dead registry");
-    registry
-        .instances(&service)
-        .await
-        .expect_err("instances of a dead registry");
+    registry.services(&Scope::all()).await.expect_err("services of a dead registry");
+    registry.instances(&service).await.expect_err("instances of a dead registry");
     let mut dead = Follower::new(registry.watch(sample.scope()));
-    dead.step()
-        .await
-        .expect_err("a watch of a dead registry begins with an error");
+    dead.step().await.expect_err("a watch of a dead registry begins with an error");
 
     subject.mend().await;
-    eventually(
-        "the registry answers again",
-        BACK,
-        || registry.ping(),
-        Result::is_ok,
-    )
-    .await;
+    eventually("the registry answers again", BACK, || registry.ping(), Result::is_ok).await;
     if !subject.traits().keeps_data {
         subject.put(&instance).await;
     }
     let list = || registry.instances(&service);
     let within = lag + Duration::from_secs(10);
-    eventually("the instance is read again", within, list, |list| {
-        list.as_ref().is_ok_and(shown)
-    })
-    .await;
+    eventually("the instance is read again", within, list, |list| list.as_ref().is_ok_and(shown))
+        .await;
     // A watch may meet a registry that is still waking up: it ends with an error and is begun
     // anew, as the hub does.
     let again = async {

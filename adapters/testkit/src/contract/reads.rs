@@ -12,30 +12,22 @@ pub(super) async fn agree(subject: &dyn Subject) {
     let lag = subject.traits().lag;
     registry.ping().await.expect("ping");
     for group in &subject.traits().groups {
-        let (one, two) = (
-            sample.service_in(group, "one"),
-            sample.service_in(group, "two"),
-        );
-        let written = [
-            sample.instance(&one, 1),
-            sample.instance(&two, 1),
-            sample.instance(&two, 2),
-        ];
+        let (one, two) = (sample.service_in(group, "one"), sample.service_in(group, "two"));
+        let written =
+            [sample.instance(&one, 1), sample.instance(&two, 1), sample.instance(&two, 2)];
         for instance in &written {
             subject.put(instance).await;
         }
         let scope = sample.scope();
         let both = || registry.services(&scope);
         eventually("both services listed", lag, both, |list| {
-            list.as_ref()
-                .is_ok_and(|list| list.contains(&one) && list.contains(&two))
+            list.as_ref().is_ok_and(|list| list.contains(&one) && list.contains(&two))
         })
         .await;
         for (service, expected) in [(&one, &written[..1]), (&two, &written[1..])] {
             let read = || registry.instances(service);
             eventually(&format!("{expected:#?}"), lag, read, |list| {
-                list.as_ref()
-                    .is_ok_and(|list| sample.all_same(list, expected))
+                list.as_ref().is_ok_and(|list| sample.all_same(list, expected))
             })
             .await;
         }
@@ -46,10 +38,7 @@ pub(super) async fn unknown_service(subject: &dyn Subject) {
     let sample = Sample::new("unknown", subject);
     let registry = subject.connect().await;
     let list = registry.instances(&sample.service("nowhere")).await;
-    assert_eq!(
-        list.expect("an unknown service is no error"),
-        Vec::<Instance>::new()
-    );
+    assert_eq!(list.expect("an unknown service is no error"), Vec::<Instance>::new());
 }
 
 pub(super) async fn states(subject: &dyn Subject) {
@@ -65,8 +54,7 @@ pub(super) async fn states(subject: &dyn Subject) {
         let what = format!("{status}/{health} alone in its service");
         let read = || registry.instances(&service);
         eventually(&what, lag, read, |list| {
-            list.as_ref()
-                .is_ok_and(|list| sample.all_same(list, std::slice::from_ref(&instance)))
+            list.as_ref().is_ok_and(|list| sample.all_same(list, std::slice::from_ref(&instance)))
         })
         .await;
     }
@@ -100,25 +88,13 @@ pub(super) async fn unsupported(subject: &dyn Subject) {
     let instance = sample.instance(&sample.service("x"), 1);
     if !capability.register {
         let kinds = [
-            registry
-                .register(&instance)
-                .await
-                .expect_err("register")
-                .kind(),
-            registry
-                .deregister(&instance.key)
-                .await
-                .expect_err("deregister")
-                .kind(),
+            registry.register(&instance).await.expect_err("register").kind(),
+            registry.deregister(&instance.key).await.expect_err("deregister").kind(),
         ];
         assert_eq!(kinds, [ErrorKind::Unsupported; 2]);
     }
     if !capability.heartbeat {
-        let kind = registry
-            .heartbeat(&instance.key)
-            .await
-            .expect_err("heartbeat")
-            .kind();
+        let kind = registry.heartbeat(&instance.key).await.expect_err("heartbeat").kind();
         assert_eq!(kind, ErrorKind::Unsupported);
     }
 }

@@ -22,10 +22,7 @@ impl Sample {
     pub fn new(case: &str, subject: &dyn Subject) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("c{}-{number}-{case}", std::process::id());
-        Self {
-            prefix,
-            traits: subject.traits(),
-        }
+        Self { prefix, traits: subject.traits() }
     }
 
     /// All services of this sample and no other.
@@ -67,16 +64,10 @@ impl Sample {
     pub fn instance(&self, service: &ServiceKey, number: u16) -> Instance {
         let host = Host::parse(&format!("10.1.{}.{}", number / 250, number % 250 + 1));
         let host = host.expect("a valid address");
-        let key = InstanceKey {
-            service: service.clone(),
-            host,
-            port: 8000 + number,
-        };
+        let key = InstanceKey { service: service.clone(), host, port: 8000 + number };
         let mut instance = Instance::new(key);
         (instance.status, instance.health) = self.traits.initial;
-        instance
-            .metadata
-            .insert("version".to_owned(), format!("1.{number}"));
+        instance.metadata.insert("version".to_owned(), format!("1.{number}"));
         instance.metadata.insert("zone".to_owned(), "z1".to_owned());
         if self.traits.weight {
             instance.weight = Weight::new(300);
@@ -103,9 +94,6 @@ impl Sample {
     #[must_use]
     pub fn all_same(&self, read: &[Instance], written: &[Instance]) -> bool {
         read.len() == written.len()
-            && read
-                .iter()
-                .zip(written)
-                .all(|(read, written)| self.same(read, written))
+            && read.iter().zip(written).all(|(read, written)| self.same(read, written))
     }
 }

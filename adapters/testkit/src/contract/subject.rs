@@ -58,20 +58,13 @@ pub struct Lags(Mutex<Vec<Duration>>);
 impl Lags {
     /// Adds one measurement.
     pub fn add(&self, lag: Duration) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(lag);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(lag);
     }
 
     /// Median and worst, or nothing when nothing was measured.
     #[must_use]
     pub fn median_and_worst(&self) -> Option<(Duration, Duration)> {
-        let mut all = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.sort();
         Some((*all.get(all.len() / 2)?, *all.last()?))
     }

@@ -17,9 +17,7 @@ const QUIET: Duration = Duration::from_secs(30);
 
 async fn started(registry: &dyn Registry, sample: &Sample, lag: Duration) -> Follower {
     let mut follower = Follower::new(registry.watch(sample.scope()));
-    follower
-        .until("the Reset", lag + Duration::from_secs(10), |_| true)
-        .await;
+    follower.until("the Reset", lag + Duration::from_secs(10), |_| true).await;
     follower
 }
 
@@ -35,25 +33,15 @@ pub(super) async fn begins_with_reset(subject: &dyn Subject) {
     let lag = subject.traits().lag;
     let mut follower = started(registry.as_ref(), &sample, lag).await;
     let complete = |seen: &Seen| {
-        [(&a, &written[..1]), (&b, &written[1..])]
-            .iter()
-            .all(|(service, expected)| {
-                seen.get(*service)
-                    .is_some_and(|list| sample.all_same(list, expected))
-            })
+        [(&a, &written[..1]), (&b, &written[1..])].iter().all(|(service, expected)| {
+            seen.get(*service).is_some_and(|list| sample.all_same(list, expected))
+        })
     };
     follower.until("both services", lag, complete).await;
     let mut again = Follower::new(registry.watch(sample.scope()));
     let first = again.step().await.expect("a Reset");
-    assert!(
-        matches!(first, Change::Reset(_)),
-        "a watch begins with Reset, not {first:?}"
-    );
-    assert!(
-        complete(&again.seen),
-        "the Reset holds everything: {:#?}",
-        again.seen
-    );
+    assert!(matches!(first, Change::Reset(_)), "a watch begins with Reset, not {first:?}");
+    assert!(complete(&again.seen), "the Reset holds everything: {:#?}", again.seen);
 }
 
 pub(super) async fn shows_changes(subject: &dyn Subject, lags: &Lags) {
@@ -79,9 +67,7 @@ pub(super) async fn shows_changes(subject: &dyn Subject, lags: &Lags) {
     subject.put(&written[1]).await;
     see("a second instance", &written).await;
 
-    written[0]
-        .metadata
-        .insert("version".to_owned(), "2.0".to_owned());
+    written[0].metadata.insert("version".to_owned(), "2.0".to_owned());
     subject.put(&written[0]).await;
     see("changed metadata", &written).await;
 
@@ -97,11 +83,7 @@ pub(super) async fn shows_changes(subject: &dyn Subject, lags: &Lags) {
 
     let last = written.remove(0);
     subject.remove(&last.key).await;
-    see(
-        "the last one removed: the service is gone or empty",
-        &written,
-    )
-    .await;
+    see("the last one removed: the service is gone or empty", &written).await;
 
     written.push(removed);
     subject.put(&written[0]).await;
@@ -124,9 +106,7 @@ pub(super) async fn shows_new_services(subject: &dyn Subject, lags: &Lags) {
                 let list = seen.get(&service).map(Vec::as_slice);
                 list.is_some_and(|list| sample.all_same(list, std::slice::from_ref(&instance)))
             };
-            follower
-                .until("the first instance of a new service", lag, expected)
-                .await;
+            follower.until("the first instance of a new service", lag, expected).await;
             lags.add(start.elapsed());
         }
     }
@@ -161,8 +141,7 @@ pub(super) async fn churn(subject: &dyn Subject) {
     }
     let right = |seen: &Seen| {
         expected.iter().all(|(service, written)| {
-            seen.get(service)
-                .is_some_and(|list| sample.all_same(list, written))
+            seen.get(service).is_some_and(|list| sample.all_same(list, written))
         })
     };
     follower.until("the final state", lag * 2, right).await;

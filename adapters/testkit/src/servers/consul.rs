@@ -22,9 +22,8 @@ pub(super) fn plan(setup: &Setup) -> Result<Plan, String> {
     let [http, rpc, gossip] = setup.ports[..] else {
         return Err(format!("{} ports instead of three", setup.ports.len()));
     };
-    let mut arguments: Vec<String> = ["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1"]
-        .map(str::to_owned)
-        .into();
+    let mut arguments: Vec<String> =
+        ["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1"].map(str::to_owned).into();
     arguments.extend([
         "-node=test-node".to_owned(),
         // With a folder, an agent in development mode keeps its services over a restart, as a

@@ -33,10 +33,7 @@ pub(super) fn arguments(setup: &Setup) -> Vec<String> {
         let millis = time.as_millis().to_string();
         set("server.waitTimeInMsWhenSyncEmpty", millis);
         // Spring counts itself as an instance got from a peer, and then nothing is waited for.
-        set(
-            "instance.registry.defaultOpenForTrafficCount",
-            "0".to_owned(),
-        );
+        set("instance.registry.defaultOpenForTrafficCount", "0".to_owned());
     }
     if let Some(login) = setup.login() {
         set("auth.user", login.user.to_owned());

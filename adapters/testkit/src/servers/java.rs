@@ -33,10 +33,7 @@ pub(super) fn plan(
     all.extend(properties.iter().cloned());
     all.extend(["-jar".to_owned(), text(&jar)]);
     all.extend(arguments);
-    Ok(Plan {
-        program,
-        arguments: all,
-    })
+    Ok(Plan { program, arguments: all })
 }
 
 /// A server that lives for minutes on two cores needs neither the optimising compiler nor a

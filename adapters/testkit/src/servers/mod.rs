@@ -61,10 +61,7 @@ pub fn require(kind: ServerKind) -> bool {
         return true;
     };
     let cure = format!("tests/servers/install {kind}");
-    assert!(
-        !environment::is_ci(),
-        "{kind} is missing: {reason}; it is installed by: {cure}"
-    );
+    assert!(!environment::is_ci(), "{kind} is missing: {reason}; it is installed by: {cure}");
     // Not `eprintln!`: the test runner keeps what that prints of a test that passes.
     let line = format!("SKIPPED {kind}: {reason}; it is installed by: {cure}\n");
     std::io::stderr().write_all(line.as_bytes()).ok();

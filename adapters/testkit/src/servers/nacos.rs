@@ -43,24 +43,17 @@ pub(super) async fn is_ready(setup: &Setup, client: &reqwest::Client) -> bool {
     let Ok(answer) = metrics.send().await else {
         return false;
     };
-    if !answer
-        .text()
-        .await
-        .is_ok_and(|text| text.contains("\"UP\""))
-    {
+    if !answer.text().await.is_ok_and(|text| text.contains("\"UP\"")) {
         return false;
     }
     let grpc = ("127.0.0.1", setup.http_port() + 1000);
     if TcpStream::connect(grpc).await.is_err() {
         return false;
     }
-    let mut list = client
-        .get(format!("{base}/v1/ns/instance/list"))
-        .query(&[("serviceName", "readiness")]);
+    let mut list =
+        client.get(format!("{base}/v1/ns/instance/list")).query(&[("serviceName", "readiness")]);
     if let Some(login) = setup.login() {
         list = list.query(&[("username", login.user), ("password", login.password)]);
     }
-    list.send()
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
+    list.send().await.is_ok_and(|answer| answer.status().is_success())
 }

@@ -52,15 +52,11 @@ impl Setup {
         let mut plan = match self.kind {
             ServerKind::Consul => consul::plan(self),
             ServerKind::Eureka => java::plan("eureka", 256, &[], eureka::arguments(self)),
-            ServerKind::Nacos => java::plan(
-                "nacos",
-                512,
-                &nacos::properties(self),
-                nacos::arguments(self),
-            ),
+            ServerKind::Nacos => {
+                java::plan("nacos", 512, &nacos::properties(self), nacos::arguments(self))
+            }
         }?;
-        plan.arguments
-            .extend(self.options.arguments.iter().cloned());
+        plan.arguments.extend(self.options.arguments.iter().cloned());
         Ok(plan)
     }
 

@@ -20,17 +20,12 @@ pub(super) fn free(distances: &[i32]) -> Option<Vec<u16>> {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..TRIES {
         let first = fastrand::u16(RANGE);
-        let others = distances
-            .iter()
-            .map(|distance| u16::try_from(i32::from(first) + distance));
+        let others = distances.iter().map(|distance| u16::try_from(i32::from(first) + distance));
         let Ok(others) = others.collect::<Result<Vec<_>, _>>() else {
             continue;
         };
         let ports: Vec<u16> = std::iter::once(first).chain(others).collect();
-        if ports
-            .iter()
-            .all(|port| !given.contains(port) && is_free(*port))
-        {
+        if ports.iter().all(|port| !given.contains(port) && is_free(*port)) {
             given.extend(&ports);
             return Some(ports);
         }

@@ -64,12 +64,8 @@ impl Process {
         let (Some(signals), Some(answers)) = (watchdog.stdin.take(), watchdog.stdout.take()) else {
             return Err(io::Error::other("the watchdog has no pipes"));
         };
-        let mut process = Self {
-            watchdog,
-            signals: Some(signals),
-            answers: BufReader::new(answers),
-            id: 0,
-        };
+        let mut process =
+            Self { watchdog, signals: Some(signals), answers: BufReader::new(answers), id: 0 };
         let answer = process.answer()?;
         process.id = answer.parse().map_err(io::Error::other)?;
         Ok(process)
@@ -92,11 +88,7 @@ impl Process {
         };
         writeln!(signals, "{name}")?;
         let answer = self.answer()?;
-        if answer == name {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("{name} was not sent")))
-        }
+        if answer == name { Ok(()) } else { Err(io::Error::other(format!("{name} was not sent"))) }
     }
 
     /// Freezes it. The signal alone is not enough: on a busy machine a thread can go on for a

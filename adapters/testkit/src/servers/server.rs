@@ -99,17 +99,10 @@ impl Server {
     fn prepare(kind: ServerKind, options: ServerOptions) -> io::Result<Self> {
         let ports = ports::free(Setup::extra_ports(kind))
             .ok_or_else(|| io::Error::other("no free ports"))?;
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("hub-registry-{kind}-"))
-            .tempdir()?;
+        let folder = tempfile::Builder::new().prefix(&format!("hub-registry-{kind}-")).tempdir()?;
         let client = reqwest::Client::builder().no_proxy().timeout(QUESTION);
         Ok(Self {
-            setup: Setup {
-                kind,
-                options,
-                ports,
-                data: folder.path().join("data"),
-            },
+            setup: Setup { kind, options, ports, data: folder.path().join("data") },
             log: folder.path().join("server.log"),
             client: client.build().map_err(io::Error::other)?,
             process: None,

@@ -82,11 +82,7 @@ impl StubConsul {
         let address = listener.local_addr().unwrap();
         let router = router(Arc::clone(&data));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            data,
-            proxy: FaultProxy::start(address).await,
-            serving,
-        }
+        Self { data, proxy: FaultProxy::start(address).await, serving }
     }
 
     /// The address it listens on, up or down.
@@ -143,12 +139,7 @@ fn fresh(rules: Rules) -> Data {
         "ID": "consul", "Service": "consul", "Tags": [], "Address": "", "Meta": {},
         "Port": 8300, "Weights": {"Passing": 1, "Warning": 1}, "EnableTagOverride": false,
     });
-    let own = Registered {
-        name: "consul".to_owned(),
-        service,
-        checks: BTreeMap::new(),
-        index: 10,
-    };
+    let own = Registered { name: "consul".to_owned(), service, checks: BTreeMap::new(), index: 10 };
     Data {
         index: 10,
         names_index: 10,
@@ -168,10 +159,7 @@ fn router(data: Shared) -> Router {
         .route("/v1/acl/token/self", get(reads::token))
         .route("/v1/agent/service/register", put(agent::register))
         .route("/v1/agent/service/deregister/{id}", put(agent::deregister))
-        .route(
-            "/v1/agent/service/maintenance/{id}",
-            put(agent::maintenance),
-        )
+        .route("/v1/agent/service/maintenance/{id}", put(agent::maintenance))
         .route("/v1/agent/check/update/{id}", put(agent::update))
         .with_state(data)
 }

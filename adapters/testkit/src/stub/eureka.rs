@@ -82,11 +82,7 @@ impl EurekaStub {
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         });
-        Self {
-            data,
-            proxy,
-            serving,
-        }
+        Self { data, proxy, serving }
     }
 
     /// The port it listens on, always the same.
@@ -154,10 +150,7 @@ fn router(data: Arc<Mutex<Data>>) -> Router {
         .route("/apps/delta", get(delta))
         .route("/apps/{app}", post(register).get(app))
         .route("/apps/{app}/{id}", instance)
-        .route(
-            "/apps/{app}/{id}/status",
-            put(set_status).delete(clear_status),
-        )
+        .route("/apps/{app}/{id}/status", put(set_status).delete(clear_status))
         .with_state(data);
     Router::new().nest("/eureka", router)
 }
@@ -173,8 +166,7 @@ impl Data {
         instance["actionType"] = json!(action);
         instance["lastUpdatedTimestamp"] = json!(stamp);
         let instance = instance.clone();
-        self.recent
-            .retain(|(_, one)| one["app"] != app || id_of(one) != id);
+        self.recent.retain(|(_, one)| one["app"] != app || id_of(one) != id);
         self.recent.push((Instant::now(), instance));
     }
 
@@ -255,9 +247,7 @@ async fn delta(State(data): Shared, headers: HeaderMap) -> Response {
     }
     let hash = match data.moods {
         Moods { no_hash: true, .. } => None,
-        Moods {
-            wrong_hash: true, ..
-        } => Some("UP_999_".to_owned()),
+        Moods { wrong_hash: true, .. } => Some("UP_999_".to_owned()),
         _ => Some(data.hash()),
     };
     negotiated(&headers, data.applications(apps, hash))

@@ -44,11 +44,7 @@ impl Fault {
     /// A canned answer.
     #[must_use]
     pub fn answer(status: u16, content_type: &str, body: &str) -> Self {
-        Self::Answer {
-            status,
-            content_type: content_type.to_owned(),
-            body: body.to_owned(),
-        }
+        Self::Answer { status, content_type: content_type.to_owned(), body: body.to_owned() }
     }
 }
 
@@ -73,12 +69,7 @@ impl FaultProxy {
         let fault = watch::Sender::new(Fault::None);
         let open = watch::Sender::new(0);
         let accepting = connection::accept(listener, target, fault.clone(), open.clone());
-        Self {
-            address,
-            fault,
-            open,
-            accepting: tokio::spawn(accepting),
-        }
+        Self { address, fault, open, accepting: tokio::spawn(accepting) }
     }
 
     /// The port it listens on.

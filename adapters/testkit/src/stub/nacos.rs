@@ -57,20 +57,13 @@ impl NacosStub {
         let (grpc_address, grpc_serving) = nacos_grpc::serve(Arc::clone(&shared)).await;
         // Clients find the gRPC port above the HTTP port: the kernel gives ports in no order.
         let (http, grpc) = loop {
-            let (http, grpc) = (
-                FaultProxy::start(http_address).await,
-                FaultProxy::start(grpc_address).await,
-            );
+            let (http, grpc) =
+                (FaultProxy::start(http_address).await, FaultProxy::start(grpc_address).await);
             if http.port() < grpc.port() {
                 break (http, grpc);
             }
         };
-        Self {
-            shared,
-            http,
-            grpc,
-            serving: vec![http_serving, grpc_serving],
-        }
+        Self { shared, http, grpc, serving: vec![http_serving, grpc_serving] }
     }
 
     /// The HTTP port.
@@ -270,12 +263,7 @@ impl State {
     /// The truth: every instance.
     pub(super) fn hosts(&self, key: &Key) -> Vec<Value> {
         let published = self.services.get(key).map(|service| &service.published);
-        published
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .flatten()
-            .cloned()
-            .collect()
+        published.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect()
     }
 
     /// What queries, subscriptions and pushes say.

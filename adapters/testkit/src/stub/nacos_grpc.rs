@@ -57,18 +57,9 @@ pub(super) struct Payload {
 
 impl Payload {
     fn new(kind: &str, body: &Value) -> Self {
-        let metadata = Metadata {
-            kind: kind.to_owned(),
-            ..Metadata::default()
-        };
-        let body = Body {
-            type_url: String::new(),
-            value: body.to_string().into_bytes(),
-        };
-        Self {
-            metadata: Some(metadata),
-            body: Some(body),
-        }
+        let metadata = Metadata { kind: kind.to_owned(), ..Metadata::default() };
+        let body = Body { type_url: String::new(), value: body.to_string().into_bytes() };
+        Self { metadata: Some(metadata), body: Some(body) }
     }
 
     fn kind(&self) -> &str {
@@ -148,10 +139,8 @@ impl StreamingService<Payload> for Pushes {
             tokio::spawn(async move {
                 while let Ok(Some(message)) = from_client.message().await {
                     if message.kind() == "ConnectionSetupRequest" {
-                        let connection = Connection {
-                            subscribed: HashSet::new(),
-                            pushes: pushes.clone(),
-                        };
+                        let connection =
+                            Connection { subscribed: HashSet::new(), pushes: pushes.clone() };
                         shared.lock().connections.insert(id.clone(), connection);
                     }
                 }

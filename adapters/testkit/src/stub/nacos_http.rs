@@ -23,17 +23,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/ns/catalog/services", get(services))
         .route("/v2/ns/catalog/instances", get(instances))
         .route("/v1/ns/instance/list", get(list))
-        .route(
-            "/v1/ns/instance",
-            post(register).put(register).delete(deregister),
-        )
+        .route("/v1/ns/instance", post(register).put(register).delete(deregister))
         .layer(guard);
     let open = Router::new()
         .route("/v1/auth/users/login", post(login))
         .route("/v1/ns/operator/metrics", get(metrics));
-    Router::new()
-        .nest("/nacos", guarded.merge(open))
-        .with_state(shared)
+    Router::new().nest("/nacos", guarded.merge(open)).with_state(shared)
 }
 
 async fn guard(State(nacos): Nacos, headers: HeaderMap, request: Request, next: Next) -> Response {
@@ -147,8 +142,6 @@ fn key(query: &HashMap<String, String>) -> Key {
     if let Some((group, name)) = name.split_once("@@") {
         return (group.to_owned(), name.to_owned());
     }
-    let group = query
-        .get("groupName")
-        .map_or("DEFAULT_GROUP", String::as_str);
+    let group = query.get("groupName").map_or("DEFAULT_GROUP", String::as_str);
     (group.to_owned(), name.to_owned())
 }

@@ -76,10 +76,7 @@ const SET_ACTIVE: &str = "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG \
 #[async_trait]
 impl ConfigStore for Sqlite {
     async fn list_all(&self) -> Result<Vec<ExternalConfigRow>> {
-        let rows = sqlx::query(LIST_ALL)
-            .fetch_all(&self.reader)
-            .await
-            .during("list configs")?;
+        let rows = sqlx::query(LIST_ALL).fetch_all(&self.reader).await.during("list configs")?;
         Ok(rows.iter().map(read).collect())
     }
 
@@ -98,10 +95,7 @@ impl ConfigStore for Sqlite {
 
     async fn get(&self, tenant: &TenantId, id: &ConfigId) -> Result<Option<ExternalConfigRow>> {
         let get = sqlx::query(GET).bind(tenant.as_str()).bind(id.as_str());
-        let row = get
-            .fetch_optional(&self.reader)
-            .await
-            .during("get config")?;
+        let row = get.fetch_optional(&self.reader).await.during("get config")?;
         Ok(row.as_ref().map(read))
     }
 
@@ -122,9 +116,8 @@ impl ConfigStore for Sqlite {
     async fn update(&self, row: &ExternalConfigRow, expected_version: Option<i64>) -> Result<bool> {
         const CHANGE: &str = "update config";
         let mut tx = self.write(CHANGE).await?;
-        let version = sqlx::query_scalar(VERSION)
-            .bind(&row.tenant_id)
-            .bind(&row.external_config_id);
+        let version =
+            sqlx::query_scalar(VERSION).bind(&row.tenant_id).bind(&row.external_config_id);
         let version: Option<i64> = version.fetch_optional(&mut *tx).await.during(CHANGE)?;
         let Some(version) = version else {
             return Ok(false);
@@ -146,21 +139,11 @@ impl ConfigStore for Sqlite {
         const REMOVE: &str = "delete config";
         let mut tx = self.write(REMOVE).await?;
         let mut found = 0;
-        let statements = [
-            status::DELETE,
-            snapshot::FORGET_SERVICES,
-            snapshot::FORGET_SOURCE,
-            DELETE,
-        ];
+        let statements =
+            [status::DELETE, snapshot::FORGET_SERVICES, snapshot::FORGET_SOURCE, DELETE];
         for statement in statements {
-            let delete = sqlx::query(statement)
-                .bind(tenant.as_str())
-                .bind(id.as_str());
-            found = delete
-                .execute(&mut *tx)
-                .await
-                .during(REMOVE)?
-                .rows_affected();
+            let delete = sqlx::query(statement).bind(tenant.as_str()).bind(id.as_str());
+            found = delete.execute(&mut *tx).await.during(REMOVE)?.rows_affected();
         }
         tx.commit().await.during(REMOVE)?;
         Ok(found > 0)
@@ -177,9 +160,7 @@ impl ConfigStore for Sqlite {
         const SWITCH: &str = "switch config";
         let flag = if active { "Y" } else { "N" };
         let mut tx = self.write(SWITCH).await?;
-        let version = sqlx::query_scalar(VERSION)
-            .bind(tenant.as_str())
-            .bind(id.as_str());
+        let version = sqlx::query_scalar(VERSION).bind(tenant.as_str()).bind(id.as_str());
         let version: Option<i64> = version.fetch_optional(&mut *tx).await.during(SWITCH)?;
         sqlx::query(SET_ACTIVE)
             .bind(flag)

@@ -99,14 +99,8 @@ impl NativeStore for Sqlite {
         // One transaction, so that the tables are of one moment.
         let mut tx = self.reader.begin().await.during(LOAD)?;
         let groups = sqlx::query(GROUPS).fetch_all(&mut *tx).await.during(LOAD)?;
-        let services = sqlx::query(SERVICES)
-            .fetch_all(&mut *tx)
-            .await
-            .during(LOAD)?;
-        let instances = sqlx::query(INSTANCES)
-            .fetch_all(&mut *tx)
-            .await
-            .during(LOAD)?;
+        let services = sqlx::query(SERVICES).fetch_all(&mut *tx).await.during(LOAD)?;
+        let instances = sqlx::query(INSTANCES).fetch_all(&mut *tx).await.during(LOAD)?;
         tx.commit().await.during(LOAD)?;
         Ok(NativeRows {
             groups: groups.iter().map(group).collect(),
@@ -142,11 +136,7 @@ impl NativeStore for Sqlite {
             .collect();
         let rows = serde_json::Value::Array(rows).to_string();
         let mut tx = self.write(FLUSHING).await?;
-        sqlx::query(FLUSH)
-            .bind(rows)
-            .execute(&mut *tx)
-            .await
-            .during(FLUSHING)?;
+        sqlx::query(FLUSH).bind(rows).execute(&mut *tx).await.during(FLUSHING)?;
         tx.commit().await.during(FLUSHING)
     }
 }
@@ -156,24 +146,15 @@ fn statement(write: &NativeWrite) -> Statement<'_> {
         NativeWrite::PutGroup(row) => put_group(row),
         NativeWrite::PutService(row) => put_service(row),
         NativeWrite::PutInstance(row) => put_instance(row),
-        NativeWrite::DeleteGroup {
-            tenant_id,
-            group_name,
-        } => sqlx::query(DELETE_GROUP).bind(tenant_id).bind(group_name),
-        NativeWrite::DeleteService {
-            tenant_id,
-            group_name,
-            service_name,
-        } => sqlx::query(DELETE_SERVICE)
-            .bind(tenant_id)
-            .bind(group_name)
-            .bind(service_name),
-        NativeWrite::DeleteInstance {
-            tenant_id,
-            service_instance_id,
-        } => sqlx::query(DELETE_INSTANCE)
-            .bind(tenant_id)
-            .bind(service_instance_id),
+        NativeWrite::DeleteGroup { tenant_id, group_name } => {
+            sqlx::query(DELETE_GROUP).bind(tenant_id).bind(group_name)
+        }
+        NativeWrite::DeleteService { tenant_id, group_name, service_name } => {
+            sqlx::query(DELETE_SERVICE).bind(tenant_id).bind(group_name).bind(service_name)
+        }
+        NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
+            sqlx::query(DELETE_INSTANCE).bind(tenant_id).bind(service_instance_id)
+        }
     }
 }
 

@@ -59,19 +59,13 @@ impl Sqlite {
         };
         // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
         let writer = pool(1).connect_with(options.clone()).await.during(OPEN)?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(|error| {
-                StorageError::new(StorageErrorKind::Corrupt, "update tables").with_source(error)
-            })?;
+        sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(|error| {
+            StorageError::new(StorageErrorKind::Corrupt, "update tables").with_source(error)
+        })?;
         let reader = if in_memory {
             writer.clone()
         } else {
-            pool(max_connections.max(1))
-                .connect_with(options)
-                .await
-                .during(OPEN)?
+            pool(max_connections.max(1)).connect_with(options).await.during(OPEN)?
         };
         Ok(Self { reader, writer })
     }
@@ -88,10 +82,7 @@ impl Sqlite {
     ) -> Result<Transaction<'static, sqlx::Sqlite>> {
         // IMMEDIATE: a transaction that begins to read and then wants to write fails at once
         // when another process wrote meanwhile, whatever the busy time-out.
-        self.writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .during(operation)
+        self.writer.begin_with("BEGIN IMMEDIATE").await.during(operation)
     }
 }
 
@@ -108,10 +99,7 @@ fn make_folder(file: &Path) -> Result<()> {
 #[async_trait]
 impl Database for Sqlite {
     async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1")
-            .execute(&self.reader)
-            .await
-            .during("ping database")?;
+        sqlx::query("SELECT 1").execute(&self.reader).await.during("ping database")?;
         Ok(())
     }
 }

@@ -25,12 +25,7 @@ impl RevisionStore for Sqlite {
     async fn raise(&self, scope: &str, to: i64) -> Result<()> {
         const RAISING: &str = "raise ceiling";
         let mut tx = self.write(RAISING).await?;
-        sqlx::query(RAISE)
-            .bind(scope)
-            .bind(to)
-            .execute(&mut *tx)
-            .await
-            .during(RAISING)?;
+        sqlx::query(RAISE).bind(scope).bind(to).execute(&mut *tx).await.during(RAISING)?;
         tx.commit().await.during(RAISING)
     }
 }

@@ -36,21 +36,14 @@ impl SnapshotStore for Sqlite {
         const LOAD: &str = "load last known good";
         // One transaction, so that both tables are of one moment.
         let mut tx = self.reader.begin().await.during(LOAD)?;
-        let sources: Vec<(String, String, String, i64)> = sqlx::query_as(SOURCES)
-            .fetch_all(&mut *tx)
-            .await
-            .during(LOAD)?;
-        let services: Vec<(String, String, String, String, String)> = sqlx::query_as(SERVICES)
-            .fetch_all(&mut *tx)
-            .await
-            .during(LOAD)?;
+        let sources: Vec<(String, String, String, i64)> =
+            sqlx::query_as(SOURCES).fetch_all(&mut *tx).await.during(LOAD)?;
+        let services: Vec<(String, String, String, String, String)> =
+            sqlx::query_as(SERVICES).fetch_all(&mut *tx).await.during(LOAD)?;
         tx.commit().await.during(LOAD)?;
         let mut states: BTreeMap<SourceKey, Vec<(String, String, String)>> = BTreeMap::new();
         for (tenant, config, group, name, json) in services {
-            states
-                .entry((tenant, config))
-                .or_default()
-                .push((group, name, json));
+            states.entry((tenant, config)).or_default().push((group, name, json));
         }
         let mut loaded = Vec::with_capacity(sources.len());
         for (tenant, config, identity_hash, last_good_ms) in sources {
@@ -70,14 +63,10 @@ impl SnapshotStore for Sqlite {
     async fn save(&self, batch: SnapshotBatch) -> Result<()> {
         const SAVE: &str = "save last known good";
         let (tenant, config) = (batch.tenant.as_str(), batch.config_id.as_str());
-        let encoded: Vec<String> = batch
-            .puts
-            .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<_, _>>()
-            .map_err(|error| {
-                StorageError::new(StorageErrorKind::Internal, SAVE).with_source(error)
-            })?;
+        let encoded: Vec<String> =
+            batch.puts.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(
+                |error| StorageError::new(StorageErrorKind::Internal, SAVE).with_source(error),
+            )?;
         let mut tx = self.write(SAVE).await?;
         sqlx::query(PUT_SOURCE)
             .bind(tenant)
@@ -98,10 +87,7 @@ impl SnapshotStore for Sqlite {
         }
         for (state, json) in batch.puts.iter().zip(&encoded) {
             let put = sqlx::query(PUT_SERVICE).bind(tenant).bind(config);
-            let put = put
-                .bind(state.key.group.as_str())
-                .bind(state.key.name.as_str())
-                .bind(json);
+            let put = put.bind(state.key.group.as_str()).bind(state.key.name.as_str()).bind(json);
             put.execute(&mut *tx).await.during(SAVE)?;
         }
         tx.commit().await.during(SAVE)
@@ -120,9 +106,7 @@ impl SnapshotStore for Sqlite {
         const REMOVE: &str = "forget last known good";
         let mut tx = self.write(REMOVE).await?;
         for statement in [FORGET_SERVICES, FORGET_SOURCE] {
-            let forget = sqlx::query(statement)
-                .bind(tenant.as_str())
-                .bind(config.as_str());
+            let forget = sqlx::query(statement).bind(tenant.as_str()).bind(config.as_str());
             forget.execute(&mut *tx).await.during(REMOVE)?;
         }
         tx.commit().await.during(REMOVE)
@@ -140,10 +124,7 @@ fn snapshot(
         let state: ServiceState =
             serde_json::from_str(json).map_err(|error| format!("{group}/{name}: {error}"))?;
         if state.key.group.as_str() != group || state.key.name.as_str() != name {
-            return Err(format!(
-                "{group}/{name}: the state is that of {}",
-                state.key
-            ));
+            return Err(format!("{group}/{name}: the state is that of {}", state.key));
         }
         states.push(state);
     }

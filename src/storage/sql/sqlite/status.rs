@@ -40,10 +40,7 @@ pub(super) const DELETE: &str =
 #[async_trait]
 impl StatusStore for Sqlite {
     async fn list_all(&self) -> Result<Vec<ExternalStatusRow>> {
-        let rows = sqlx::query(LIST)
-            .fetch_all(&self.reader)
-            .await
-            .during("list status")?;
+        let rows = sqlx::query(LIST).fetch_all(&self.reader).await.during("list status")?;
         Ok(rows.iter().map(read).collect())
     }
 

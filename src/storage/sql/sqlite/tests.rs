@@ -73,18 +73,12 @@ async fn a_row_of_plain_sql_has_every_default() {
     assert_eq!(row.external_config_id.len(), 32);
     assert_eq!(row.environment_name, "default");
     assert_eq!(row.server_scheme.as_deref(), Some("http"));
-    assert_eq!(
-        (row.connection_timeout, row.read_timeout),
-        (Some(5000), Some(10_000))
-    );
+    assert_eq!((row.connection_timeout, row.read_timeout), (Some(5000), Some(10_000)));
     assert_eq!((row.max_retries, row.retry_interval), (Some(3), Some(1000)));
     assert_eq!(row.conflict_resolution.as_deref(), Some("primary_wins"));
     assert_eq!(row.common.current_version, Some(1));
     assert!(row.common.is_active());
-    assert!(
-        row.common.add_time.is_some(),
-        "CURRENT_TIMESTAMP is read as a time"
-    );
+    assert!(row.common.add_time.is_some(), "CURRENT_TIMESTAMP is read as a time");
     assert_eq!(row.unreadable, Vec::<&str>::new());
 }
 
@@ -123,44 +117,16 @@ async fn configs_are_compared_and_set() {
     assert_eq!(store.get(&tenant, &id).await.unwrap().unwrap(), row);
     assert!(!store.update(&config("z", "z"), None).await.unwrap());
 
-    assert!(
-        store
-            .set_active(&tenant, &id, false, "op", now())
-            .await
-            .unwrap()
-    );
-    assert!(
-        store
-            .set_active(&tenant, &id, false, "op", now())
-            .await
-            .unwrap()
-    );
+    assert!(store.set_active(&tenant, &id, false, "op", now()).await.unwrap());
+    assert!(store.set_active(&tenant, &id, false, "op", now()).await.unwrap());
     let read = store.get(&tenant, &id).await.unwrap().unwrap();
-    assert_eq!(
-        (read.common.is_active(), read.common.current_version),
-        (false, Some(3))
-    );
+    assert_eq!((read.common.is_active(), read.common.current_version), (false, Some(3)));
     let absent = ConfigId::parse("z").unwrap();
-    assert!(
-        !store
-            .set_active(&tenant, &absent, true, "op", now())
-            .await
-            .unwrap()
-    );
+    assert!(!store.set_active(&tenant, &absent, true, "op", now()).await.unwrap());
 
-    let narrowed = store
-        .list(&tenant, Some("default"), Some("NACOS"))
-        .await
-        .unwrap();
+    let narrowed = store.list(&tenant, Some("default"), Some("NACOS")).await.unwrap();
     assert_eq!(narrowed, []);
-    assert_eq!(
-        store
-            .list(&tenant, None, Some("CONSUL"))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(store.list(&tenant, None, Some("CONSUL")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -179,35 +145,17 @@ async fn deleting_a_config_takes_status_and_snapshot_along() {
     store.upsert(std::slice::from_ref(&status)).await.unwrap();
     assert_eq!(StatusStore::list_all(&store).await.unwrap(), [status]);
     store.save(batch(&[state("x", 2)], true)).await.unwrap();
-    assert!(
-        store
-            .delete(&tenant(), &ConfigId::parse("a").unwrap())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .delete(&tenant(), &ConfigId::parse("a").unwrap())
-            .await
-            .unwrap()
-    );
+    assert!(store.delete(&tenant(), &ConfigId::parse("a").unwrap()).await.unwrap());
+    assert!(!store.delete(&tenant(), &ConfigId::parse("a").unwrap()).await.unwrap());
     assert_eq!(StatusStore::list_all(&store).await.unwrap(), []);
     assert_eq!(store.load_all().await.unwrap(), []);
 }
 
 fn state(name: &str, instances: u16) -> ServiceState {
-    let key = ServiceKey::new(
-        GroupName::default_group(),
-        ServiceName::parse(name).unwrap(),
-    );
+    let key = ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap());
     let host = Host::parse("10.0.0.1").unwrap();
-    let instance = |port| {
-        Instance::new(InstanceKey {
-            service: key.clone(),
-            host: host.clone(),
-            port,
-        })
-    };
+    let instance =
+        |port| Instance::new(InstanceKey { service: key.clone(), host: host.clone(), port });
     ServiceState::new(key.clone(), (1..=instances).map(instance).collect())
 }
 
@@ -226,17 +174,11 @@ fn batch(puts: &[ServiceState], replace_all: bool) -> SnapshotBatch {
 #[tokio::test]
 async fn a_snapshot_is_whole_or_not_there() {
     let (_folder, store) = open().await;
-    store
-        .save(batch(&[state("x", 2), state("y", 0)], true))
-        .await
-        .unwrap();
+    store.save(batch(&[state("x", 2), state("y", 0)], true)).await.unwrap();
     let mut changed = batch(&[state("x", 3)], false);
     changed.removes = vec![state("y", 0).key];
     store.save(changed).await.unwrap();
-    store
-        .touch(&tenant(), &ConfigId::parse("a").unwrap(), 9)
-        .await
-        .unwrap();
+    store.touch(&tenant(), &ConfigId::parse("a").unwrap(), 9).await.unwrap();
     let loaded = store.load_all().await.unwrap();
     assert_eq!(loaded[0].services, [state("x", 3)]);
     assert_eq!(loaded[0].last_good_ms, 9);
@@ -249,10 +191,7 @@ async fn a_snapshot_is_whole_or_not_there() {
     )
     .await;
     assert_eq!(store.load_all().await.unwrap(), []);
-    store
-        .remove(&tenant(), &ConfigId::parse("a").unwrap())
-        .await
-        .unwrap();
+    store.remove(&tenant(), &ConfigId::parse("a").unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -307,10 +246,7 @@ async fn native_rows_come_back_as_written() {
         last_health_check_time: None,
         health_status: "HEALTHY".to_owned(),
     };
-    let gone = HeartbeatRow {
-        service_instance_id: "z".to_owned(),
-        ..beat.clone()
-    };
+    let gone = HeartbeatRow { service_instance_id: "z".to_owned(), ..beat.clone() };
     store.flush(&[beat, gone]).await.unwrap();
     instance.last_heartbeat_time = Some(now());
     instance.health_status = Some("HEALTHY".to_owned());
@@ -318,14 +254,8 @@ async fn native_rows_come_back_as_written() {
     assert_eq!((rows.groups, rows.services), (vec![group], vec![service]));
     assert_eq!(rows.instances, [instance]);
     let delete = [
-        NativeWrite::DeleteInstance {
-            tenant_id: "t".to_owned(),
-            service_instance_id: "i".into(),
-        },
-        NativeWrite::DeleteGroup {
-            tenant_id: "t".to_owned(),
-            group_name: "G".to_owned(),
-        },
+        NativeWrite::DeleteInstance { tenant_id: "t".to_owned(), service_instance_id: "i".into() },
+        NativeWrite::DeleteGroup { tenant_id: "t".to_owned(), group_name: "G".to_owned() },
         NativeWrite::DeleteService {
             tenant_id: "t".to_owned(),
             group_name: "G".to_owned(),
@@ -333,20 +263,13 @@ async fn native_rows_come_back_as_written() {
         },
     ];
     store.commit(&delete).await.unwrap();
-    assert_eq!(
-        store.load().await.unwrap(),
-        crate::storage::NativeRows::default()
-    );
+    assert_eq!(store.load().await.unwrap(), crate::storage::NativeRows::default());
 }
 
 #[tokio::test]
 async fn readers_and_other_processes_go_on_while_we_write() {
     let (folder, store) = open().await;
-    let other = Sqlite::open(
-        folder.path().join("deep/er/registry.db").to_str().unwrap(),
-        1,
-    )
-    .await;
+    let other = Sqlite::open(folder.path().join("deep/er/registry.db").to_str().unwrap(), 1).await;
     let other = Arc::new(other.unwrap());
     let tx = store.write("test").await.unwrap();
     assert_eq!(ConfigStore::list_all(&*other).await.unwrap(), []);
@@ -371,11 +294,8 @@ async fn errors_and_debug_tell_no_secret() {
 async fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
-    std::fs::write(
-        &path,
-        "this is not a database, but it is long enough to look at".repeat(30),
-    )
-    .unwrap();
+    std::fs::write(&path, "this is not a database, but it is long enough to look at".repeat(30))
+        .unwrap();
     let error = Sqlite::open(path.to_str().unwrap(), 1).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::Corrupt);
     assert!(Sqlite::open(":memory:", 3).await.is_ok());

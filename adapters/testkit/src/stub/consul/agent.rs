@@ -72,9 +72,7 @@ fn checks(
             format!("service:{id}")
         };
         let check_id = check["CheckID"].as_str().unwrap_or(&default_id).to_owned();
-        let before = known
-            .get(&check_id)
-            .and_then(|check| check["Status"].as_str());
+        let before = known.get(&check_id).and_then(|check| check["Status"].as_str());
         let status = check["Status"].as_str().or(before).unwrap_or("critical");
         let check = own_check(name, id, &check_id, status);
         checks.insert(check_id, check);
@@ -105,10 +103,7 @@ pub(super) async fn deregister(State(data): State<Shared>, Path(id): Path<String
         };
         touched(data, &id);
         data.extinction = data.index;
-        let same = data
-            .services
-            .values_mut()
-            .filter(|other| other.name == service.name);
+        let same = data.services.values_mut().filter(|other| other.name == service.name);
         for other in same {
             other.index = data.index;
         }

@@ -19,11 +19,7 @@ pub(super) async fn leader(State(data): State<Shared>) -> Response {
     if let Some(refusal) = refusal(&data.borrow()) {
         return refusal;
     }
-    let leader = if data.borrow().rules.no_leader {
-        ""
-    } else {
-        "127.0.0.1:8300"
-    };
+    let leader = if data.borrow().rules.no_leader { "" } else { "127.0.0.1:8300" };
     Json(leader).into_response()
 }
 
@@ -44,11 +40,7 @@ pub(super) async fn services(State(data): State<Shared>, Query(query): Params) -
             known.extend(tags.filter_map(Value::as_str));
         }
         let mut body = json!(names);
-        for tags in body
-            .as_object_mut()
-            .into_iter()
-            .flat_map(|all| all.values_mut())
-        {
+        for tags in body.as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
             null_if_empty(data, tags);
         }
         let body = if data.rules.hide_all { json!({}) } else { body };
@@ -62,9 +54,7 @@ pub(super) async fn health(
     Path(name): Path<String>,
     Query(query): Params,
 ) -> Response {
-    let passing = query
-        .get("passing")
-        .is_some_and(|v| v != "false" && v != "0");
+    let passing = query.get("passing").is_some_and(|v| v != "false" && v != "0");
     let tag = query.get("tag").cloned();
     let mut answer = blocking(&data, &query, |data| {
         let all: Vec<_> = data
@@ -79,11 +69,7 @@ pub(super) async fn health(
             .filter(|entry| !passing || is_passing(entry))
             .filter(|entry| tag.as_deref().is_none_or(|tag| has_tag(entry, tag)))
             .collect();
-        let entries = if data.rules.hide_all {
-            Vec::new()
-        } else {
-            entries
-        };
+        let entries = if data.rules.hide_all { Vec::new() } else { entries };
         (index, json!(entries))
     })
     .await;
@@ -144,11 +130,7 @@ fn is_passing(entry: &Value) -> bool {
 
 fn has_tag(entry: &Value, tag: &str) -> bool {
     let mut tags = entry["Service"]["Tags"].as_array().into_iter().flatten();
-    tags.any(|known| {
-        known
-            .as_str()
-            .is_some_and(|known| known.eq_ignore_ascii_case(tag))
-    })
+    tags.any(|known| known.as_str().is_some_and(|known| known.eq_ignore_ascii_case(tag)))
 }
 
 fn null_if_empty(data: &Data, list: &mut Value) {

@@ -60,11 +60,7 @@ async fn serve(
     match now {
         Fault::Refuse => reset(&client),
         Fault::Hang => swallow(client, fault, open).await,
-        Fault::Answer {
-            status,
-            content_type,
-            body,
-        } => {
+        Fault::Answer { status, content_type, body } => {
             let length = body.len();
             let answer = format!(
                 "HTTP/1.1 {status} Canned\r\nContent-Type: {content_type}\r\n\

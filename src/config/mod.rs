@@ -5,7 +5,7 @@
 //! | [`args`] | the command line |
 //! | [`load`] | puts the three layers together |
 //! | `file` | the YAML file, each value with its line |
-//! | [`env`] | the environment, read here and nowhere else |
+//! | [`mod@env`] | the environment, read here and nowhere else |
 //! | [`keys`] | every key with its rule: the source of the checks and of `docs/configuration.md` |
 //! | `rule` | what a value may be |
 //! | [`problem`] | what a person is told when something is wrong |

@@ -174,7 +174,10 @@ async fn open(config: &Config) -> anyhow::Result<Sqlite> {
         anyhow::bail!("database.dsn: this build has sqlite only");
     };
     let path = dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
-    Sqlite::open(&path, config.database.max_open_conns)
+    let options: Vec<String> = dsn.parameters.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let address =
+        if options.is_empty() { path.to_string() } else { format!("{path}?{}", options.join("&")) };
+    Sqlite::open(&address, config.database.max_open_conns)
         .await
         .with_context(|| format!("the database {path} cannot be opened"))
 }

@@ -86,10 +86,12 @@ fn finish(router: Router<Api>, api: Api) -> Router {
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
-    let list: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let any = origins.iter().any(|origin| origin == "*");
+    let list = origins.iter().filter_map(|origin| origin.parse::<HeaderValue>().ok());
+    let allowed = if any { AllowOrigin::any() } else { AllowOrigin::list(list) };
     let exposed = ["etag", "x-registry-index", "x-request-id"].map(HeaderName::from_static);
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(list))
+        .allow_origin(allowed)
         .allow_methods(Any)
         .allow_headers(Any)
         .expose_headers(exposed)

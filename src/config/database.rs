@@ -89,6 +89,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "database.maxIdleConns",
         Rule::Integer { min: 0, max: 10_000 },
-        "How many of them are kept when idle; not above maxOpenConns.",
-    ),
+        "How many of them are kept when idle; not above maxOpenConns. For database servers.",
+    )
+    .not_yet_effective(),
 ];

@@ -203,7 +203,8 @@ pub(super) async fn test_body(
 async fn run_test(api: &Api, row: &ExternalConfigRow) -> ApiResult<Json<Value>> {
     let config = api.federation.check(row).await?;
     let (clock, metrics) = (api.clock.clone(), api.metrics.clone());
-    let observer = SourceStatus::new(&config.name, config.spec.kind.as_str(), clock, metrics);
+    let kind = config.spec.kind.as_str();
+    let observer = SourceStatus::new(config.id.as_str(), &config.name, kind, clock, metrics);
     let steps = probe(api.federation.drivers(), &config, std::sync::Arc::new(observer)).await;
     let failed: Option<&ProbeStep> = steps.iter().find(|step| !step.ok);
     Ok(Json(json!({

@@ -34,8 +34,13 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
             }
             let state = cell.state();
             loaded &= state.is_loaded();
-            sources
-                .push(json!({ "source": cell.info.name, "state": state, "ageMs": cell.age_ms() }));
+            sources.push(json!({
+                "tenantId": tenant,
+                "configId": cell.info.id.as_str(),
+                "source": cell.info.name,
+                "state": state,
+                "ageMs": cell.age_ms(),
+            }));
         }
     }
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
@@ -72,6 +77,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
             let counts = api.catalog.counts(&tenant, &cell.info.id);
             let state: SourceState = cell.state();
             samples.push(SourceSample {
+                id: cell.info.id.as_str().to_owned(),
                 name: cell.info.name.clone(),
                 kind: cell.info.kind.as_str(),
                 state: state.as_str(),

@@ -198,6 +198,7 @@ pub(super) async fn heartbeats(
         }
     }
     let (renewed, unknown) = api.native.heartbeats(&tenant, &ids)?;
+    api.metrics.native_many("heartbeat", renewed as u64, unknown.len() as u64);
     Ok(Json(json!({ "renewed": renewed, "unknown": unknown })))
 }
 

@@ -1,7 +1,7 @@
 //! When an instance that a registry no longer lists may leave the view.
 //!
-//! The first rule of several: after an outage, or when a full read would empty the source, the
-//! instances missing from that read wait `settle`, in which the registry's clients register
+//! The first rule of several: after an outage, or when a change would leave the source empty, the
+//! instances missing from it wait `settle`, in which the registry's clients register
 //! again. Whatever is seen in that time is no longer waited for, and leaves later like any other.
 
 use std::collections::HashMap;
@@ -14,10 +14,16 @@ use tokio::time::Instant;
 use super::shelf::Entry;
 
 /// The constants of the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GuardPolicy {
-    /// How long the missing are waited for after an outage.
-    pub settle: Duration,
+    /// How long the missing are waited for after an outage; zero: not at all; `None`: as long as
+    /// is usual for the registry.
+    pub settle: Option<Duration>,
+}
+
+impl GuardPolicy {
+    /// Nothing is waited for: the native registry knows itself what is gone.
+    pub const NONE: Self = Self { settle: Some(Duration::ZERO) };
 }
 
 /// How an instance is being waited for.

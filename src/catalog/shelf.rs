@@ -29,12 +29,25 @@ pub struct ServiceShelf {
     pub entries: Vec<Entry>,
 }
 
+impl ServiceShelf {
+    /// How many of its instances the registry lists.
+    fn live(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.hold.is_none()).count()
+    }
+}
+
+/// Until the registry has said what is usual for it.
+const USUAL_SETTLE: Duration = Duration::from_secs(30);
+
 /// What a source last said, service by service.
 #[derive(Debug)]
 pub(super) struct Shelf {
     policy: GuardPolicy,
+    usual_settle: Duration,
     services: HashMap<ServiceKey, ServiceShelf>,
     held: BTreeSet<(Instant, ServiceKey)>,
+    // Instances the registry lists.
+    live: usize,
     loaded: bool,
     after_outage: bool,
     unguarded: bool,
@@ -46,8 +59,10 @@ impl Shelf {
     pub(super) fn new(policy: GuardPolicy) -> Self {
         Self {
             policy,
+            usual_settle: USUAL_SETTLE,
             services: HashMap::new(),
             held: BTreeSet::new(),
+            live: 0,
             loaded: false,
             after_outage: false,
             unguarded: false,
@@ -63,9 +78,14 @@ impl Shelf {
     /// after an outage.
     pub(super) fn restore(&mut self, states: Vec<ServiceState>, wall_ms: i64) -> Vec<ServiceKey> {
         let now = Instant::now();
-        let changed = self.apply(Change::Reset(states), now, wall_ms);
+        let changed = self.reset(states, now, wall_ms);
         self.outage();
         changed
+    }
+
+    /// Sets how long this kind of registry usually takes until its clients are back.
+    pub(super) fn set_usual_settle(&mut self, settle: Duration) {
+        self.usual_settle = settle;
     }
 
     /// Whether anything was ever loaded or restored.
@@ -123,21 +143,56 @@ impl Shelf {
         self.unguarded = true;
     }
 
-    /// Takes one item of a watch; which services changed.
-    pub(super) fn apply(&mut self, change: Change, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
-        match change {
-            Change::Unchanged => Vec::new(),
-            Change::Reset(states) => self.reset(states, now, wall_ms),
-            Change::Put(state) => {
-                let ServiceState { key, instances } = state;
-                let changed = self.put(&key, true, instances, Missing::Leave, wall_ms);
-                changed.then_some(key).into_iter().collect()
-            }
-            Change::Gone(key) => {
-                let changed = self.put(&key, false, Vec::new(), Missing::Leave, wall_ms);
-                changed.then_some(key).into_iter().collect()
+    /// Takes items of a watch that came together; which services changed.
+    pub(super) fn apply(
+        &mut self,
+        changes: Vec<Change>,
+        now: Instant,
+        wall_ms: i64,
+    ) -> BTreeSet<ServiceKey> {
+        let missing = if self.would_empty(&changes) { self.hold(now) } else { Missing::Leave };
+        let mut changed = BTreeSet::new();
+        for change in changes {
+            let (key, listed, instances) = match change {
+                Change::Unchanged => continue,
+                Change::Reset(states) => {
+                    changed.extend(self.reset(states, now, wall_ms));
+                    continue;
+                }
+                Change::Put(ServiceState { key, instances }) => (key, true, instances),
+                Change::Gone(key) => (key, false, Vec::new()),
+            };
+            if self.put(&key, listed, instances, missing, wall_ms) {
+                changed.insert(key);
             }
         }
+        changed
+    }
+
+    /// Whether these changes leave the source without any instance it lists. A full read is
+    /// judged by itself.
+    fn would_empty(&self, changes: &[Change]) -> bool {
+        let mut after: HashMap<&ServiceKey, usize> = HashMap::new();
+        for change in changes {
+            match change {
+                Change::Unchanged => {}
+                Change::Reset(_) => return false,
+                Change::Put(state) => {
+                    after.insert(&state.key, state.instances.len());
+                }
+                Change::Gone(key) => {
+                    after.insert(key, 0);
+                }
+            }
+        }
+        let before: usize =
+            after.keys().filter_map(|key| self.services.get(*key)).map(ServiceShelf::live).sum();
+        before > 0 && self.live == before && after.values().all(|count| *count == 0)
+    }
+
+    fn hold(&self, now: Instant) -> Missing {
+        let settle = self.policy.settle.unwrap_or(self.usual_settle);
+        if settle.is_zero() { Missing::Leave } else { Missing::Hold(now, settle) }
     }
 
     /// Lets every held instance leave whose time has come; which services changed.
@@ -164,13 +219,11 @@ impl Shelf {
     }
 
     fn reset(&mut self, states: Vec<ServiceState>, now: Instant, wall_ms: i64) -> Vec<ServiceKey> {
-        let empties = self.loaded
-            && states.iter().all(|state| state.instances.is_empty())
-            && self.services.values().any(|service| !service.entries.is_empty());
+        let empties = self.live > 0 && states.iter().all(|state| state.instances.is_empty());
         let missing = if self.unguarded {
             Missing::LeaveAll
         } else if self.after_outage || empties {
-            Missing::Hold(now, self.policy.settle)
+            self.hold(now)
         } else {
             Missing::Leave
         };
@@ -209,16 +262,12 @@ impl Shelf {
             self.held.insert((until, key.clone()));
         }
         let after = (listed || !entries.is_empty()).then_some(ServiceShelf { listed, entries });
+        self.live -= before.as_ref().map_or(0, ServiceShelf::live);
+        self.live += after.as_ref().map_or(0, ServiceShelf::live);
         let changed = before != after;
         if let Some(after) = after {
             self.services.insert(key.clone(), after);
         }
         changed
-    }
-}
-
-impl Default for GuardPolicy {
-    fn default() -> Self {
-        Self { settle: Duration::from_secs(30) }
     }
 }

@@ -49,7 +49,7 @@ impl World {
         let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
         let info = source("a", Conflict::PrimaryWins, 100);
         let id = info.id.clone();
-        catalog.open(&tenant(), info, GuardPolicy { settle: SETTLE });
+        catalog.open(&tenant(), info, GuardPolicy { settle: Some(SETTLE) });
         Self { catalog, id }
     }
 
@@ -183,7 +183,22 @@ async fn a_full_read_that_would_empty_the_source_is_held_without_an_outage_too()
     world.reset(&[("web", &[1])]);
     world.reset(&[("web", &[])]);
     assert_eq!(world.shown("web"), Some(vec![(1, true)]));
-    // One service of several is an ordinary removal.
+    // Piece by piece in one go, and the last one by itself, are held too.
+    let pieces = World::new();
+    pieces.reset(&[("web", &[1]), ("api", &[2])]);
+    let gone = vec![Change::Gone(key("web")), Change::Gone(key("api"))];
+    pieces.catalog.apply(&tenant(), &pieces.id, gone);
+    assert_eq!(pieces.shown("web"), Some(vec![(1, true)]));
+    assert_eq!(pieces.shown("api"), Some(vec![(2, true)]));
+    let last = World::new();
+    last.reset(&[("web", &[1])]);
+    last.apply(Change::Put(state("web", &[])));
+    assert_eq!(last.shown("web"), Some(vec![(1, true)]));
+    // A swap of all instances is no loss, and one service of several is an ordinary removal.
+    let swap = World::new();
+    swap.reset(&[("web", &[1])]);
+    swap.apply(Change::Put(state("web", &[9])));
+    assert_eq!(swap.shown("web"), Some(vec![(9, false)]));
     let other = World::new();
     other.reset(&[("web", &[1]), ("api", &[2])]);
     other.reset(&[("api", &[2])]);
@@ -391,7 +406,7 @@ proptest! {
         let ids: Vec<SourceId> = ["x", "y", "z"].into_iter().map(|name| {
             let info = source(name, Conflict::PrimaryWins, 100);
             let id = info.id.clone();
-            world.catalog.open(&tenant(), info, GuardPolicy::default());
+            world.catalog.open(&tenant(), info, GuardPolicy::NONE);
             world.catalog.apply(&tenant(), &id, vec![Change::Reset(Vec::new())]);
             id
         }).collect();

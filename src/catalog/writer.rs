@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hub_registry_core::{Change, ServiceKey, ServiceState, TenantId};
@@ -155,12 +156,9 @@ impl Catalog {
                 return Vec::new();
             };
             slot.cell.touch(0);
-            let mut changed = BTreeSet::new();
-            for change in changes {
-                slot.link = Link::Up;
-                changed.extend(slot.shelf.apply(change, now, wall_ms));
-            }
-            applied.changed = changed.iter().cloned().collect();
+            slot.link = Link::Up;
+            let changed = slot.shelf.apply(changes, now, wall_ms);
+            applied.changed = changed.into_iter().collect();
             applied.deadline = slot.shelf.next_deadline();
             applied.changed.clone()
         });
@@ -205,11 +203,11 @@ impl Catalog {
         });
     }
 
-    /// Sets the constants of a source's removal rules.
-    pub fn set_policy(&self, tenant: &TenantId, id: &SourceId, policy: GuardPolicy) {
+    /// Sets how long a source's kind of registry usually takes until its clients are back.
+    pub fn set_usual_settle(&self, tenant: &TenantId, id: &SourceId, settle: Duration) {
         self.write(tenant, |desk| {
             if let Some(slot) = desk.slots.get_mut(id) {
-                slot.shelf.set_policy(policy);
+                slot.shelf.set_usual_settle(settle);
             }
             Vec::new()
         });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ErrorKind, RegistryKind};
+use hub_registry_core::RegistryKind;
 use tokio::sync::Mutex;
 
 use super::SourceKey;
@@ -58,6 +58,8 @@ struct State {
     running: BTreeMap<SourceKey, Running>,
     // Rows that break a rule, with what was said about them.
     complaints: BTreeMap<SourceKey, String>,
+    // Last known goods of rows that broke a rule at the start, for when they are mended.
+    kept: BTreeMap<SourceKey, SourceSnapshot>,
     suspicious: bool,
 }
 
@@ -68,6 +70,7 @@ pub struct Manager {
     stores: Stores,
     board: Arc<StatusBoard>,
     settings: ManagerSettings,
+    clock: Clock,
     tasks: TaskGroup,
     state: Mutex<State>,
 }
@@ -93,10 +96,10 @@ impl Manager {
         let context = Context { drivers, catalog, keeper };
         let state = Mutex::default();
         let tasks = tasks.clone();
-        let manager = Arc::new(Self { context, stores, board, settings, tasks, state });
+        let manager = Arc::new(Self { context, stores, board, settings, clock, tasks, state });
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
-            manager.first(kept, &clock).await?;
+            manager.first(kept).await?;
             manager.context.keeper.keep_written(&manager.tasks);
             manager.keep_polling();
         }
@@ -174,39 +177,33 @@ impl Manager {
         self.board.get(key)
     }
 
-    async fn first(&self, kept: Vec<SourceSnapshot>, clock: &Clock) -> Result<()> {
+    async fn first(&self, kept: Vec<SourceSnapshot>) -> Result<()> {
         let wanted = self.wanted().await?;
-        let mut restored: BTreeMap<SourceKey, SourceSnapshot> =
+        let mut kept: BTreeMap<SourceKey, SourceSnapshot> =
             kept.into_iter().map(|s| ((s.tenant.clone(), s.config_id.clone()), s)).collect();
-        for (key, wanted) in &wanted {
-            let Wanted::Run(config) = wanted else {
-                continue;
-            };
-            let Some(snapshot) = restored.remove(key) else {
-                continue;
-            };
-            if snapshot.identity_hash != config.identity() {
-                tracing::warn!(
-                    source = config.name,
-                    "what was kept is of another registry: dropped"
-                );
-                continue;
-            }
-            let age_ms = clock.now_ms() - snapshot.last_good_ms;
-            let services = snapshot.services.len();
-            self.context.catalog.open(&key.0, info(config), policy(config));
-            self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
-            self.context.keeper.open(key, config.identity(), true);
-            tracing::info!(source = config.name, services, age_ms, "restored the last known good");
+        let off = |key: &SourceKey| matches!(wanted.get(key), None | Some(Wanted::Off));
+        for key in kept.keys().filter(|key| off(key)) {
+            self.context.keeper.close(key).await;
         }
-        for key in
-            restored.into_keys().filter(|key| !matches!(wanted.get(key), Some(Wanted::Run(_))))
-        {
-            self.context.keeper.close(&key).await;
-        }
+        kept.retain(|key, _| !off(key));
         let mut state = self.state.lock().await;
+        state.kept = kept;
         self.act(&mut state, &wanted).await;
         Ok(())
+    }
+
+    /// Shows what was known of a source before the restart, if it was of this registry.
+    fn restore(&self, state: &mut State, key: &SourceKey, config: &ExternalConfig) {
+        let Some(snapshot) = state.kept.remove(key) else { return };
+        if snapshot.identity_hash != config.identity() {
+            tracing::warn!(source = config.name, "what was kept is of another registry: dropped");
+            return;
+        }
+        let age_ms = self.clock.now_ms() - snapshot.last_good_ms;
+        let services = snapshot.services.len();
+        self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
+        self.context.keeper.open(key, config.identity(), true);
+        tracing::info!(source = config.name, services, age_ms, "restored the last known good");
     }
 
     fn keep_polling(self: &Arc<Self>) {
@@ -266,31 +263,42 @@ impl Manager {
             return;
         }
         state.suspicious = false;
-        self.settle_complaints(state, wanted);
+        self.settle_complaints(state, wanted).await;
         for (key, step) in plan(&running, wanted) {
             self.take(state, key, step).await;
         }
     }
 
     /// Takes back what was shown for rows that broke a rule and are now off, gone or right.
-    fn settle_complaints(&self, state: &mut State, wanted: &BTreeMap<SourceKey, Wanted>) {
-        let running = &state.running;
-        state.complaints.retain(|key, _| {
-            let still = matches!(wanted.get(key), Some(Wanted::Invalid { .. }));
-            let off = !matches!(wanted.get(key), Some(Wanted::Run(_)));
-            if !still && off && !running.contains_key(key) {
-                self.context.catalog.close(&key.0, &external(key));
-                self.forget_or_switch_off(key, wanted.contains_key(key));
+    async fn settle_complaints(&self, state: &mut State, wanted: &BTreeMap<SourceKey, Wanted>) {
+        let wrong = |key: &SourceKey| matches!(wanted.get(key), Some(Wanted::Invalid { .. }));
+        let settled: Vec<_> = state.complaints.keys().filter(|key| !wrong(key)).cloned().collect();
+        for key in settled {
+            state.complaints.remove(&key);
+            if let Some(status) = self.board.get(&key) {
+                status.mended();
             }
-            still
-        });
+            let right = matches!(wanted.get(&key), Some(Wanted::Run(_)));
+            if !right && !state.running.contains_key(&key) {
+                state.kept.remove(&key);
+                self.let_go(&key, wanted.contains_key(&key)).await;
+            }
+        }
     }
 
-    fn forget_or_switch_off(&self, key: &SourceKey, row_exists: bool) {
-        if !row_exists {
-            self.board.forget(key);
-        } else if let Some(status) = self.board.get(key) {
-            status.switched_off();
+    /// Takes a source out of the view and forgets what was kept of it, on disk too.
+    async fn let_go(&self, key: &SourceKey, row_exists: bool) {
+        self.context.catalog.close(&key.0, &external(key));
+        self.context.keeper.close(key).await;
+        if row_exists {
+            if let Some(status) = self.board.get(key) {
+                status.switched_off();
+            }
+            return;
+        }
+        self.board.forget(key);
+        if let Err(error) = self.stores.statuses.forget(&key.0, &key.1).await {
+            tracing::warn!(%error, source.id = %key.1, "cannot remove a status row");
         }
     }
 
@@ -300,13 +308,9 @@ impl Manager {
             Step::Start(config) => {
                 tracing::info!(source = config.name, kind = %config.spec.kind, "connecting a registry");
                 catalog.open(&key.0, info(&config), policy(&config));
+                self.context.keeper.open(&key, config.identity(), false);
+                self.restore(state, &key, &config);
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                if catalog
-                    .state(&key.0, &external(&key))
-                    .is_none_or(|(state, _)| !state.is_loaded())
-                {
-                    self.context.keeper.open(&key, config.identity(), false);
-                }
                 let tasks = self.spawn(&key, Arc::clone(&config));
                 state.running.insert(key, Running { config, tasks });
             }
@@ -337,9 +341,7 @@ impl Manager {
                     tracing::info!(source = running.config.name, "disconnecting a registry");
                     running.tasks.stop(STOP).await;
                 }
-                catalog.close(&key.0, &external(&key));
-                self.context.keeper.close(&key).await;
-                self.forget_or_switch_off(&key, row_exists);
+                self.let_go(&key, row_exists).await;
             }
             Step::Complain { name, kind, error } => self.complain(state, &key, &name, kind, &error),
         }
@@ -362,7 +364,7 @@ impl Manager {
             "a configuration breaks a rule; what ran before goes on");
         let kind_word = kind.map_or("UNKNOWN", RegistryKind::as_str);
         let status = self.board.entry(key, name, kind_word);
-        status.complain(ErrorKind::Invalid, error.message.clone());
+        status.complain_of_row(error.message.clone());
         if state.running.contains_key(key) {
             return;
         }
@@ -376,6 +378,13 @@ impl Manager {
     }
 
     fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> TaskGroup {
+        for setting in &config.without_effect {
+            tracing::warn!(
+                source = config.name,
+                setting,
+                "this setting has no effect in this version"
+            );
+        }
         let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
         let tasks = self.tasks.child();
         tasks.spawn_until_stopped(Source::new(self.context.clone(), config, status).run());
@@ -397,7 +406,6 @@ fn info(config: &ExternalConfig) -> SourceInfo {
     }
 }
 
-/// Until the registry's own settle time is known, the longest of the built-in ones holds.
 fn policy(config: &ExternalConfig) -> GuardPolicy {
-    config.settle().map_or_else(GuardPolicy::default, |settle| GuardPolicy { settle })
+    GuardPolicy { settle: config.settle() }
 }

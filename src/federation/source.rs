@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use hub_registry_core::layers::Observer;
 use hub_registry_core::{Change, Error, ErrorKind, TenantId};
 use tokio::time::Instant;
 
@@ -14,11 +15,11 @@ use super::connect::connect;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::status::SourceStatus;
-use crate::catalog::{Applied, Catalog, GuardPolicy, Link, SourceId};
+use crate::catalog::{Applied, Catalog, Link, SourceId};
 use crate::model::external::ExternalConfig;
 
 /// Items taken from a watch at once: a storm becomes few revisions.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 /// How long the first full read may take; adapters bound each of its calls.
 const FIRST_READ: Duration = Duration::from_secs(180);
 /// A watch says something at least every 30 s; longer silence is a fault of the adapter.
@@ -58,7 +59,7 @@ impl Source {
 
     /// Runs for ever; dropping the future stops it.
     pub(super) async fn run(self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(self.config.spec.retry_interval);
         let name = self.config.name.as_str();
         loop {
             let Err(error) = self.session(&mut backoff).await;
@@ -86,8 +87,8 @@ impl Source {
         let registry = connect(&self.context.drivers, &self.config.spec, observer).await?;
         let capability = registry.capability();
         self.status.connected(capability);
-        let settle = self.config.settle().unwrap_or(capability.settle);
-        self.context.catalog.set_policy(self.tenant(), &self.id, GuardPolicy { settle });
+        self.context.catalog.set_usual_settle(self.tenant(), &self.id, capability.settle);
+        let began = Instant::now();
         let mut items = registry.watch(self.config.scope()).ready_chunks(BATCH);
         let mut patience = Instant::now() + FIRST_READ;
         let mut deadline = None;
@@ -95,7 +96,7 @@ impl Source {
             tokio::select! {
                 chunk = tokio::time::timeout_at(patience, items.next()) => {
                     let Ok(chunk) = chunk else { return Err(silent()) };
-                    let applied = self.take(chunk.unwrap_or_default())?;
+                    let applied = self.take(chunk.unwrap_or_default(), began)?;
                     deadline = applied.deadline;
                     backoff.reset();
                     patience = Instant::now() + SILENCE;
@@ -110,7 +111,7 @@ impl Source {
     }
 
     /// Hands the good items on, then reports the error that ended them.
-    fn take(&self, items: Vec<Result<Change, Error>>) -> Result<Applied, Error> {
+    fn take(&self, items: Vec<Result<Change, Error>>, began: Instant) -> Result<Applied, Error> {
         if items.is_empty() {
             return Err(Error::new(
                 ErrorKind::Protocol,
@@ -130,6 +131,9 @@ impl Source {
         if !changes.is_empty() {
             let full = changes.iter().any(|change| matches!(change, Change::Reset(_)));
             applied = self.context.catalog.apply(self.tenant(), &self.id, changes);
+            if full {
+                self.status.observe("full read", began.elapsed(), None);
+            }
             self.status.read(full);
             self.context.keeper.note(&self.key(), applied.changed.clone());
         }

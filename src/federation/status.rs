@@ -57,12 +57,15 @@ pub struct SourceReport {
     pub failed_at: Option<DateTime<Utc>>,
     /// It was switched off.
     pub off: bool,
+    /// Its row breaks a rule; what ran before goes on.
+    pub row_is_wrong: bool,
     dirty: bool,
 }
 
 /// One source's status, shared by its task, the API and the writer of the rows.
 #[derive(Debug)]
 pub struct SourceStatus {
+    id: String,
     name: String,
     kind: &'static str,
     clock: Clock,
@@ -74,9 +77,10 @@ pub struct SourceStatus {
 impl SourceStatus {
     /// A status without history, for calls outside a running source.
     #[must_use]
-    pub fn new(name: &str, kind: &'static str, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(id: &str, name: &str, kind: &'static str, clock: Clock, metrics: Metrics) -> Self {
         let (report, outcome) = (Mutex::default(), watch::Sender::new(Outcome::default()));
-        Self { name: name.to_owned(), kind, clock, metrics, report, outcome }
+        let (id, name) = (id.to_owned(), name.to_owned());
+        Self { id, name, kind, clock, metrics, report, outcome }
     }
 
     /// What is known now.
@@ -125,12 +129,22 @@ impl SourceStatus {
 
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
-        self.metrics.source_error(&self.name, self.kind, error.kind().code());
+        self.metrics.source_error(&self.id, &self.name, self.kind, error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
 
-    /// Something is wrong with the source or its row.
-    pub fn complain(&self, kind: ErrorKind, message: String) {
+    /// Its row breaks a rule.
+    pub fn complain_of_row(&self, message: String) {
+        self.complain(ErrorKind::Invalid, message);
+        self.change(|report, _| report.row_is_wrong = true);
+    }
+
+    /// Its row is right again, or gone.
+    pub fn mended(&self) {
+        self.change(|report, _| report.row_is_wrong = false);
+    }
+
+    fn complain(&self, kind: ErrorKind, message: String) {
         self.change(|report, now| {
             report.errors += 1;
             report.timeouts += i64::from(kind == ErrorKind::Timeout);
@@ -186,8 +200,10 @@ impl StatusBoard {
 
     /// The status of a source, made when it is new.
     pub fn entry(&self, key: &SourceKey, name: &str, kind: &'static str) -> Arc<SourceStatus> {
-        let make =
-            || Arc::new(SourceStatus::new(name, kind, self.clock.clone(), self.metrics.clone()));
+        let make = || {
+            let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+            Arc::new(SourceStatus::new(key.1.as_str(), name, kind, clock, metrics))
+        };
         Arc::clone(self.entries.lock().entry(key.clone()).or_insert_with(make))
     }
 
@@ -227,6 +243,7 @@ impl StatusBoard {
     ) -> ExternalStatusRow {
         let state = self.catalog.state(&key.0, &SourceId::External(key.1.clone()));
         let connection = match state {
+            _ if report.row_is_wrong => "ERROR",
             Some((SourceState::Live | SourceState::Protected, _)) => "CONNECTED",
             Some((SourceState::Connecting, _)) => "CONNECTING",
             Some((SourceState::Stale | SourceState::Down, _)) => "ERROR",

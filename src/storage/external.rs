@@ -65,4 +65,7 @@ pub trait StatusStore: fmt::Debug + Send + Sync + 'static {
 
     /// Inserts each row, or replaces the one of its configuration, all in one transaction.
     async fn upsert(&self, batch: &[ExternalStatusRow]) -> Result<()>;
+
+    /// Removes the row of a configuration that is no more.
+    async fn forget(&self, tenant: &TenantId, id: &ConfigId) -> Result<()>;
 }

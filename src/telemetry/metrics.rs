@@ -43,6 +43,8 @@ struct Inner {
 /// What is told about one source when metrics are read.
 #[derive(Clone, Debug)]
 pub struct SourceSample {
+    /// `native` or its configuration's id; names are unique in one environment of one tenant only.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Its kind.
@@ -77,7 +79,7 @@ impl Metrics {
             IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid gauge")
         };
         let gauge = |name: &str, help: &str| IntGauge::new(name, help).expect("a valid gauge");
-        let source = &["source", "kind"];
+        let source = &["source_id", "source", "kind"];
         let inner = Inner {
             requests: histogram(
                 "hub_registry_http_request_duration_seconds",
@@ -94,12 +96,12 @@ impl Metrics {
             source_errors: counters(
                 "hub_registry_source_errors_total",
                 "Failed connections and reads of external registries, by class of error.",
-                &["source", "kind", "code"],
+                &["source_id", "source", "kind", "code"],
             ),
             source_state: gauges(
                 "hub_registry_source_state",
                 "1 for the state a source is in.",
-                &["source", "kind", "state"],
+                &["source_id", "source", "kind", "state"],
             ),
             source_age: GaugeVec::new(
                 Opts::new(
@@ -190,8 +192,8 @@ impl Metrics {
     }
 
     /// A source failed.
-    pub fn source_error(&self, source: &str, kind: &str, code: &str) {
-        self.inner.source_errors.with_label_values(&[source, kind, code]).inc();
+    pub fn source_error(&self, id: &str, source: &str, kind: &str, code: &str) {
+        self.inner.source_errors.with_label_values(&[id, source, kind, code]).inc();
     }
 
     /// Rows changed.
@@ -205,6 +207,13 @@ impl Metrics {
     pub fn native(&self, operation: &str, ok: bool) {
         let outcome = if ok { "ok" } else { "error" };
         self.inner.native.with_label_values(&[operation, outcome]).inc();
+    }
+
+    /// Many operations of the native registry ended together.
+    pub fn native_many(&self, operation: &str, good: u64, bad: u64) {
+        for (outcome, count) in [("ok", good), ("error", bad)] {
+            self.inner.native.with_label_values(&[operation, outcome]).inc_by(count);
+        }
     }
 
     /// Sets the gauges that describe the view.
@@ -223,8 +232,9 @@ impl Metrics {
         inner.source_instances.reset();
         inner.source_held.reset();
         for sample in samples {
-            let labels = [sample.name.as_str(), sample.kind];
-            inner.source_state.with_label_values(&[labels[0], labels[1], sample.state]).set(1);
+            let labels = [sample.id.as_str(), sample.name.as_str(), sample.kind];
+            let [id, name, kind] = labels;
+            inner.source_state.with_label_values(&[id, name, kind, sample.state]).set(1);
             if let Some(age_ms) = sample.age_ms {
                 inner.source_age.with_label_values(&labels).set(age_ms as f64 / 1000.0);
             }

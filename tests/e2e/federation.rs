@@ -178,12 +178,8 @@ async fn operators(hub: &Hub, id: &str) {
     assert_eq!(status, 200, "a GET answer put back: {answer}");
     let (_, text) = hub.get("/metrics").await;
     let text = text.as_str().unwrap();
-    assert!(
-        text.contains(
-            "hub_registry_source_state{kind=\"CONSUL\",source=\"consul\",state=\"LIVE\"} 1"
-        ),
-        "{text}"
-    );
+    let live = format!("source=\"consul\",source_id=\"{id}\",state=\"LIVE\"}} 1");
+    assert!(text.contains(&live), "{text}");
     let (status, _) =
         hub.send(reqwest::Method::DELETE, &format!("/api/v1/external/configs/{id}"), None).await;
     assert_eq!(status, 200);

@@ -41,7 +41,12 @@ pub struct ExternalConfig {
     pub common: Common,
     /// Who wins on conflicts.
     pub conflict: ConflictResolution,
+    /// What was set and does nothing in this version, so that somebody can say so.
+    pub without_effect: Vec<&'static str>,
 }
+
+/// What the native registry is called as a source.
+const NATIVE: &str = "native";
 
 /// The port and path a kind of registry uses unless told otherwise.
 fn defaults(kind: RegistryKind) -> (u16, &'static str) {
@@ -70,6 +75,13 @@ impl ExternalConfig {
             .map_err(|e| Error::invalid("externalConfigId", e.value, &e.rule))?;
         check_name("configName", &row.config_name)?;
         check_name("environmentName", &row.environment_name)?;
+        if row.config_name == NATIVE {
+            return Err(Error::invalid(
+                "configName",
+                NATIVE,
+                "is the name of the hub's own registry",
+            ));
+        }
         let kind: RegistryKind =
             row.registry_type.parse().map_err(|e: hub_registry_core::instance::UnknownWord| {
                 Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
@@ -109,7 +121,8 @@ impl ExternalConfig {
             }
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
-        Ok(Self { tenant, id, name, active, spec, common, conflict })
+        let without_effect = without_effect(row, &common);
+        Ok(Self { tenant, id, name, active, spec, common, conflict, without_effect })
     }
 
     /// Which services are read.
@@ -162,6 +175,23 @@ impl ExternalConfig {
         let bytes = digest.finalize();
         bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str> {
+    let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
+    let guard = &common.removal_guard;
+    let guarded = guard.percent.is_some()
+        || guard.min_instances.is_some()
+        || guard.confirmations.is_some()
+        || guard.hold_seconds.is_some()
+        || guard.empty_hold_seconds.is_some();
+    let all = [
+        ("fieldMapping", row.field_mapping.is_some()),
+        ("failoverEnabled", yes(&row.failover_enabled)),
+        ("syncEnabled", yes(&row.sync_enabled)),
+        ("specificConfig.removalGuard, but for settleSeconds", guarded),
+    ];
+    all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 
 fn check_name(field: &str, value: &str) -> Result<()> {

@@ -29,6 +29,7 @@ fn defaults_fit_the_kind() {
 #[test]
 fn each_rule_names_its_field() {
     let cases = [
+        (json!({ "configName": "native" }), "configName"),
         (json!({ "serverPort": 0 }), "serverPort"),
         (json!({ "serverPort": 70_000 }), "serverPort"),
         (json!({ "registryType": "consul" }), "registryType"),

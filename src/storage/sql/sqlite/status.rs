@@ -1,6 +1,7 @@
 //! [`StatusStore`] over SQLite.
 
 use async_trait::async_trait;
+use hub_registry_core::{ConfigId, TenantId};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
@@ -51,6 +52,14 @@ impl StatusStore for Sqlite {
             put(row).execute(&mut *tx).await.during(UPSERT)?;
         }
         tx.commit().await.during(UPSERT)
+    }
+
+    async fn forget(&self, tenant: &TenantId, id: &ConfigId) -> Result<()> {
+        const REMOVE: &str = "remove status";
+        let mut tx = self.write(REMOVE).await?;
+        let delete = sqlx::query(DELETE).bind(tenant.as_str()).bind(id.as_str());
+        delete.execute(&mut *tx).await.during(REMOVE)?;
+        tx.commit().await.during(REMOVE)
     }
 }
 

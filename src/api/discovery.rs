@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{HealthStatus, InstanceStatus, ServiceName, TenantId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body::TwoParts;
 use super::error::{ApiError, ApiResult};
-use super::extract::Tenant;
+use super::extract::{Segment, Tenant};
 use super::params::Params;
 use super::state::Api;
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
-    Answer, Found, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
+    Answer, Found, Freshness, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
     select as matching,
 };
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ impl Query {
 pub(super) async fn instances(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     params: Params,
     headers: HeaderMap,
@@ -108,7 +108,7 @@ pub(super) async fn instances(
     }
     let index = api.view.index(&tenant, &name, &query.group);
     let mut response = match find(&api, &tenant, &name, &query.group, query.on_partial) {
-        Ok(found) => match answer(&api, &tenant, &found, &query, peer) {
+        Ok(found) => match answer(&api, &tenant, &found, &query, index, peer) {
             Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
             Err(error) => ApiError::from(error).into_response(),
         },
@@ -122,13 +122,22 @@ pub(super) async fn instances(
 pub(super) async fn select(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     params: Params,
 ) -> ApiResult<Response> {
     let query = Query::read(params)?;
+    let only_lists = [
+        ("index", query.index.is_some()),
+        ("wait", query.wait.is_some()),
+        ("limit", query.limit.is_some()),
+    ];
+    if let Some((name, _)) = only_lists.into_iter().find(|(_, given)| *given) {
+        return Err(Error::invalid(name, Value::Null, "is for lists, not for select").into());
+    }
     let name = service_name(&name)?;
     let found = find(&api, &tenant, &name, &query.group, query.on_partial)?;
+    check_freshness(api.view.freshness(&tenant, &found), &query)?;
     let mut eligible = matching(&found, &query.filter);
     eligible.rows.retain(|&(view, row)| {
         let instance = &found[view].rows[row].instance;
@@ -203,31 +212,36 @@ fn answer(
     tenant: &TenantId,
     found: &[Arc<ServiceView>],
     query: &Query,
+    index: i64,
     peer: SocketAddr,
 ) -> Result<Answer> {
     let answer = if query.strategy.is_none() && query.limit.is_none() {
-        api.view.answer(tenant, found, &query.filter)
+        api.view.answer(tenant, found, &query.filter, index)
     } else {
         let mut selection = matching(found, &query.filter);
         if let Some(strategy) = query.strategy {
             arrange(api, tenant, found, &mut selection, strategy, query, peer);
         }
         selection.rows.truncate(query.limit.unwrap_or(usize::MAX));
-        api.view.answer_of(tenant, found, &selection)
+        api.view.answer_of(tenant, found, &selection, index)
     };
-    if answer.freshness.partial && query.on_partial == OnPartial::Fail {
+    check_freshness(answer.freshness, query)?;
+    Ok(answer)
+}
+
+fn check_freshness(freshness: Freshness, query: &Query) -> Result<()> {
+    if freshness.partial && query.on_partial == OnPartial::Fail {
         return Err(Error::unavailable("a source was never loaded, and onPartial=fail")
             .with_details(json!({ "partial": true })));
     }
-    let age_ms = answer.freshness.max_age_ms;
-    if let Some(bound) = query.max_staleness
-        && answer.freshness.stale
-        && age_ms > bound.as_millis() as i64
-    {
-        let message = format!("the answer is {age_ms} ms old, more than maxStaleness");
-        return Err(Error::unavailable(message).with_details(json!({ "ageMs": age_ms })));
+    let age_ms = freshness.max_age_ms;
+    match query.max_staleness {
+        Some(bound) if age_ms > bound.as_millis() as i64 => {
+            let message = format!("the answer is {age_ms} ms old, more than maxStaleness");
+            Err(Error::unavailable(message).with_details(json!({ "ageMs": age_ms })))
+        }
+        _ => Ok(()),
     }
-    Ok(answer)
 }
 
 fn arrange(

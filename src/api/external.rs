@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{ConfigId, TenantId};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::error::ApiResult;
-use super::extract::{JsonObject, Tenant, User};
+use super::extract::{JsonObject, Segment, Tenant, User};
 use super::params::Params;
 use super::state::Api;
 use crate::catalog::{SourceId, SourceState};
@@ -63,7 +63,7 @@ pub(super) async fn create(
 pub(super) async fn get(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     Ok(Json(row_json(&stored(&api, &tenant, &id).await?)))
 }
@@ -73,7 +73,7 @@ pub(super) async fn update(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let before = stored(&api, &tenant, &id).await?;
@@ -96,7 +96,7 @@ pub(super) async fn update(
 pub(super) async fn delete(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     if !api.configs.delete(&tenant, &config_id(&id)?).await? {
         return Err(no_config(&id).into());
@@ -109,7 +109,7 @@ pub(super) async fn delete(
 pub(super) async fn status(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let row = stored(&api, &tenant, &id).await?;
     let key: SourceKey = (tenant, config_id(&id)?);
@@ -121,7 +121,7 @@ pub(super) async fn connect(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Response> {
     let row = stored(&api, &tenant, &id).await?;
     let config = api.federation.check(&row).await?;
@@ -155,7 +155,7 @@ pub(super) async fn disconnect(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let row = stored(&api, &tenant, &id).await?;
     let key: SourceKey = (tenant, config_id(&id)?);
@@ -170,7 +170,7 @@ pub(super) async fn disconnect(
 pub(super) async fn test_stored(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: axum::extract::Request,
 ) -> ApiResult<Json<Value>> {
     use axum::extract::FromRequest;

@@ -1,7 +1,7 @@
 //! What every handler takes from a request: tenant, user, JSON body, query.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use hub_registry_core::TenantId;
@@ -22,7 +22,12 @@ pub(super) struct User(pub String);
 const MAX_USER: usize = 32;
 
 fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<String>, ApiError> {
-    if let Some(value) = parts.headers.get(header) {
+    let mut given = parts.headers.get_all(header).iter();
+    if let Some(value) = given.next() {
+        if given.next().is_some() {
+            // Two proxies could mean two different ones.
+            return Err(Error::invalid(header, Value::Null, "must be given once").into());
+        }
         let bad = || Error::invalid(header, "?", "must be printable ASCII");
         return Ok(Some(value.to_str().map_err(|_| bad())?.to_owned()));
     }
@@ -31,8 +36,12 @@ fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<Strin
     if !text.contains(query) {
         return Ok(None);
     }
-    let pairs = pairs(parts)?;
-    Ok(pairs.into_iter().find(|(key, _)| key == query).map(|(_, value)| value))
+    let mut values = pairs(parts)?.into_iter().filter(|(key, _)| key == query);
+    let first = values.next().map(|(_, value)| value);
+    if values.next().is_some() {
+        return Err(Error::invalid(query, Value::Null, "must be given once").into());
+    }
+    Ok(first)
 }
 
 fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
@@ -76,6 +85,21 @@ impl<S: Sync> FromRequestParts<S> for Params {
             return Ok(Self::default());
         }
         Ok(Self::new(pairs(parts)?))
+    }
+}
+
+/// The one variable segment of a path, decoded.
+#[derive(Clone, Debug)]
+pub(super) struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(segment) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Error::new(ErrorCode::Invalid, rejection.body_text()))?;
+        Ok(Self(segment))
     }
 }
 

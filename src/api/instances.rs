@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::TenantId;
+use hub_registry_core::{Host, Protocol, RegistryKind, TenantId};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, status};
-use super::extract::{JsonObject, Tenant, User};
+use super::extract::{JsonObject, Segment, Tenant, User};
 use super::params::Params;
 use super::state::Api;
 use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
@@ -111,7 +111,10 @@ pub(super) async fn list_all(
     let group = params.group()?;
     let service = params.take("serviceName")?;
     let mut filter = params.filter()?;
-    filter.host = params.take("host")?;
+    let host = params.take("host")?.map(|host| {
+        Host::parse(&host).map_err(|error| Error::invalid("host", error.value, &error.rule))
+    });
+    filter.host = host.transpose()?;
     let page = params.page()?;
     params.finish()?;
     let wanted = |view: &Arc<ServiceView>| {
@@ -134,7 +137,7 @@ pub(super) async fn list_all(
 pub(super) async fn get(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let row = find_row(&api, &tenant, &id);
     let native = api.native.get(&tenant, &id);
@@ -161,19 +164,35 @@ pub(super) async fn update(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    if let Ok(now) = api.native.get(&tenant, &id) {
+        same_place(&now.to_value(Protocol::Http), &body)?;
+    }
     let patch = InstancePatch::from_value(Value::Object(body))?;
     let outcome = api.native.update(&tenant, &id, patch, &user).await;
     done(&api, &tenant, &id, "update", outcome.map(drop), "Instance updated successfully")
+}
+
+/// What makes an instance *this* instance is taken back as it was answered, but not changed.
+fn same_place(now: &Value, body: &serde_json::Map<String, Value>) -> Result<()> {
+    let fields =
+        ["instanceId", "tenantId", "groupName", "serviceName", "hostAddress", "portNumber"];
+    for field in fields {
+        if let Some(value) = body.get(field).filter(|value| **value != now[field]) {
+            let rule = "cannot be changed: register the other instance and deregister this one";
+            return Err(Error::invalid(field, value.clone(), rule));
+        }
+    }
+    Ok(())
 }
 
 /// `PUT /api/v1/instances/{instanceId}/heartbeat`
 pub(super) async fn heartbeat(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let outcome = api.native.heartbeat(&tenant, &id);
     api.metrics.native("heartbeat", outcome.is_ok());
@@ -207,7 +226,7 @@ pub(super) async fn set_health(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let health = only_word(&body, "healthStatus")?;
@@ -220,7 +239,7 @@ pub(super) async fn set_status(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let status = only_word(&body, "instanceStatus")?;
@@ -232,7 +251,7 @@ pub(super) async fn set_status(
 pub(super) async fn deregister(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let outcome = api.native.deregister(&tenant, &id).await;
     done(&api, &tenant, &id, "deregister", outcome, "Instance deregistered successfully")
@@ -274,6 +293,12 @@ fn native_error(api: &Api, tenant: &TenantId, id: &str, error: Error) -> ApiErro
     }
     match find_row(api, tenant, id) {
         None => error.into(),
+        // Registered again in between: what was asked for is done, and gone.
+        Some((view, place))
+            if view.rows[place].origins.iter().any(|o| o.kind == RegistryKind::System) =>
+        {
+            error.into()
+        }
         Some((view, place)) => {
             let sources: Vec<_> =
                 view.rows[place].origins.iter().map(|origin| &*origin.source).collect();

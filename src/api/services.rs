@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{ServiceKey, TenantId};
@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 
 use super::discovery::service_name;
 use super::error::{ApiError, ApiResult};
-use super::extract::{JsonObject, Tenant, User};
+use super::extract::{JsonObject, Segment, Tenant, User};
 use super::params::Params;
 use super::state::Api;
 use crate::catalog::{Found, GroupChoice, ServiceView};
@@ -76,7 +76,7 @@ pub(super) async fn create(
 pub(super) async fn get(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;
@@ -95,7 +95,7 @@ pub(super) async fn update(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     User(user): User,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     mut params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
@@ -114,7 +114,7 @@ pub(super) async fn update(
 pub(super) async fn delete(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;

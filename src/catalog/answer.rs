@@ -50,7 +50,8 @@ pub struct Freshness {
     pub stale: bool,
     /// An enabled source of the tenant was never loaded.
     pub partial: bool,
-    /// The age of the oldest contributing source that is not current, in milliseconds.
+    /// The age of the oldest contributing source, in milliseconds. A quiet registry is not old:
+    /// each look that finds nothing new renews its age.
     pub max_age_ms: i64,
 }
 

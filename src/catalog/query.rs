@@ -1,6 +1,6 @@
 //! Which instances a reader asks for.
 
-use hub_registry_core::{HealthStatus, InstanceStatus};
+use hub_registry_core::{HealthStatus, Host, InstanceStatus};
 
 use super::merge::Row;
 
@@ -20,7 +20,7 @@ pub struct InstanceFilter {
     /// Only this zone (metadata `zone`).
     pub zone: Option<String>,
     /// Only this host.
-    pub host: Option<String>,
+    pub host: Option<Host>,
 }
 
 impl InstanceFilter {
@@ -55,6 +55,6 @@ impl InstanceFilter {
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.meta.iter().all(|(key, value)| meta(key, value))
             && self.zone.as_ref().is_none_or(|zone| meta("zone", zone))
-            && self.host.as_ref().is_none_or(|host| instance.key.host.as_str() == host)
+            && self.host.as_ref().is_none_or(|host| instance.key.host == *host)
     }
 }

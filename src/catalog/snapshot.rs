@@ -83,10 +83,19 @@ impl Snapshot {
         self.gone.get(name).copied().unwrap_or(self.gone_floor)
     }
 
+    /// The revision at which a group of a name that is still there left; 0: none did.
+    #[must_use]
+    pub fn left_at(&self, name: &ServiceName) -> i64 {
+        self.gone.get(name).copied().unwrap_or_default()
+    }
+
     fn remember(&mut self, name: &ServiceName) {
         if self.gone.size() >= MAX_GONE {
-            // A reader that waits for an unknown name is woken once for nothing.
-            self.gone = HashTrieMapSync::default();
+            // A reader that waits for an unknown name is woken once for nothing. Names that other
+            // groups still hold are kept: their readers' index must not fall.
+            let held = |name: &ServiceName| self.services.contains_key(name);
+            let kept = self.gone.iter().filter(|(name, _)| held(name));
+            self.gone = kept.map(|(name, at)| (name.clone(), *at)).collect();
             self.gone_floor = self.revision;
         }
         self.gone.insert_mut(name.clone(), self.revision);

@@ -126,10 +126,8 @@ impl SourceSet {
         let mut list = Vec::with_capacity(self.cells.len() + unloaded.len());
         for cell in &self.cells {
             let (state, age_ms) = (cell.state(), cell.age_ms());
-            if !state.is_current() {
-                freshness.stale = true;
-                freshness.max_age_ms = freshness.max_age_ms.max(age_ms.unwrap_or(0));
-            }
+            freshness.stale |= !state.is_current();
+            freshness.max_age_ms = freshness.max_age_ms.max(age_ms.unwrap_or(0));
             list.push((cell, state, age_ms));
         }
         let contributes = |cell: &Arc<SourceCell>| self.cells.iter().any(|c| Arc::ptr_eq(c, cell));

@@ -88,7 +88,8 @@ impl World {
         else {
             panic!("{service} is not known");
         };
-        let answer = view.answer(&tenant(), &[found], filter);
+        let index = found.revision;
+        let answer = view.answer(&tenant(), &[found], filter, index);
         serde_json::from_slice(&[&answer.head[..], &answer.tail[..]].concat()).unwrap()
     }
 }
@@ -343,6 +344,13 @@ async fn groups_are_kept_apart() {
     assert!(matches!(find(GroupChoice::All), Found::Several(views) if views.len() == 2));
     world.apply(Change::Put(in_group("DEFAULT_GROUP", 3)));
     assert_eq!(world.shown("web"), Some(vec![(3, false)]));
+    // The default group leaves: who named no group is answered by another, and must be told.
+    world.apply(Change::Gone(in_group("g2", 2).key));
+    let index = |group: &GroupChoice| view.index(&tenant(), &key("web").name, group);
+    let (unsaid, all) = (index(&GroupChoice::Unsaid), index(&GroupChoice::All));
+    world.apply(Change::Gone(in_group("DEFAULT_GROUP", 3).key));
+    assert_eq!(world.shown("web"), Some(vec![(1, false)]));
+    assert!(index(&GroupChoice::Unsaid) > unsaid && index(&GroupChoice::All) > all);
 }
 
 fn arbitrary_entries() -> impl Strategy<Value = Vec<Entry>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hub_registry_core::{GroupName, ServiceName, TenantId};
 use tokio::time::Instant;
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Freshness};
 use super::query::InstanceFilter;
 use super::snapshot::{Prepared, ServiceView, Snapshot};
 use super::source::SourceCell;
@@ -96,14 +96,20 @@ impl View {
 
     /// The answer with the instances that pass the filter. The two common filters are answered
     /// with bytes made beforehand.
+    ///
+    /// `index` is the answer's revision. It is above that of the services found when a group of
+    /// the name left.
     #[must_use]
     pub fn answer(
         &self,
         tenant: &TenantId,
         found: &[Arc<ServiceView>],
         filter: &InstanceFilter,
+        index: i64,
     ) -> Answer {
-        if let [view] = found {
+        if let [view] = found
+            && view.revision == index
+        {
             if filter.is_everything() {
                 return self.prepared(tenant, view, |view| &view.all);
             }
@@ -111,7 +117,7 @@ impl View {
                 return self.prepared(tenant, view, |view| &view.up);
             }
         }
-        self.answer_of(tenant, found, &select(found, filter))
+        self.answer_of(tenant, found, &select(found, filter), index)
     }
 
     /// The answer with just these rows, in this order.
@@ -121,11 +127,17 @@ impl View {
         tenant: &TenantId,
         found: &[Arc<ServiceView>],
         selection: &Selection,
+        revision: i64,
     ) -> Answer {
-        let revision = found.iter().map(|view| view.revision).max().unwrap_or(self.base);
         let rows = selection.rows.iter().map(|&(view, row)| found[view].row_json(row));
         let head = answer::head(rows, revision, selection.protected);
         self.complete(tenant, found, head, revision)
+    }
+
+    /// How fresh an answer about these services would be.
+    #[must_use]
+    pub fn freshness(&self, tenant: &TenantId, found: &[Arc<ServiceView>]) -> Freshness {
+        self.complete(tenant, found, bytes::Bytes::new(), 0).freshness
     }
 
     fn prepared(
@@ -262,17 +274,16 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
     }
 }
 
+/// The revision a reader of this name waits from. A group that left counts, since it changes what
+/// a reader who named no group, or all, is answered.
 fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> i64 {
-    let of_groups = || {
-        let groups = snapshot.services.get(name.as_str())?;
-        groups.values().map(|view| view.revision).max()
-    };
-    let gone = snapshot.gone_at(name);
-    match find(snapshot, name, group) {
-        Found::One(view) => view.revision,
-        // A group that left counts too, so that a reader of all groups learns of it.
-        Found::Several(_) | Found::Ambiguous(_) => of_groups().unwrap_or(gone).max(gone),
-        Found::Unknown => gone,
+    let Some(groups) = snapshot.services.get(name.as_str()) else { return snapshot.gone_at(name) };
+    let newest = || groups.values().map(|view| view.revision).max().unwrap_or_default();
+    match (find(snapshot, name, group), group) {
+        (Found::Unknown, _) => snapshot.gone_at(name),
+        (Found::One(view), GroupChoice::Named(_)) => view.revision,
+        (Found::One(view), _) => view.revision.max(snapshot.left_at(name)),
+        (Found::Several(_) | Found::Ambiguous(_), _) => newest().max(snapshot.left_at(name)),
     }
 }
 

@@ -231,7 +231,11 @@ impl StatusBoard {
         });
         match self.get(key) {
             Some(status) => self.fill(key, base, &status.report()),
-            None => base,
+            // Nothing runs, whatever the last run wrote.
+            None => {
+                let connection_status = Some("DISCONNECTED".to_owned());
+                ExternalStatusRow { connection_status, ..base }
+            }
         }
     }
 

@@ -112,8 +112,8 @@ const SETTABLE: [&str; 15] = [
     "extProperty",
 ];
 /// What answers about a service have besides: taken back without effect.
-const ANSWERED: [&str; 5] =
-    ["sources", "instanceCount", "healthyCount", "currentVersion", "message"];
+const ANSWERED: [&str; 6] =
+    ["sources", "instanceCount", "healthyCount", "revision", "currentVersion", "message"];
 
 /// What to say of a service; what is `None` stays, or has its group's default in a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

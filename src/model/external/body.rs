@@ -1,7 +1,9 @@
 //! A request body applied to a row: only the fields it names change.
 
 use hub_registry_core::Secret;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::config::ExternalConfig;
 
 use super::row::ExternalConfigRow;
 use crate::error::{Error, Result};
@@ -81,17 +83,26 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
 pub fn needs_secrets(before: &ExternalConfigRow, after: &ExternalConfigRow) -> bool {
     let stored = [&before.password, &before.access_token, &before.secret_key];
     let has_secret = stored.iter().any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
-    let trust = |row: &ExternalConfigRow| {
-        let text = row.specific_config.as_deref().unwrap_or("{}");
-        let value: Value = serde_json::from_str(text).unwrap_or_default();
-        ["caPem", "caName", "insecureSkipVerify"].map(|key| value.get(key).cloned())
-    };
-    has_secret
-        && (before.server_address != after.server_address
-            || before.server_port != after.server_port
-            || before.server_scheme != after.server_scheme
-            || before.registry_type != after.registry_type
-            || trust(before) != trust(after))
+    has_secret && reach(before) != reach(after)
+}
+
+/// Where a row leads and whom it trusts there. Left out and said as the default are the same.
+fn reach(row: &ExternalConfigRow) -> Value {
+    let text = row.specific_config.as_deref().unwrap_or("{}");
+    let specific: Value = serde_json::from_str(text).unwrap_or_default();
+    let trust = ["caPem", "caName", "insecureSkipVerify"].map(|key| specific.get(key).cloned());
+    match ExternalConfig::from_row(row) {
+        // The path counts: another one can be another server behind the same gate.
+        Ok(config) => json!([config.spec.kind, config.spec.info().endpoints, trust]),
+        Err(_) => json!([
+            row.registry_type,
+            row.server_address,
+            row.server_port,
+            row.server_scheme,
+            row.server_path,
+            trust,
+        ]),
+    }
 }
 
 /// Whether the body brings every secret that is stored.

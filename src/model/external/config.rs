@@ -86,6 +86,8 @@ impl ExternalConfig {
             row.registry_type.parse().map_err(|e: hub_registry_core::instance::UnknownWord| {
                 Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
             })?;
+        flag("activeFlag", row.common.active_flag.as_deref(), true)?;
+        check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
         check_pair(row, &common)?;
         let (default_port, default_path) = defaults(kind);
@@ -174,6 +176,18 @@ impl ExternalConfig {
         }
         let bytes = digest.finalize();
         bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn check_mapping(text: Option<&str>) -> Result<()> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(()) };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(pairs))
+            if pairs.values().all(serde_json::Value::is_string) =>
+        {
+            Ok(())
+        }
+        _ => Err(Error::invalid("fieldMapping", text, "must be a JSON object of strings")),
     }
 }
 

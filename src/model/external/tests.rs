@@ -93,6 +93,10 @@ fn a_changed_address_wants_the_secrets_again() {
     assert!(needs_secrets(&before, &after));
     assert!(!brings_secrets(&before, json!({ "password": "***" }).as_object().unwrap()));
     assert!(brings_secrets(&before, json!({ "password": "again" }).as_object().unwrap()));
+    after = ExternalConfigRow { server_path: Some("/echo".to_owned()), ..before.clone() };
+    assert!(needs_secrets(&before, &after), "another path can be another server");
+    after = ExternalConfigRow { server_scheme: Some("http".to_owned()), ..before.clone() };
+    assert!(!needs_secrets(&before, &after), "the default, said");
     after = ExternalConfigRow { config_name: "other".to_owned(), ..before.clone() };
     assert!(!needs_secrets(&before, &after));
 }

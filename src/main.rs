@@ -78,8 +78,14 @@ async fn serve(config: Config) -> ExitCode {
 
 /// Asks the server that runs with this configuration how it is: for container health checks.
 async fn health(config: &Config) -> ExitCode {
-    let port = config.server.http.port;
-    let url = format!("http://127.0.0.1:{port}/health");
+    let http = &config.server.http;
+    // A server that listens on every address is asked on this machine's own.
+    let host = match http.host.as_str() {
+        "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.to_owned(),
+    };
+    let url = format!("http://{host}:{}/health", http.port);
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
     let Ok(client) = client else {
         return ExitCode::FAILURE;

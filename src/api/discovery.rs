@@ -141,7 +141,9 @@ pub(super) async fn select(
     let mut eligible = matching(&found, &query.filter);
     eligible.rows.retain(|&(view, row)| {
         let instance = &found[view].rows[row].instance;
-        instance.status == InstanceStatus::Up && instance.health != HealthStatus::Unhealthy
+        let lifted = found[view].is_protected();
+        instance.status == InstanceStatus::Up
+            && (lifted || instance.health != HealthStatus::Unhealthy)
     });
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
     arrange(&api, &tenant, &found, &mut eligible, strategy, &query, peer);

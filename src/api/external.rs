@@ -21,6 +21,18 @@ use crate::federation::{ProbeStep, SourceKey, SourceStatus, probe};
 use crate::model::external::{
     ExternalConfigRow, apply_body, brings_secrets, needs_secrets, row_json,
 };
+use crate::storage::StorageErrorKind;
+
+/// How often a change is applied anew when others change the row at the same time.
+const WRITE_TRIES: usize = 10;
+
+/// Acts on a committed change now. When that fails the change is written all the same, and the
+/// next look at the table acts on it.
+async fn refresh(api: &Api) {
+    if let Err(error) = api.federation.refresh().await {
+        tracing::warn!(%error, "a configuration was written, but cannot be acted on yet");
+    }
+}
 
 /// `GET /api/v1/external/configs`
 pub(super) async fn list(
@@ -51,7 +63,7 @@ pub(super) async fn create(
     api.federation.check(&row).await?;
     api.configs.insert(&row).await.map_err(|error| taken(error, &row))?;
     tracing::info!(source = row.config_name, tenant.id = %tenant, user.id = user, "a configuration was added");
-    api.federation.refresh().await?;
+    refresh(&api).await;
     let answer = json!({
         "configId": row.external_config_id,
         "message": "External registry config created successfully",
@@ -76,20 +88,40 @@ pub(super) async fn update(
     Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
-    let before = stored(&api, &tenant, &id).await?;
-    let mut row = before.clone();
-    apply_body(&mut row, &body)?;
-    check_secrets(&before, &row, &body)?;
-    row.unreadable.clear();
-    api.federation.check(&row).await?;
-    (row.common.edit_time, row.common.edit_who) = (Some(api.clock.now()), Some(user));
     let expected = expected_version(&body)?;
-    let updated = api.configs.update(&row, expected).await.map_err(|error| taken(error, &row))?;
-    if !updated {
-        return Err(no_config(&id).into());
+    for _ in 0..WRITE_TRIES {
+        let before = stored(&api, &tenant, &id).await?;
+        let mut row = before.clone();
+        apply_body(&mut row, &body)?;
+        check_secrets(&before, &row, &body)?;
+        row.unreadable.clear();
+        api.federation.check(&row).await?;
+        (row.common.edit_time, row.common.edit_who) = (Some(api.clock.now()), Some(user.clone()));
+        // Without a version of the caller's, this one keeps what others changed in between.
+        let version = expected.or(before.common.current_version);
+        match api.configs.update(&row, version).await {
+            Ok(true) => {
+                refresh(&api).await;
+                let message = "External registry config updated successfully";
+                return Ok(Json(json!({ "configId": id, "message": message })));
+            }
+            Ok(false) => return Err(no_config(&id).into()),
+            Err(error) if error.kind() == StorageErrorKind::Conflict => {
+                let now = stored(&api, &tenant, &id).await?.common.current_version;
+                if expected.is_some() && expected != now {
+                    let details =
+                        json!({ "field": "currentVersion", "value": expected, "current": now });
+                    let message = "somebody changed it in between";
+                    return Err(Error::conflict(message).with_details(details).into());
+                }
+                if now == before.common.current_version {
+                    return Err(taken(error, &row));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    api.federation.refresh().await?;
-    Ok(Json(json!({ "configId": id, "message": "External registry config updated successfully" })))
+    Err(Error::unavailable("too many changes at once").into())
 }
 
 /// `DELETE /api/v1/external/configs/{configId}`
@@ -101,7 +133,7 @@ pub(super) async fn delete(
     if !api.configs.delete(&tenant, &config_id(&id)?).await? {
         return Err(no_config(&id).into());
     }
-    api.federation.refresh().await?;
+    refresh(&api).await;
     Ok(Json(json!({ "configId": id, "message": "External registry config deleted successfully" })))
 }
 
@@ -129,7 +161,7 @@ pub(super) async fn connect(
     let seen =
         api.federation.status(&key).map(|status| status.report().outcome).unwrap_or_default();
     api.configs.set_active(&key.0, &key.1, true, &user, api.clock.now()).await?;
-    api.federation.refresh().await?;
+    refresh(&api).await;
     api.federation.retry_now(&key).await;
     let Some(status) = api.federation.status(&key) else {
         return Err(
@@ -145,6 +177,7 @@ pub(super) async fn connect(
         }
         None => (StatusCode::ACCEPTED, "still connecting"),
     };
+    let row = stored(&api, &key.0, &id).await?;
     let mut answer = status_json(&api, &key, &row);
     answer["message"] = json!(message);
     Ok((code, Json(answer)).into_response())
@@ -157,10 +190,11 @@ pub(super) async fn disconnect(
     User(user): User,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    let row = stored(&api, &tenant, &id).await?;
+    stored(&api, &tenant, &id).await?;
     let key: SourceKey = (tenant, config_id(&id)?);
     api.configs.set_active(&key.0, &key.1, false, &user, api.clock.now()).await?;
-    api.federation.refresh().await?;
+    refresh(&api).await;
+    let row = stored(&api, &key.0, &id).await?;
     let mut answer = status_json(&api, &key, &row);
     answer["message"] = json!("disconnected");
     Ok(Json(answer))
@@ -178,7 +212,10 @@ pub(super) async fn test_stored(
     let mut row = before.clone();
     let has_body = request.headers().contains_key(axum::http::header::CONTENT_TYPE);
     if has_body {
-        let JsonObject(body) = JsonObject::from_request(request, &api).await?;
+        let body = JsonObject::from_request(request, &api);
+        let in_time = tokio::time::timeout(api.settings.request_timeout, body).await;
+        let JsonObject(body) =
+            in_time.map_err(|_| Error::unavailable("the body took too long"))??;
         apply_body(&mut row, &body)?;
         check_secrets(&before, &row, &body)?;
     }
@@ -254,7 +291,7 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
         "configId": key.1,
         "configName": config.config_name,
         "registryType": config.registry_type,
-        "activeFlag": if live.is_some() { "Y" } else { "N" },
+        "activeFlag": if config.common.is_active() { "Y" } else { "N" },
         "state": state,
         "ageMs": live.and_then(|(_, age)| age),
         "services": counts.services,
@@ -351,10 +388,10 @@ fn no_config(id: &str) -> Error {
 }
 
 fn taken(error: crate::storage::StorageError, row: &ExternalConfigRow) -> super::error::ApiError {
-    if error.kind() != crate::storage::StorageErrorKind::Conflict {
+    if error.kind() != StorageErrorKind::Conflict {
         return error.into();
     }
-    let message = "its name is taken in that environment, or somebody changed it in between";
+    let message = "its name is taken in that environment";
     let details = json!({ "configName": row.config_name, "environmentName": row.environment_name });
     Error::conflict(message).with_details(details).into()
 }

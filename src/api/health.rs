@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::state::Api;
 use crate::catalog::{SourceId, SourceState};
-use crate::telemetry::metrics::SourceSample;
+use crate::telemetry::metrics::{SourceSample, ViewSample};
 
 /// "The process lives": no more is told to anybody who asks.
 pub(super) fn live() -> Json<Value> {
@@ -87,8 +87,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
             });
         }
     }
-    api.metrics.set_view(services, instances, api.view.waiting(), revision);
-    api.metrics.set_sources(&samples);
-    let text = api.metrics.render(api.started.elapsed());
+    let (waiting, uptime) = (api.view.waiting(), api.started.elapsed());
+    let view = ViewSample { services, instances, waiting, revision };
+    let text = api.metrics.render(view, &samples, uptime);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
@@ -33,8 +33,21 @@ pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Ne
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(%method, route, status = status.as_u16(), "a request failed");
     }
-    api.metrics.request(method.as_str(), route, status.as_u16(), start.elapsed());
+    api.metrics.request(known(&method), route, status.as_u16(), start.elapsed());
     response
+}
+
+/// Methods are free text: a label must not be.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
 }
 
 fn new_request_id() -> HeaderValue {

@@ -19,8 +19,10 @@ use tokio::sync::Semaphore;
 use super::gate::Gate;
 use crate::task::TaskGroup;
 
-/// A request's head must be whole within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's head must be whole within this time, counted from the answer before it: it is also
+/// how long an idle connection is kept. Longer than the minute after which usual clients and
+/// proxies close an idle one themselves, so that they do not write into a closing one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// The pause after a failed accept (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

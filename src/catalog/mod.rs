@@ -37,7 +37,7 @@ pub use shelf::{Entry, ServiceShelf};
 pub use snapshot::{ServiceView, Snapshot};
 pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
 pub use view::{Found, GroupChoice, Selection, View, select};
-pub use writer::{Applied, Catalog, ChangeSet, SourceCounts};
+pub use writer::{Catalog, ChangeSet, SourceCounts};
 
 #[cfg(test)]
 mod tests;

@@ -108,12 +108,6 @@ impl Shelf {
         !self.held.is_empty()
     }
 
-    /// When the next held instance leaves, if none returns before.
-    #[must_use]
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.held.first().map(|(until, _)| *until)
-    }
-
     /// One service.
     #[must_use]
     pub(super) fn service(&self, key: &ServiceKey) -> Option<&ServiceShelf> {
@@ -192,10 +186,11 @@ impl Shelf {
 
     fn hold(&self, now: Instant) -> Missing {
         let settle = self.policy.settle.unwrap_or(self.usual_settle);
-        if settle.is_zero() { Missing::Leave } else { Missing::Hold(now, settle) }
+        if settle.is_zero() { Missing::LeaveAll } else { Missing::Hold(now, settle) }
     }
 
-    /// Lets every held instance leave whose time has come; which services changed.
+    /// Lets every held instance leave whose time has come. Called with a good read only: what is
+    /// silent confirms nothing. Which services changed.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<ServiceKey> {
         let mut changed = Vec::new();
         while let Some((until, _)) = self.held.first() {

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use hub_registry_core::TenantId;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::desk::Desk;
 use super::snapshot::Snapshot;
@@ -35,6 +36,8 @@ pub(super) struct Tenant {
 pub(super) struct Tenants {
     map: ArcSwap<HashMap<TenantId, Arc<Tenant>>>,
     growing: Mutex<()>,
+    /// Wakes those who wait for a tenant that was not there.
+    pub grown: Notify,
 }
 
 impl Tenants {
@@ -63,6 +66,7 @@ impl Tenants {
         let mut map = HashMap::clone(&self.map.load());
         map.insert(id.clone(), Arc::clone(&tenant));
         self.map.store(Arc::new(map));
+        self.grown.notify_waiters();
         tenant
     }
 }

@@ -193,10 +193,16 @@ impl View {
         wait: Duration,
     ) {
         let deadline = Instant::now() + wait;
-        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
-            // Nothing was ever written for this tenant, so there is nothing to be woken by.
-            tokio::time::sleep_until(deadline).await;
-            return;
+        let tenant = loop {
+            let grown = self.tenants.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            if let Some(tenant) = self.tenants.get(tenant.as_str()) {
+                break tenant;
+            }
+            if given != self.base || tokio::time::timeout_at(deadline, grown).await.is_err() {
+                return;
+            }
         };
         wait_in(&tenant, name, group, given, deadline).await;
     }

@@ -39,15 +39,6 @@ pub struct ChangeSet {
     pub services: Vec<ServiceDelta>,
 }
 
-/// What became of a source's words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The services of the source that differ from before.
-    pub changed: Vec<ServiceKey>,
-    /// When its next held instance leaves, if it does not return.
-    pub deadline: Option<Instant>,
-}
-
 /// How much a source holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceCounts {
@@ -113,7 +104,7 @@ impl Catalog {
             }
             slot.cell = cell;
             // Rows and answers name the old cell: all of the source's services are made anew.
-            desk.sets.clear();
+            desk.sets.retain(|ids, _| !ids.contains(&id));
             slot.shelf.services().map(|(key, _)| key.clone()).collect()
         });
     }
@@ -147,37 +138,20 @@ impl Catalog {
         });
     }
 
-    /// Takes what a source says; a good read, so its age starts anew.
-    pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Applied {
+    /// Takes what a source says; a good read, so its age starts anew, and what was waited for long
+    /// enough leaves. Which of its services changed.
+    pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Vec<ServiceKey> {
         let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
-        let mut applied = Applied::default();
+        let mut changed = BTreeSet::new();
         self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else {
-                return Vec::new();
-            };
+            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
             slot.cell.touch(0);
             slot.link = Link::Up;
-            let changed = slot.shelf.apply(changes, now, wall_ms);
-            applied.changed = changed.into_iter().collect();
-            applied.deadline = slot.shelf.next_deadline();
-            applied.changed.clone()
+            changed = slot.shelf.apply(changes, now, wall_ms);
+            changed.extend(slot.shelf.expire(now));
+            changed.iter().cloned().collect()
         });
-        applied
-    }
-
-    /// Lets the held instances of a source leave whose time has come.
-    pub fn expire(&self, tenant: &TenantId, id: &SourceId) -> Applied {
-        let now = Instant::now();
-        let mut applied = Applied::default();
-        self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else {
-                return Vec::new();
-            };
-            applied.changed = slot.shelf.expire(now);
-            applied.deadline = slot.shelf.next_deadline();
-            applied.changed.clone()
-        });
-        applied
+        changed.into_iter().collect()
     }
 
     /// Notes how a source's connection stands. A failing one keeps what it said.

@@ -33,6 +33,8 @@ struct Kept {
 #[derive(Debug)]
 pub(super) struct Keeper {
     kept: Mutex<BTreeMap<SourceKey, Kept>>,
+    // One change of what is kept at a time: a save under way must not outlive what it saves.
+    writing: tokio::sync::Mutex<()>,
     store: Arc<dyn SnapshotStore>,
     catalog: Catalog,
     clock: Clock,
@@ -42,18 +44,21 @@ impl Keeper {
     /// A keeper without sources.
     #[must_use]
     pub(super) fn new(store: Arc<dyn SnapshotStore>, catalog: Catalog, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { kept: Mutex::default(), store, catalog, clock })
+        let (kept, writing) = (Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { kept, writing, store, catalog, clock })
     }
 
     /// Begins to keep a source. `restored`: what is on disk is what the catalog has.
-    pub(super) fn open(&self, key: &SourceKey, identity: String, restored: bool) {
+    pub(super) async fn open(&self, key: &SourceKey, identity: String, restored: bool) {
+        let _writing = self.writing.lock().await;
         let (changed, touched) = (BTreeSet::new(), Instant::now());
         let kept = Kept { identity, replace_all: !restored, changed, touched };
         self.kept.lock().insert(key.clone(), kept);
     }
 
     /// The source is another registry from now on: what is on disk is not its state.
-    pub(super) fn rename(&self, key: &SourceKey, identity: &str) {
+    pub(super) async fn rename(&self, key: &SourceKey, identity: &str) {
+        let _writing = self.writing.lock().await;
         if let Some(kept) = self.kept.lock().get_mut(key) {
             identity.clone_into(&mut kept.identity);
             kept.replace_all = true;
@@ -69,6 +74,7 @@ impl Keeper {
 
     /// Forgets a source, on disk too.
     pub(super) async fn close(&self, key: &SourceKey) {
+        let _writing = self.writing.lock().await;
         self.kept.lock().remove(key);
         if let Err(error) = self.store.remove(&key.0, &key.1).await {
             tracing::warn!(%error, source.id = %key.1, "cannot forget the last known good");
@@ -100,6 +106,7 @@ impl Keeper {
     }
 
     async fn write_one(&self, key: &SourceKey, stopping: bool) {
+        let _writing = self.writing.lock().await;
         let id = SourceId::External(key.1.clone());
         let Some((state, Some(age_ms))) = self.catalog.state(&key.0, &id) else {
             return;

@@ -1,12 +1,14 @@
 //! Makes the running sources equal to the rows of the configuration table.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hub_registry_core::RegistryKind;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
 use super::drivers::Drivers;
@@ -50,6 +52,7 @@ pub struct ManagerSettings {
 #[derive(Debug)]
 struct Running {
     config: Arc<ExternalConfig>,
+    hurry: Arc<Notify>,
     tasks: TaskGroup,
 }
 
@@ -58,6 +61,8 @@ struct State {
     running: BTreeMap<SourceKey, Running>,
     // Rows that break a rule, with what was said about them.
     complaints: BTreeMap<SourceKey, String>,
+    // Rows as they were last seen and what they ask for: a look costs what changed.
+    checked: BTreeMap<SourceKey, (ExternalConfigRow, Wanted)>,
     // Last known goods of rows that broke a rule at the start, for when they are mended.
     kept: BTreeMap<SourceKey, SourceSnapshot>,
     suspicious: bool,
@@ -138,36 +143,40 @@ impl Manager {
         Ok(config)
     }
 
-    /// Reads the rows and acts on what changed.
+    /// Reads the rows and acts on what changed. The work goes on when the caller stops waiting:
+    /// half of it would leave sources that run and are in no list.
     ///
     /// # Errors
-    /// When the table cannot be read; then nothing changes.
-    pub async fn refresh(&self) -> Result<()> {
+    /// When the table cannot be read; then nothing changes, and the next poll tries again.
+    pub async fn refresh(self: &Arc<Self>) -> Result<()> {
         if !self.settings.enabled {
             return Ok(());
         }
+        let (tell, told) = oneshot::channel();
+        let manager = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let work = AssertUnwindSafe(manager.refresh_now()).catch_unwind();
+            let outcome = work.await.unwrap_or_else(|_| {
+                tracing::error!("reading the configurations panicked; nothing changes");
+                Err(Error::unavailable("the configurations could not be read"))
+            });
+            // Fails when the caller has gone.
+            drop(tell.send(outcome));
+        });
+        told.await.unwrap_or_else(|_| Err(Error::unavailable("the server is stopping")))
+    }
+
+    async fn refresh_now(&self) -> Result<()> {
         let mut state = self.state.lock().await;
-        let wanted = self.wanted().await?;
+        let wanted = self.wanted(&mut state).await?;
         self.act(&mut state, &wanted).await;
         Ok(())
     }
 
-    /// Starts a source's next attempt now instead of after its pause.
+    /// Ends a source's pause between two attempts; one that reads, or is reading, goes on.
     pub async fn retry_now(&self, key: &SourceKey) {
-        let mut state = self.state.lock().await;
-        let current = self
-            .context
-            .catalog
-            .state(&key.0, &external(key))
-            .is_some_and(|(state, _)| state.is_current());
-        if current {
-            return;
-        }
-        if let Some(running) = state.running.remove(key) {
-            running.tasks.stop(STOP).await;
-            let config = running.config;
-            let tasks = self.spawn(key, Arc::clone(&config));
-            state.running.insert(key.clone(), Running { config, tasks });
+        if let Some(running) = self.state.lock().await.running.get(key) {
+            running.hurry.notify_waiters();
         }
     }
 
@@ -178,7 +187,8 @@ impl Manager {
     }
 
     async fn first(&self, kept: Vec<SourceSnapshot>) -> Result<()> {
-        let wanted = self.wanted().await?;
+        let mut state = self.state.lock().await;
+        let wanted = self.wanted(&mut state).await?;
         let mut kept: BTreeMap<SourceKey, SourceSnapshot> =
             kept.into_iter().map(|s| ((s.tenant.clone(), s.config_id.clone()), s)).collect();
         let off = |key: &SourceKey| matches!(wanted.get(key), None | Some(Wanted::Off));
@@ -186,23 +196,27 @@ impl Manager {
             self.context.keeper.close(key).await;
         }
         kept.retain(|key, _| !off(key));
-        let mut state = self.state.lock().await;
+        for (key, _) in wanted.iter().filter(|(_, wanted)| matches!(wanted, Wanted::Off)) {
+            self.board.switched_off_before(key);
+        }
         state.kept = kept;
         self.act(&mut state, &wanted).await;
         Ok(())
     }
 
     /// Shows what was known of a source before the restart, if it was of this registry.
-    fn restore(&self, state: &mut State, key: &SourceKey, config: &ExternalConfig) {
+    async fn restore(&self, state: &mut State, key: &SourceKey, config: &ExternalConfig) {
         let Some(snapshot) = state.kept.remove(key) else { return };
         if snapshot.identity_hash != config.identity() {
             tracing::warn!(source = config.name, "what was kept is of another registry: dropped");
+            self.context.keeper.close(key).await;
+            self.context.keeper.open(key, config.identity(), false).await;
             return;
         }
         let age_ms = self.clock.now_ms() - snapshot.last_good_ms;
         let services = snapshot.services.len();
         self.context.catalog.restore(&key.0, &external(key), snapshot.services, age_ms);
-        self.context.keeper.open(key, config.identity(), true);
+        self.context.keeper.open(key, config.identity(), true).await;
         tracing::info!(source = config.name, services, age_ms, "restored the last known good");
     }
 
@@ -218,8 +232,9 @@ impl Manager {
         });
     }
 
-    async fn wanted(&self) -> Result<BTreeMap<SourceKey, Wanted>> {
+    async fn wanted(&self, state: &mut State) -> Result<BTreeMap<SourceKey, Wanted>> {
         let mut wanted = BTreeMap::new();
+        let mut checked = BTreeMap::new();
         for row in self.stores.configs.list_all().await? {
             let (Ok(tenant), Ok(id)) = (row.tenant_id.parse(), row.external_config_id.parse())
             else {
@@ -230,21 +245,34 @@ impl Manager {
                 );
                 continue;
             };
-            let want = if !row.common.is_active() {
-                Wanted::Off
-            } else {
-                match self.check(&row).await {
-                    Ok(config) => Wanted::Run(Arc::new(config)),
-                    Err(error) => Wanted::Invalid {
-                        name: row.config_name.clone(),
-                        kind: row.registry_type.parse().ok(),
-                        error,
-                    },
-                }
+            let key: SourceKey = (tenant, id);
+            let known = state.checked.remove(&key).filter(|(before, _)| *before == row);
+            let want = match known {
+                Some((_, want)) => want,
+                None => self.want(&row).await,
             };
-            wanted.insert((tenant, id), want);
+            wanted.insert(key.clone(), want.clone());
+            // A certificate's file can change while its row does not.
+            if !row.specific_config.as_ref().is_some_and(|text| text.contains("caName")) {
+                checked.insert(key, (row, want));
+            }
         }
+        state.checked = checked;
         Ok(wanted)
+    }
+
+    async fn want(&self, row: &ExternalConfigRow) -> Wanted {
+        let switched_off = row.common.active_flag.as_deref() == Some("N");
+        if switched_off {
+            return Wanted::Off;
+        }
+        match self.check(row).await {
+            Ok(config) => Wanted::Run(Arc::new(config)),
+            Err(error) => {
+                let kind = row.registry_type.parse().ok();
+                Wanted::Invalid { name: row.config_name.clone(), kind, error }
+            }
+        }
     }
 
     async fn act(&self, state: &mut State, wanted: &BTreeMap<SourceKey, Wanted>) {
@@ -308,11 +336,11 @@ impl Manager {
             Step::Start(config) => {
                 tracing::info!(source = config.name, kind = %config.spec.kind, "connecting a registry");
                 catalog.open(&key.0, info(&config), policy(&config));
-                self.context.keeper.open(&key, config.identity(), false);
-                self.restore(state, &key, &config);
+                self.context.keeper.open(&key, config.identity(), false).await;
+                self.restore(state, &key, &config).await;
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                let tasks = self.spawn(&key, Arc::clone(&config));
-                state.running.insert(key, Running { config, tasks });
+                let running = self.spawn(&key, config);
+                state.running.insert(key, running);
             }
             Step::Adopt(config) => {
                 catalog.open(&key.0, info(&config), policy(&config));
@@ -325,16 +353,15 @@ impl Manager {
                 if let Some(running) = state.running.remove(&key) {
                     running.tasks.stop(STOP).await;
                 }
+                catalog.set_link(&key.0, &external(&key), Link::Failing);
                 if other_registry {
                     catalog.expect_other_registry(&key.0, &external(&key));
-                    self.context.keeper.rename(&key, &config.identity());
-                } else {
-                    catalog.set_link(&key.0, &external(&key), Link::Failing);
+                    self.context.keeper.rename(&key, &config.identity()).await;
                 }
                 catalog.open(&key.0, info(&config), policy(&config));
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                let tasks = self.spawn(&key, Arc::clone(&config));
-                state.running.insert(key, Running { config, tasks });
+                let running = self.spawn(&key, config);
+                state.running.insert(key, running);
             }
             Step::Stop { row_exists } => {
                 if let Some(running) = state.running.remove(&key) {
@@ -377,7 +404,7 @@ impl Manager {
         self.context.catalog.set_link(&key.0, &id, Link::Failing);
     }
 
-    fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> TaskGroup {
+    fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> Running {
         for setting in &config.without_effect {
             tracing::warn!(
                 source = config.name,
@@ -386,9 +413,11 @@ impl Manager {
             );
         }
         let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
-        let tasks = self.tasks.child();
-        tasks.spawn_until_stopped(Source::new(self.context.clone(), config, status).run());
-        tasks
+        status.switched_on();
+        let (tasks, hurry) = (self.tasks.child(), Arc::new(Notify::new()));
+        let source = Source::new(self.context.clone(), Arc::clone(&config), status);
+        tasks.spawn_until_stopped(source.run(Arc::clone(&hurry)));
+        Running { config, hurry, tasks }
     }
 }
 

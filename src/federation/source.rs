@@ -1,12 +1,14 @@
 //! One supervised watch: connect, follow, and after a failure begin again.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use hub_registry_core::layers::Observer;
-use hub_registry_core::{Change, Error, ErrorKind, TenantId};
+use hub_registry_core::{Change, Error, ErrorKind, Registry, TenantId};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::SourceKey;
@@ -15,11 +17,12 @@ use super::connect::connect;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::status::SourceStatus;
-use crate::catalog::{Applied, Catalog, Link, SourceId};
+use crate::catalog::{Catalog, Link, SourceId};
 use crate::model::external::ExternalConfig;
 
-/// Items taken from a watch at once: a storm becomes few revisions.
-const BATCH: usize = 1024;
+/// The most items of a watch taken at once: what comes together is judged together, so that a
+/// registry that lists nothing any more is seen as that and not as many small removals.
+const BATCH: usize = 100_000;
 /// How long the first full read may take; adapters bound each of its calls.
 const FIRST_READ: Duration = Duration::from_secs(180);
 /// A watch says something at least every 30 s; longer silence is a fault of the adapter.
@@ -57,19 +60,31 @@ impl Source {
         Self { context, config, status, id }
     }
 
-    /// Runs for ever; dropping the future stops it.
-    pub(super) async fn run(self) {
+    /// Runs for ever; dropping the future stops it. `hurry` ends a pause between two attempts.
+    pub(super) async fn run(self, hurry: Arc<Notify>) {
         let mut backoff = Backoff::new(self.config.spec.retry_interval);
         let name = self.config.name.as_str();
+        // Kept over failures: it knows which of its addresses failed.
+        let mut registry = None;
         loop {
-            let Err(error) = self.session(&mut backoff).await;
+            let session = self.session(&mut registry, &mut backoff);
+            let error = match AssertUnwindSafe(session).catch_unwind().await {
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    registry = None;
+                    Error::new(ErrorKind::Protocol, "watch", "the adapter panicked")
+                }
+            };
             self.context.catalog.set_link(self.tenant(), &self.id, Link::Failing);
             self.status.failed(&error);
             let pause = backoff.next(error.kind());
             let (code, pause_ms) = (error.kind().code(), pause.as_millis() as u64);
             tracing::warn!(source = name, tenant.id = %self.tenant(), %error, code, pause_ms,
                 "source failed; what it said last stays, and it is tried again");
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = hurry.notified() => {}
+            }
         }
     }
 
@@ -81,43 +96,46 @@ impl Source {
         (self.config.tenant.clone(), self.config.id.clone())
     }
 
-    /// One connection, until it fails.
-    async fn session(&self, backoff: &mut Backoff) -> Result<Infallible, Error> {
-        let observer = Arc::clone(&self.status);
-        let registry = connect(&self.context.drivers, &self.config.spec, observer).await?;
+    /// One watch, until it fails.
+    async fn session(
+        &self,
+        registry: &mut Option<Arc<dyn Registry>>,
+        backoff: &mut Backoff,
+    ) -> Result<Infallible, Error> {
+        let registry = match registry {
+            Some(registry) => registry,
+            None => {
+                let observer = Arc::clone(&self.status);
+                let new = connect(&self.context.drivers, &self.config.spec, observer).await?;
+                registry.insert(new)
+            }
+        };
         let capability = registry.capability();
         self.status.connected(capability);
         self.context.catalog.set_usual_settle(self.tenant(), &self.id, capability.settle);
         let began = Instant::now();
-        let mut items = registry.watch(self.config.scope()).ready_chunks(BATCH);
-        let mut patience = Instant::now() + FIRST_READ;
-        let mut deadline = None;
+        let mut items = registry.watch(self.config.scope());
+        let mut patience = began + FIRST_READ;
         loop {
-            tokio::select! {
-                chunk = tokio::time::timeout_at(patience, items.next()) => {
-                    let Ok(chunk) = chunk else { return Err(silent()) };
-                    let applied = self.take(chunk.unwrap_or_default(), began)?;
-                    deadline = applied.deadline;
-                    backoff.reset();
-                    patience = Instant::now() + SILENCE;
-                }
-                () = until(deadline) => {
-                    let applied = self.context.catalog.expire(self.tenant(), &self.id);
-                    deadline = applied.deadline;
-                    self.context.keeper.note(&self.key(), applied.changed);
-                }
+            let first = tokio::time::timeout_at(patience, items.next()).await;
+            let Ok(first) = first else { return Err(silent()) };
+            let mut chunk: Vec<_> = first.into_iter().collect();
+            while chunk.len() < BATCH
+                && let Some(Some(item)) = items.next().now_or_never()
+            {
+                chunk.push(item);
             }
+            self.take(chunk, began)?;
+            backoff.reset();
+            patience = Instant::now() + SILENCE;
         }
     }
 
     /// Hands the good items on, then reports the error that ended them.
-    fn take(&self, items: Vec<Result<Change, Error>>, began: Instant) -> Result<Applied, Error> {
+    fn take(&self, items: Vec<Result<Change, Error>>, began: Instant) -> Result<(), Error> {
         if items.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                "watch",
-                "the watch ended without a reason",
-            ));
+            let message = "the watch ended without a reason";
+            return Err(Error::new(ErrorKind::Protocol, "watch", message));
         }
         let mut changes = Vec::with_capacity(items.len());
         let mut failure = None;
@@ -127,27 +145,19 @@ impl Source {
                 Err(error) => failure = Some(error),
             }
         }
-        let mut applied = Applied::default();
         if !changes.is_empty() {
             let full = changes.iter().any(|change| matches!(change, Change::Reset(_)));
-            applied = self.context.catalog.apply(self.tenant(), &self.id, changes);
+            let changed = self.context.catalog.apply(self.tenant(), &self.id, changes);
             if full {
                 self.status.observe("full read", began.elapsed(), None);
             }
             self.status.read(full);
-            self.context.keeper.note(&self.key(), applied.changed.clone());
+            self.context.keeper.note(&self.key(), changed);
         }
-        failure.map_or(Ok(applied), Err)
+        failure.map_or(Ok(()), Err)
     }
 }
 
 fn silent() -> Error {
     Error::new(ErrorKind::Timeout, "watch", "the watch kept silent for too long")
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }

@@ -155,6 +155,11 @@ impl SourceStatus {
         });
     }
 
+    /// It was switched on, and is about to connect.
+    pub fn switched_on(&self) {
+        self.change(|report, _| report.off = false);
+    }
+
     /// It was switched off by an operator.
     pub fn switched_off(&self) {
         self.change(|report, now| {
@@ -204,13 +209,26 @@ impl StatusBoard {
             let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
             Arc::new(SourceStatus::new(key.1.as_str(), name, kind, clock, metrics))
         };
-        Arc::clone(self.entries.lock().entry(key.clone()).or_insert_with(make))
+        let mut entries = self.entries.lock();
+        let entry = entries.entry(key.clone()).or_insert_with(make);
+        if entry.name != name || entry.kind != kind {
+            // The name changed, or the kind was not known before: the counts go on.
+            let renamed = make();
+            *renamed.report.lock() = entry.report();
+            *entry = renamed;
+        }
+        Arc::clone(entry)
     }
 
     /// The status of a source, if it ever ran or complained.
     #[must_use]
     pub fn get(&self, key: &SourceKey) -> Option<Arc<SourceStatus>> {
         self.entries.lock().get(key).cloned()
+    }
+
+    /// Notes a source that was off already when this run began, whatever the last one wrote.
+    pub fn switched_off_before(&self, key: &SourceKey) {
+        self.entry(key, "", "UNKNOWN").change(|report, _| report.off = true);
     }
 
     /// Forgets a deleted source.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
@@ -38,6 +39,20 @@ struct Inner {
     view_revision: IntGauge,
     native: IntCounterVec,
     uptime: Gauge,
+    rendering: Mutex<()>,
+}
+
+/// What is told about the view when metrics are read.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewSample {
+    /// Its services.
+    pub services: usize,
+    /// Its instances.
+    pub instances: usize,
+    /// Names that blocking queries wait for.
+    pub waiting: usize,
+    /// The highest revision of any tenant.
+    pub revision: i64,
 }
 
 /// What is told about one source when metrics are read.
@@ -143,6 +158,7 @@ impl Metrics {
             ),
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
+            rendering: Mutex::default(),
         };
         let build = gauges("hub_registry_build_info", "1, with the version.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -216,37 +232,32 @@ impl Metrics {
         }
     }
 
-    /// Sets the gauges that describe the view.
-    pub fn set_view(&self, services: usize, instances: usize, waiting: usize, revision: i64) {
-        self.inner.view_services.set(services as i64);
-        self.inner.view_instances.set(instances as i64);
-        self.inner.view_waiting.set(waiting as i64);
-        self.inner.view_revision.set(revision);
-    }
-
-    /// Sets the gauges that describe the sources; those of sources not named any more go.
-    pub fn set_sources(&self, samples: &[SourceSample]) {
+    /// The text format of Prometheus.
+    #[must_use]
+    pub fn render(&self, view: ViewSample, sources: &[SourceSample], uptime: Duration) -> Vec<u8> {
         let inner = &self.inner;
+        // One scrape at a time: each sets the gauges anew.
+        let _rendering = inner.rendering.lock();
+        inner.uptime.set(uptime.as_secs_f64());
+        inner.view_services.set(view.services as i64);
+        inner.view_instances.set(view.instances as i64);
+        inner.view_waiting.set(view.waiting as i64);
+        inner.view_revision.set(view.revision);
         inner.source_state.reset();
         inner.source_age.reset();
         inner.source_instances.reset();
         inner.source_held.reset();
-        for sample in samples {
+        for sample in sources {
             let labels = [sample.id.as_str(), sample.name.as_str(), sample.kind];
             let [id, name, kind] = labels;
             inner.source_state.with_label_values(&[id, name, kind, sample.state]).set(1);
             if let Some(age_ms) = sample.age_ms {
                 inner.source_age.with_label_values(&labels).set(age_ms as f64 / 1000.0);
             }
-            inner.source_instances.with_label_values(&labels).set(sample.instances as i64);
-            inner.source_held.with_label_values(&labels).set(sample.held as i64);
+            // Added up: the native registry of each tenant is one series.
+            inner.source_instances.with_label_values(&labels).add(sample.instances as i64);
+            inner.source_held.with_label_values(&labels).add(sample.held as i64);
         }
-    }
-
-    /// The text format of Prometheus.
-    #[must_use]
-    pub fn render(&self, uptime: Duration) -> Vec<u8> {
-        self.inner.uptime.set(uptime.as_secs_f64());
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "cannot render the metrics");

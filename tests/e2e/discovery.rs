@@ -214,8 +214,32 @@ async fn tenants_and_groups_are_kept_apart() {
     );
     assert_eq!(ports(&hub.get(&format!("{WEB}?groupName=*")).await.1), [1, 2]);
     assert_eq!(ports(&hub.get(&format!("{WEB}?groupName=g2")).await.1), [2]);
+    // The group a reader without a group was answered from leaves: the reader is told.
+    register(&hub, json!({ "portNumber": 3 })).await;
+    let (_, body) = hub.get(WEB).await;
+    assert_eq!(ports(&body), [3]);
+    let index = body["revision"].as_i64().unwrap();
+    let url = hub.url(&format!("{WEB}?index={index}&wait=60s"));
+    let waiting = tokio::spawn(hub.client.get(url).send());
+    for group in ["g2", "DEFAULT_GROUP"] {
+        let path = format!("/api/v1/services/web?groupName={group}&force=true");
+        assert_eq!(hub.send(Method::DELETE, &path, None).await.0, 200);
+    }
+    let told = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    let body: Value = told.expect("told within 10 s").unwrap().unwrap().json().await.unwrap();
+    assert_eq!(ports(&body), [1]);
+    assert!(body["revision"].as_i64().unwrap() > index, "revisions never fall: {body:#}");
     let (_, other) = hub.get("/api/v1/services?tenantId=other").await;
     assert_eq!(other["count"], 0);
+    // A tenant nobody wrote for yet is waited for like any other.
+    let answer = hub.client.get(hub.url(&format!("{WEB}?tenantId=new"))).send().await.unwrap();
+    let index = answer.headers()["x-registry-index"].to_str().unwrap().to_owned();
+    let url = hub.url(&format!("{WEB}?tenantId=new&index={index}&wait=60s"));
+    let waiting = tokio::spawn(hub.client.get(url).send());
+    let one = json!({ "serviceName": "web", "hostAddress": "10.0.0.1", "portNumber": 1 });
+    assert_eq!(hub.post("/api/v1/instances?tenantId=new", &one).await.0, 201);
+    let told = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    assert_eq!(told.expect("told within 10 s").unwrap().unwrap().status(), 200);
     assert_eq!(hub.get(&format!("{WEB}?groupName=g1&tenantId=other")).await.0, 404);
     let body = json!({ "serviceName": "web", "hostAddress": "10.0.0.1", "portNumber": 1, "groupName": "g1" });
     let (status, answer) = hub.post("/api/v1/instances?tenantId=other", &body).await;

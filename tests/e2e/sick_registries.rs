@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hub_registry_testkit::stub::consul::StubConsul;
+use hub_registry_testkit::stub::eureka::StubEureka;
 use hub_registry_testkit::stub::fault::{Fault, FaultProxy};
 use serde_json::{Value, json};
 
@@ -68,4 +70,80 @@ async fn each_kind_of_nonsense_is_a_named_error() {
         "the native registry does not suffer: {body:#}"
     );
     assert!(!hub.log().contains("panicked"), "{}", hub.log());
+}
+
+fn consul_instance(number: u32) -> Value {
+    let address = format!("10.0.0.{number}");
+    json!({ "ID": format!("web-{number}"), "Name": "web", "Address": address, "Port": 80 })
+}
+
+async fn register(stub: &StubConsul, number: u32) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/v1/agent/service/register", stub.address());
+    let answer = client.put(url).json(&consul_instance(number)).send().await.unwrap();
+    assert!(answer.status().is_success());
+}
+
+/// Of several addresses of one registry the first that answers serves; when it dies, the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_address_is_left_for_the_next() {
+    let hub = Hub::start().await;
+    let stub = StubConsul::start().await;
+    register(&stub, 1).await;
+    let second = FaultProxy::start(stub.address()).await;
+    let addresses = format!("127.0.0.1:1,{},{}", second.address(), stub.address());
+    let body = json!({
+        "configName": "c", "registryType": "CONSUL", "serverAddress": addresses, "retryInterval": 100,
+    });
+    assert_eq!(hub.post("/api/v1/external/configs", &body).await.0, 201);
+    let web = "/api/v1/services/web/instances";
+    hub.until(web, Duration::from_secs(10), |_, body| body["count"] == 1).await;
+    second.set(Fault::Refuse).await;
+    register(&stub, 2).await;
+    hub.until(web, Duration::from_secs(10), |_, body| body["count"] == 2).await;
+}
+
+/// An answer that says "there is nothing" about a whole registry is not believed at once, even
+/// within a running watch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_suddenly_lists_nothing_is_waited_for() {
+    let hub = Hub::start().await;
+    let stub = StubEureka::start().await;
+    for number in 0..30 {
+        let app = format!("app-{number}");
+        let instance = json!({ "instance": {
+            "instanceId": app, "hostName": "10.0.0.1", "ipAddr": "10.0.0.1", "app": app.to_uppercase(),
+            "vipAddress": app, "status": "UP", "port": { "$": 8000 + number, "@enabled": "true" },
+            "dataCenterInfo": {
+                "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
+            },
+            "lastDirtyTimestamp": "1700000000000",
+        }});
+        let url = format!("{}/apps/{}", stub.base(), app.to_uppercase());
+        let answer = hub.client.post(url).json(&instance).send().await.unwrap();
+        assert!(answer.status().is_success());
+    }
+    let body = json!({
+        "configName": "e", "registryType": "EUREKA", "serverAddress": format!("127.0.0.1:{}", stub.port()),
+        "specificConfig": { "pollInterval": "500ms", "removalGuard": { "settleSeconds": 4 } },
+    });
+    let (_, answer) = hub.post("/api/v1/external/configs", &body).await;
+    let status =
+        format!("/api/v1/external/configs/{}/status", answer["configId"].as_str().unwrap());
+    hub.until(&status, Duration::from_secs(10), |_, body| body["instances"] == 30).await;
+    let nothing =
+        r#"{"applications":{"versions__delta":"1","apps__hashcode":"","application":[]}}"#;
+    stub.proxy().set(Fault::answer(200, "application/json", nothing)).await;
+    hub.until(&status, Duration::from_secs(10), |_, body| body["state"] == "PROTECTED").await;
+    let (_, body) = hub.get(&status).await;
+    assert_eq!((&body["instances"], &body["heldRemovals"]), (&json!(30), &json!(30)), "{body:#}");
+    let (status_code, body) = hub.get("/api/v1/services/app-7/instances").await;
+    assert_eq!(
+        (status_code.as_u16(), &body["instances"][0]["held"]),
+        (200, &json!(true)),
+        "{body:#}"
+    );
+    // It was true: after the settle time the truth gets through.
+    hub.until(&status, Duration::from_secs(15), |_, body| body["instances"] == 0).await;
+    assert_eq!(hub.get("/api/v1/services/app-7/instances").await.0, 404);
 }

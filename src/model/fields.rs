@@ -43,6 +43,10 @@ impl Fields {
     pub fn text(&mut self, field: &str, max: usize) -> Result<Option<String>> {
         match self.take(field) {
             None => Ok(None),
+            // Readers put such text into URLs, headers and log lines.
+            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+                Err(Error::invalid(field, text, "must not contain control characters"))
+            }
             Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
             Some(Value::String(text)) => {
                 Err(Error::invalid(field, text, &format!("must be at most {max} bytes long")))

@@ -4,6 +4,7 @@
 //! foreign registries.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use hub_registry_core::{GroupName, Host, InstanceKey, ServiceName, TenantId};
@@ -43,7 +44,25 @@ pub fn native_host(field: &str, value: &str) -> Result<Host> {
     if value.len() > MAX_NATIVE_NAME {
         return Err(Error::invalid(field, value, "must be at most 100 bytes long"));
     }
-    Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))
+    let host = Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))?;
+    if host.as_str().parse::<IpAddr>().is_ok() || is_host_name(host.as_str()) {
+        return Ok(host);
+    }
+    Err(Error::invalid(field, value, "must be an IP address or a host name, without a port"))
+}
+
+/// RFC 1123 2.1, with the underscore that container names have: labels of letters, digits and
+/// inner hyphens. One whose last label is a number is a mistyped IPv4 address, not a name.
+fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn check(field: &str, value: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hub_registry_testkit::stub::consul::StubConsul;
-use hub_registry_testkit::stub::eureka::StubEureka;
+use hub_registry_testkit::stub::eureka::EurekaStub;
 use hub_registry_testkit::stub::fault::{Fault, FaultProxy};
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ async fn a_dead_address_is_left_for_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_suddenly_lists_nothing_is_waited_for() {
     let hub = Hub::start().await;
-    let stub = StubEureka::start().await;
+    let stub = EurekaStub::start().await;
     for number in 0..30 {
         let app = format!("app-{number}");
         let instance = json!({ "instance": {

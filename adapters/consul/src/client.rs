@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::driver::Settings;
+use crate::unreadable::{self, Unreadable};
 use crate::wire::{Check, ServiceEntry, Services, Token};
 
 /// How long Consul may hold a blocking read: under the 30 s in which a watch must say something.
@@ -23,11 +24,17 @@ const CHURN: Duration = Duration::from_millis(100);
 pub(crate) struct Client {
     http: HttpClient,
     settings: Settings,
+    unreadable: Unreadable,
 }
 
 impl Client {
-    pub(crate) fn new(http: HttpClient, settings: Settings) -> Self {
-        Self { http, settings }
+    pub(crate) fn new(registry: &str, http: HttpClient, settings: Settings) -> Self {
+        Self { http, settings, unreadable: Unreadable::new(registry) }
+    }
+
+    /// Whether the service is left out of the names.
+    pub(crate) fn leaves_out(&self, name: &ServiceName) -> bool {
+        self.unreadable.has(name.as_str())
     }
 
     /// Asks whether there is a leader.
@@ -41,7 +48,7 @@ impl Client {
         answer.json::<String>().map(|_| ())
     }
 
-    /// The names of all services, or nothing new.
+    /// The names of all services that can be read, or nothing new.
     pub(crate) async fn names(&self, cursor: &mut Cursor) -> Result<Option<Vec<String>>> {
         let operation = "list services";
         let path = "/v1/catalog/services";
@@ -52,11 +59,13 @@ impl Client {
         if all.is_empty() {
             self.confirm_empty(operation).await?;
         }
+        self.unreadable.keep(&all);
         let tag = self.settings.tag.as_ref();
         let wanted = all.into_iter().filter(|(_, tags)| {
             tag.is_none_or(|tag| tags.iter().any(|t| t.eq_ignore_ascii_case(tag)))
         });
-        Ok(Some(wanted.map(|(name, _)| name).collect()))
+        let names = wanted.map(|(name, _)| name);
+        Ok(Some(names.filter(|name| !self.unreadable.has(name)).collect()))
     }
 
     /// The instances of one service with their checks, or nothing new.
@@ -82,6 +91,7 @@ impl Client {
             return Ok(again);
         }
         let message = format!("{name} is listed, but its instances are hidden from this token");
+        let message = self.http.mask(&message);
         Err(Error::new(ErrorKind::Forbidden, "list instances", message))
     }
 
@@ -90,6 +100,11 @@ impl Client {
         cursor: &mut Cursor,
         name: &ServiceName,
     ) -> Result<Option<Vec<ServiceEntry>>> {
+        let operation = "list instances";
+        if !unreadable::is_path(name.as_str()) {
+            let message = "no path leads to a service of this name";
+            return Err(Error::new(ErrorKind::Invalid, operation, message));
+        }
         let path = format!("/v1/health/service/{}", HttpClient::segment(name.as_str()));
         let mut query = Vec::new();
         if let Some(tag) = &self.settings.tag {
@@ -98,7 +113,11 @@ impl Client {
         if self.settings.only_passing {
             query.push(("passing", "true"));
         }
-        let entries = cursor.read(self, "list instances", &path, &query).await?;
+        let entries = cursor.read(self, operation, &path, &query).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::Invalid && !cursor.has_read() {
+                self.unreadable.refuse(name.as_str());
+            }
+        })?;
         Ok(entries.map(|mut entries: Vec<ServiceEntry>| {
             // Consul looks names up without regard to case and lists them with it: the answer for
             // `web` has the instances of `Web` too (seen on 1.8.7).

@@ -94,7 +94,7 @@ fn client(spec: &ConnectSpec) -> Result<Client, SpecError> {
     }
     let settings = Settings::parse(spec)?;
     let http = HttpClient::new(spec, headers(&spec.credentials)?)?;
-    Ok(Client::new(http, settings))
+    Ok(Client::new(&spec.name, http, settings))
 }
 
 fn headers(credentials: &Credentials) -> Result<HeaderMap, SpecError> {

@@ -7,6 +7,7 @@
 //! | `client` | the HTTP calls and the rules of a blocking read |
 //! | [`wire`] | Consul's JSON |
 //! | `convert` | Consul's JSON to the port's values |
+//! | `unreadable` | services that are listed and cannot be asked for |
 //! | `watch` | following everything, with few connections |
 //!
 //! Why not `rs-consul`: `docs/decisions/0003-consul-by-reqwest.md`.
@@ -15,6 +16,7 @@ mod client;
 mod convert;
 pub mod driver;
 pub mod registry;
+mod unreadable;
 mod watch;
 pub mod wire;
 

@@ -75,7 +75,9 @@ impl TwoLevel for Levels {
             }
         };
         let Some(list) = list else {
-            return Ok(known.cloned().unwrap_or_default());
+            let mut known = known.cloned().unwrap_or_default();
+            known.retain(|key| !self.client.leaves_out(&key.name));
+            return Ok(known);
         };
         let keys = convert::keys(&self.group, list);
         let keys: BTreeSet<_> = keys.filter(|key| self.scope.contains(key)).collect();
@@ -97,7 +99,7 @@ impl TwoLevel for Levels {
         };
         let cursor = match seat {
             Seat::Own(_) => Cursor::waiting(),
-            Seat::Shared(_) => Cursor::reading(),
+            Seat::Shared(_) | Seat::Refused => Cursor::reading(),
         };
         let follow =
             Follow { client: Arc::clone(&self.client), key: key.clone(), cursor, seat, seats };
@@ -112,6 +114,9 @@ impl TwoLevel for Levels {
 enum Seat {
     Own(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
     Shared(Place),
+    /// Consul refuses to be asked for it: it has nothing more to say, and leaves with the next
+    /// list of names.
+    Refused,
 }
 
 struct Follow {
@@ -137,11 +142,16 @@ impl Follow {
             let _turn = match &self.seat {
                 Seat::Own(_) => None,
                 Seat::Shared(place) => Some(place.turn().await),
+                Seat::Refused => std::future::pending().await,
             };
-            let entries = self.client.entries(&mut self.cursor, &self.key.name);
-            if let Some(entries) = entries.await? {
-                return Ok(convert::instances(&self.key, entries));
+            match self.client.entries(&mut self.cursor, &self.key.name).await {
+                Ok(None) => {}
+                Ok(Some(entries)) => return Ok(convert::instances(&self.key, entries)),
+                Err(_) if self.client.leaves_out(&self.key.name) => break,
+                Err(error) => return Err(error),
             }
         }
+        self.seat = Seat::Refused;
+        Ok(Vec::new())
     }
 }

@@ -160,8 +160,9 @@ impl TenantId {
 /// An instance's address: an IP in canonical form or a lower-case host name, 1 to 255 bytes.
 ///
 /// Canonical, so that one instance known to two registries is one row: `010.0.0.1` is refused as
-/// an IP and stays a name, `::FFFF` style spellings become the form of RFC 5952, and
-/// `Web-1.Example` becomes `web-1.example`.
+/// an IP and stays a name, `::FFFF` style spellings become the form of RFC 5952, an IPv4 address
+/// written as IPv6 (`::ffff:10.5.0.9`) becomes the IPv4 address it is, `Web-1.Example` becomes
+/// `web-1.example`, and `web-1.example.` loses the dot that only says that the name is whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host(Arc<str>);
 
@@ -174,8 +175,13 @@ impl Host {
     pub fn parse(value: &str) -> Result<Self, InvalidName> {
         check("host", value, MAX_HOST)?;
         let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+        let bare = match bare.strip_suffix('.') {
+            // More than one dot is no name's end; it stays, so that a canonical name stays itself.
+            Some(rest) if !rest.is_empty() && !rest.ends_with('.') => rest,
+            _ => bare,
+        };
         if let Ok(ip) = bare.parse::<IpAddr>() {
-            return Ok(Self(Arc::from(ip.to_string())));
+            return Ok(Self(Arc::from(ip.to_canonical().to_string())));
         }
         if bare.chars().any(|c| c.is_whitespace() || "/?#@[]\"\\".contains(c)) {
             let rule = "must be an IP address or a host name";
@@ -226,6 +232,22 @@ mod tests {
         assert_eq!(canonical("Web-1.Example"), "web-1.example");
         assert_eq!(canonical("[2001:DB8:0:0::1]"), "2001:db8::1");
         assert_eq!(canonical("10.0.0.1"), "10.0.0.1");
+        assert_eq!(canonical("010.0.0.1"), "010.0.0.1");
+    }
+
+    #[test]
+    fn one_address_has_one_spelling() {
+        let canonical = |value: &str| Host::parse(value).unwrap().to_string();
+        for mapped in ["::ffff:10.5.0.9", "[::FFFF:10.5.0.9]", "::ffff:a05:9", "10.5.0.9."] {
+            assert_eq!(canonical(mapped), "10.5.0.9", "{mapped}");
+        }
+        // Compatible is not mapped, and translated is another address.
+        assert_eq!(canonical("::10.5.0.9"), "::a05:9");
+        assert_eq!(canonical("64:ff9b::10.5.0.9"), "64:ff9b::a05:9");
+        assert_eq!(canonical("Foo.Example.org."), "foo.example.org");
+        for odd in [".", "..", "foo..", "foo"] {
+            assert_eq!(canonical(odd), odd);
+        }
     }
 
     #[test]

@@ -88,8 +88,19 @@ impl Client {
         self.full().await.map(drop)
     }
 
+    /// An answer had Eureka's form but not its sense.
+    pub(crate) fn senseless(&self, operation: &'static str, problem: &str) -> Error {
+        let problem = self.http.mask(&format!("the answer {problem}"));
+        Error::new(ErrorKind::Protocol, operation, problem)
+    }
+
     /// One application; `None` for a 404, which a wrong address gives too.
     pub(crate) async fn app(&self, name: &str) -> Result<Option<Application>> {
+        if !is_segment(name) {
+            let apps = self.full().await?.content.application;
+            let mut apps = apps.into_iter().flatten();
+            return Ok(apps.find(|app| app.name.to_uppercase() == name));
+        }
         let path = format!("/apps/{}", HttpClient::segment(name));
         let answer = self.get("list instances", &path).await?;
         if answer.status == StatusCode::NOT_FOUND {
@@ -99,6 +110,12 @@ impl Client {
         let read = read_application(&answer.body);
         read.map(Some).map_err(|problem| answer.error(ErrorKind::Protocol, &problem))
     }
+}
+
+/// Whether the name can be asked for by path. Eureka takes any text as a name, while dots alone
+/// lead to another path, and a Tomcat refuses escaped slashes; those are looked up in the list.
+fn is_segment(name: &str) -> bool {
+    !matches!(name, "." | "..") && !name.contains(['/', '\\']) && !name.contains(char::is_control)
 }
 
 /// A successful answer; a 403 is Eureka's way to say that it is still loading.

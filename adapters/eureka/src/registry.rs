@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_registry_core::{
-    Capability, ChangeStream, Error, ErrorKind, Instance, Registry, RegistryInfo, Result, Scope,
-    ServiceKey,
+    Capability, ChangeStream, Instance, Registry, RegistryInfo, Result, Scope, ServiceKey,
 };
 
 use crate::client::Client;
@@ -37,11 +36,6 @@ impl EurekaRegistry {
     }
 }
 
-/// The answer had Eureka's form but not its sense.
-fn senseless(operation: &'static str, problem: String) -> Error {
-    Error::new(ErrorKind::Protocol, operation, format!("the answer {problem}"))
-}
-
 #[async_trait]
 impl Registry for EurekaRegistry {
     fn info(&self) -> &RegistryInfo {
@@ -68,7 +62,7 @@ impl Registry for EurekaRegistry {
             let (app, all) = self
                 .rules
                 .application(application)
-                .map_err(|problem| senseless("list services", problem))?;
+                .map_err(|problem| self.client.senseless("list services", &problem))?;
             self.unshown.note(&app, &all);
             services.extend(self.rules.service(&app, &all));
         }
@@ -91,10 +85,10 @@ impl Registry for EurekaRegistry {
         let (app, all) = self
             .rules
             .application(application)
-            .map_err(|problem| senseless("list instances", problem))?;
+            .map_err(|problem| self.client.senseless("list instances", &problem))?;
         if app != name {
             let problem = format!("is about {app:?}");
-            return Err(senseless("list instances", problem));
+            return Err(self.client.senseless("list instances", &problem));
         }
         self.unshown.note(&app, &all);
         Ok(convert::state(service.clone(), &all).instances)

@@ -146,7 +146,10 @@ impl Mirror {
         }
         let mut apps: BTreeMap<String, Registrations> = BTreeMap::new();
         for application in content.application.into_iter().flatten() {
-            let (app, all) = self.rules.application(application).map_err(senseless)?;
+            let (app, all) = self
+                .rules
+                .application(application)
+                .map_err(|problem| self.client.senseless(OPERATION, &problem))?;
             apps.entry(app).or_default().extend(all);
         }
         apps.retain(|_, all| !all.is_empty());
@@ -187,7 +190,10 @@ impl Mirror {
             for info in instance {
                 let gone = info.action_type.as_deref() == Some("DELETED");
                 let one = Application { name: name.clone(), instance: vec![info] };
-                let (app, all) = self.rules.application(one).map_err(senseless)?;
+                let (app, all) = self
+                    .rules
+                    .application(one)
+                    .map_err(|problem| self.client.senseless(OPERATION, &problem))?;
                 let all = all.into_iter();
                 list.extend(all.map(|(id, one)| (app.clone(), id, (!gone).then_some(one))));
             }
@@ -253,11 +259,6 @@ fn same(before: &str, now: &str) -> Result<()> {
     }
     let problem = format!("{before} was left for {now}");
     Err(Error::new(ErrorKind::Unreachable, OPERATION, problem))
-}
-
-fn senseless(problem: String) -> Error {
-    let problem = format!("the answer {problem}");
-    Error::new(ErrorKind::Protocol, OPERATION, problem)
 }
 
 /// `STATUS_count_` over the sorted states (`Applications.getReconcileHashCode`).

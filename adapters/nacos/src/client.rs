@@ -45,6 +45,11 @@ impl NacosClient {
         &self.login
     }
 
+    /// What a server said, without our secrets.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        self.http.mask(text)
+    }
+
     /// Every service of the namespace, in all groups.
     pub(crate) async fn services(&self) -> Result<Vec<ServiceView>> {
         paging::whole("list services", |page| async move {

@@ -1,20 +1,29 @@
 //! A whole answer.
 
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
+use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much of an unexpected body goes into an error message, in characters.
 const EXCERPT: usize = 120;
+/// How much of the description of a problem, which may quote the answer, and of a content type.
+const PROBLEM: usize = 300;
+const TYPE: usize = 80;
 
 /// Status, headers and the whole body of an answer.
-#[derive(Debug)]
 pub struct Answer {
     pub(super) operation: &'static str,
     pub(super) url: String,
+    // The address as errors show it.
+    pub(super) shown: String,
+    pub(super) secrets: Arc<Secrets>,
     // The number of the address that gave it.
     pub(super) endpoint: usize,
     /// The status.
@@ -23,6 +32,15 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, whole.
     pub body: Bytes,
+}
+
+// Without headers and body, which nothing was masked in.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Answer");
+        shown.field("url", &self.shown).field("status", &self.status);
+        shown.field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -66,23 +84,21 @@ impl Answer {
         })
     }
 
-    /// An error of this kind about this answer.
+    /// An error of this kind about this answer. What it quotes of it, by itself or in `problem`, is
+    /// short and [masked](super::HttpClient::mask).
     #[must_use]
     pub fn error(&self, kind: ErrorKind, problem: &str) -> Error {
-        let content_type =
-            self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no type");
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let content_type = self.secrets.quote(content_type.unwrap_or("no type"), TYPE);
         let text = String::from_utf8_lossy(&self.body);
-        let excerpt: String = text.trim().chars().take(EXCERPT).map(printable).collect();
+        let excerpt = self.secrets.quote(text.trim(), EXCERPT);
         let message = format!(
-            "{} {problem}: status {}, {content_type}, {} bytes: {excerpt:?}",
-            self.url,
+            "{} {}: status {}, {content_type}, {} bytes: {excerpt:?}",
+            self.shown,
+            self.secrets.mask(problem, PROBLEM),
             self.status.as_u16(),
             self.body.len()
         );
         Error::new(kind, self.operation, message)
     }
-}
-
-fn printable(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
 }

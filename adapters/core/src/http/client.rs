@@ -8,12 +8,17 @@ use futures_util::StreamExt;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, redirect};
 
+use super::secrets::Secrets;
 use super::{Answer, Endpoints};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ConnectSpec, SpecError};
 
-/// The largest body taken from a registry: well above a Eureka with 50,000 instances.
-const MAX_BODY: usize = 256 * 1024 * 1024;
+/// The largest body taken from a registry: about 60,000 instances of a Eureka, whose list is the
+/// largest answer there is. A buffer that grows is there twice for a moment, so that one bad
+/// registry takes twice this.
+const MAX_BODY: usize = 96 * 1024 * 1024;
+/// How much of a masked text is kept; a path with the longest escaped name fits.
+const MAX_TEXT: usize = 2000;
 
 /// How many connections are kept for later calls. A registry counts connections per client (Consul
 /// refuses more than 200), and without a bound a burst of calls leaves as many behind as it had.
@@ -31,7 +36,7 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Query parameters, not yet encoded. They are kept out of errors.
     pub query: &'a [(&'a str, &'a str)],
-    /// Further headers.
+    /// Further headers; those marked as sensitive are kept out of errors.
     pub headers: HeaderMap,
     /// A body of `application/x-www-form-urlencoded` pairs.
     pub form: &'a [(&'a str, &'a str)],
@@ -66,6 +71,7 @@ impl<'a> Call<'a> {
 pub struct HttpClient {
     client: reqwest::Client,
     endpoints: Arc<Endpoints>,
+    secrets: Arc<Secrets>,
     read_timeout: Duration,
 }
 
@@ -75,6 +81,7 @@ impl HttpClient {
     /// # Errors
     /// When the settings' certificate is not PEM.
     pub fn new(spec: &ConnectSpec, headers: HeaderMap) -> Result<Self, SpecError> {
+        let secrets = Arc::new(Secrets::new(&spec.credentials, &headers));
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -103,7 +110,17 @@ impl HttpClient {
         })?;
         let urls = spec.endpoints.iter().map(|endpoint| spec.url_of(endpoint)).collect();
         let endpoints = Arc::new(Endpoints::new(urls));
-        Ok(Self { client, endpoints, read_timeout: spec.read_timeout })
+        Ok(Self { client, endpoints, secrets, read_timeout: spec.read_timeout })
+    }
+
+    /// The text, which may quote what a server said, without our secrets: stars stand for those of
+    /// the settings and of sensitive headers.
+    ///
+    /// Secrets of less than four characters cannot be told from other text; with one of them the
+    /// text ends where the first quotation (`"` or a backtick) begins.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.secrets.mask(text, MAX_TEXT)
     }
 
     /// Percent-encodes a name for use as one path segment.
@@ -129,11 +146,15 @@ impl HttpClient {
     /// `Unreachable`, `Timeout`, `TooLarge`, or `Protocol` for an answer cut in half.
     pub async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let (number, base) = self.endpoints.current();
+        self.secrets.learn(&call.headers);
         let url = format!("{base}{}", call.path);
+        // A path can hold a name that the server gave.
+        let shown = format!("{base}{}", self.mask(call.path));
         let deadline = call.deadline.unwrap_or(self.read_timeout);
-        let outcome = tokio::time::timeout(deadline, self.exchange(&call, number, &url)).await;
+        let outcome =
+            tokio::time::timeout(deadline, self.exchange(&call, number, (url, &shown))).await;
         let outcome = outcome.unwrap_or_else(|_| {
-            let message = format!("{url} gave no answer within {} ms", deadline.as_millis());
+            let message = format!("{shown} gave no answer within {} ms", deadline.as_millis());
             Err(Error::new(ErrorKind::Timeout, call.operation, message))
         });
         let dead = match &outcome {
@@ -152,35 +173,42 @@ impl HttpClient {
         self.endpoints.move_on(answer.endpoint);
     }
 
-    async fn exchange(&self, call: &Call<'_>, endpoint: usize, url: &str) -> Result<Answer> {
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        endpoint: usize,
+        (url, shown): (String, &str),
+    ) -> Result<Answer> {
         let operation = call.operation;
         let mut request = self
             .client
-            .request(call.method.clone(), url)
+            .request(call.method.clone(), &url)
             .headers(call.headers.clone())
             .query(call.query);
         if !call.form.is_empty() {
             request = request.form(call.form);
         }
-        let response = request.send().await.map_err(|error| failure(operation, url, error))?;
+        let response = request.send().await.map_err(|error| failure(operation, shown, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| {
-                let message = format!("{url} sent half an answer ({} bytes)", body.len());
+                let message = format!("{shown} sent half an answer ({} bytes)", body.len());
                 let error = error.without_url();
                 Error::new(ErrorKind::Protocol, operation, format!("{message}: {error}"))
             })?;
             if body.len() + chunk.len() > MAX_BODY {
-                let message = format!("{url} sent more than {MAX_BODY} bytes");
+                let message = format!("{shown} sent more than {MAX_BODY} bytes");
                 return Err(Error::new(ErrorKind::TooLarge, operation, message));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Answer {
             operation,
-            url: url.to_owned(),
+            url,
+            shown: shown.to_owned(),
+            secrets: Arc::clone(&self.secrets),
             endpoint,
             status,
             headers,

@@ -5,6 +5,7 @@
 mod answer;
 mod client;
 mod endpoints;
+mod secrets;
 
 pub use answer::Answer;
 pub use client::{Call, HttpClient};

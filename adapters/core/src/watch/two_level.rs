@@ -9,7 +9,7 @@ use futures_util::stream::{self, AbortHandle, BoxStream, FuturesUnordered, Selec
 use futures_util::{FutureExt, StreamExt};
 
 use crate::change::{Change, ChangeStream, ServiceState};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Instance, ServiceKey};
 
 /// All instances of one service, again after every change. Ends with an error or not at all.
@@ -79,7 +79,7 @@ impl Joined {
             let Some((key, first, stream)) = asked.next().await else {
                 break;
             };
-            let instances = first.unwrap_or_else(|| Ok(Vec::new()))?;
+            let instances = first.unwrap_or_else(|| Err(ended()))?;
             states.push(ServiceState::new(key.clone(), instances));
             streams.push((key.clone(), stream));
         }
@@ -104,7 +104,8 @@ impl Joined {
     }
 
     fn add(&mut self, key: ServiceKey, stream: ServiceStream) {
-        let (stream, stop) = stream::abortable(stream);
+        let end = stream::once(async { Err(ended()) });
+        let (stream, stop) = stream::abortable(stream.chain(end));
         self.stops.insert(key.clone(), stop);
         self.services.push(stream.map(move |item| (key.clone(), item)).boxed());
     }
@@ -170,4 +171,9 @@ impl Joined {
         self.known = Arc::new(names);
         true
     }
+}
+
+/// A service's stream has no reason to end: silence would look like "nothing changes".
+fn ended() -> Error {
+    Error::new(ErrorKind::Protocol, "watch", "the watch of a service ended without a reason")
 }

@@ -117,7 +117,7 @@ impl Login {
                     let message = "the user name is not known";
                     return Err(Error::new(ErrorKind::Unauthorized, OPERATION, message));
                 }
-                200 => return parse(&answer.body),
+                200..=299 => return parse(&answer.body),
                 _ => return answer.json(),
             }
         }
@@ -126,10 +126,12 @@ impl Login {
     }
 }
 
-// Not Answer::json: its error shows the beginning of the body, which may hold a token.
+// Not Answer::json: its error shows the beginning of the body, which may hold a token that is not
+// known as a secret yet. So may serde's, which quotes a value of the wrong type.
 fn parse(body: &[u8]) -> Result<LoginAnswer> {
     serde_json::from_slice(body).map_err(|error| {
-        let line = format!("the answer is not the expected JSON ({error})");
-        Error::new(ErrorKind::Protocol, OPERATION, line)
+        let (line, column) = (error.line(), error.column());
+        let message = format!("the answer is not the expected JSON (line {line} column {column})");
+        Error::new(ErrorKind::Protocol, OPERATION, message)
     })
 }

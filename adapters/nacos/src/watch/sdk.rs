@@ -89,7 +89,7 @@ async fn client(start: &Start, wanted: &Wanted) -> Option<Client> {
             taken = &mut taking => match taken {
                 Ok(client) => return Some(client),
                 Err(error) => {
-                    let error = error.to_string();
+                    let error = start.client.mask(&error.to_string());
                     tracing::warn!(config.name = start.name, error,
                         "nacos-sdk does not start: services are polled instead");
                     return None;

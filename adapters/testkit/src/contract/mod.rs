@@ -6,6 +6,7 @@
 //! read and see, within the subject's stated lag. Cases use names of their own, so one server
 //! serves them all.
 
+mod canaries;
 mod eventually;
 mod faults;
 mod reads;
@@ -13,6 +14,7 @@ mod sample;
 mod subject;
 mod watches;
 
+pub use canaries::complaints;
 pub use eventually::{Follower, eventually};
 pub use sample::Sample;
 pub use subject::{Lags, Subject, Traits};

@@ -38,6 +38,14 @@ pub enum Fault {
         /// The body.
         body: String,
     },
+    /// Some other server answers every request with what it was sent.
+    Reflect {
+        /// The status.
+        status: u16,
+        /// The body, in which the request, head and body, stands for each `{}`, as the inside of a
+        /// JSON text.
+        body: String,
+    },
 }
 
 impl Fault {
@@ -45,6 +53,12 @@ impl Fault {
     #[must_use]
     pub fn answer(status: u16, content_type: &str, body: &str) -> Self {
         Self::Answer { status, content_type: content_type.to_owned(), body: body.to_owned() }
+    }
+
+    /// An answer that says the request back in place of each `{}`.
+    #[must_use]
+    pub fn reflect(status: u16, body: &str) -> Self {
+        Self::Reflect { status, body: body.to_owned() }
     }
 }
 

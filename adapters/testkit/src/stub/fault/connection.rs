@@ -61,21 +61,38 @@ async fn serve(
         Fault::Refuse => reset(&client),
         Fault::Hang => swallow(client, fault, open).await,
         Fault::Answer { status, content_type, body } => {
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status} Canned\r\nContent-Type: {content_type}\r\n\
-                 Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            );
+            let answer = |_: &str| canned(status, &content_type, "", &body);
             tokio::select! {
                 biased;
                 _ = fault.changed() => reset(&client),
-                () = give(&mut client, answer.as_bytes()) => {}
+                () = give(&mut client, answer) => {}
+            }
+        }
+        Fault::Reflect { status, body } => {
+            let answer = |request: &str| {
+                let request = serde_json::Value::from(request).to_string();
+                let body = body.replace("{}", request.trim_matches('"'));
+                // So that a client of Consul reads on.
+                canned(status, "application/json", "X-Consul-Index: 7\r\n", &body)
+            };
+            tokio::select! {
+                biased;
+                _ = fault.changed() => reset(&client),
+                () = give(&mut client, answer) => {}
             }
         }
         Fault::None | Fault::Reset | Fault::Delay(_) | Fault::Truncate(_) => {
             forward(client, target, fault, open).await;
         }
     }
+}
+
+fn canned(status: u16, content_type: &str, more: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Canned\r\nContent-Type: {content_type}\r\n\
+         {more}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 /// Makes the coming close a reset.
@@ -99,8 +116,8 @@ async fn swallow(mut client: TcpStream, mut fault: watch::Receiver<Fault>, open:
     reset(&client);
 }
 
-/// Waits for a request head and gives the answer.
-async fn give(client: &mut TcpStream, answer: &[u8]) {
+/// Waits for a request head and gives the answer to it and to what came with it.
+async fn give(client: &mut TcpStream, answer: impl Fn(&str) -> String) {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let read = client.read_buf(&mut head).await;
@@ -108,7 +125,8 @@ async fn give(client: &mut TcpStream, answer: &[u8]) {
             return;
         }
     }
-    if client.write_all(answer).await.is_ok() {
+    let answer = answer(&String::from_utf8_lossy(&head));
+    if client.write_all(answer.as_bytes()).await.is_ok() {
         close(client).await;
     }
 }

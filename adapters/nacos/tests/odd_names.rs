@@ -1,0 +1,59 @@
+//! Services of odd names: one registration must not blind the hub for all others.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod common;
+
+use std::time::Duration;
+
+use hub_registry_core::{GroupName, Scope, ServiceKey, ServiceName};
+use hub_registry_testkit::contract::Follower;
+use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
+
+use common::{Writer, connect, instance, service, spec};
+
+const SOON: Duration = Duration::from_secs(5);
+
+const NAMES: [&str; 11] = [
+    "..",
+    ".",
+    "/",
+    "../catalog",
+    "a/../b",
+    "a\\b",
+    "u\u{202E}x",
+    "a b",
+    "%2e%2e",
+    "x?#;&=",
+    "good",
+];
+const GROUPS: [&str; 4] = ["..", "a/b", "u\u{202E}x", "g&h=%"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_names_are_read_like_any_other() {
+    if !servers::require(ServerKind::Nacos) {
+        return;
+    }
+    let server = servers::start(ServerKind::Nacos, ServerOptions::default()).await;
+    let server = server.expect("nacos");
+    let writer = Writer::new(server.http_port());
+    let in_group =
+        |group| ServiceKey::new(GroupName::parse(group).unwrap(), ServiceName::parse("s").unwrap());
+    let all: Vec<_> = NAMES.map(service).into_iter().chain(GROUPS.map(in_group)).collect();
+    for service in &all {
+        println!("{service}");
+        writer.put(&instance(service, 1)).await;
+    }
+    let registry = connect(&spec(server.http_port())).await;
+    let mut follower = Follower::new(registry.watch(Scope::all()));
+    follower
+        .until("all of them", SOON, |seen| {
+            all.iter().all(|service| seen.get(service).is_some_and(|list| list.len() == 1))
+        })
+        .await;
+    for service in &all {
+        assert_eq!(registry.instances(service).await.unwrap().len(), 1, "{service}");
+    }
+    let good = service("good");
+    writer.put(&instance(&good, 2)).await;
+    follower.until("a second instance", SOON, |seen| seen[&good].len() == 2).await;
+}

@@ -1,51 +1,6 @@
 //! Enumerations of the tables that the port does not have.
 
-use std::fmt;
-use std::str::FromStr;
-
-use hub_registry_core::instance::UnknownWord;
-use serde::{Deserialize, Serialize};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-        )]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word used on the wire and in tables.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(value: &str) -> Result<Self, UnknownWord> {
-                match value {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord {
-                        value: value.chars().take(80).collect(),
-                        allowed: [$($word),+].join(", "),
-                    }),
-                }
-            }
-        }
-    };
-}
+use hub_registry_core::words;
 
 words!(
     /// Yes or no, as the tables write it.

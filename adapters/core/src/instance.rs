@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GroupName, Host, ServiceName};
+use crate::words;
+pub use crate::words::UnknownWord;
 
 /// A service: its group and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,59 +53,11 @@ impl fmt::Display for InstanceKey {
     }
 }
 
-/// A word of an enumeration that is not one of those allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not one of {allowed}")]
-pub struct UnknownWord {
-    /// What was given, cut to a printable length.
-    pub value: String,
-    /// The allowed words, separated by commas.
-    pub allowed: String,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
-
-        impl $name {
-            /// Every value, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word used on the wire and in tables.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(value: &str) -> Result<Self, UnknownWord> {
-                match value {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord {
-                        value: value.chars().take(80).collect(),
-                        allowed: [$($word),+].join(", "),
-                    }),
-                }
-            }
-        }
-    };
-}
-
 words!(
     /// What the instance says of itself.
     InstanceStatus {
         /// It takes traffic.
+        #[default]
         Up = "UP",
         /// It does not work.
         Down = "DOWN",
@@ -122,6 +75,7 @@ words!(
         /// A check fails, or its heartbeats stay away.
         Unhealthy = "UNHEALTHY",
         /// Nobody checks it.
+        #[default]
         Unknown = "UNKNOWN",
     }
 );
@@ -129,6 +83,7 @@ words!(
     /// How to speak to the instance.
     Protocol {
         /// Plain HTTP.
+        #[default]
         Http = "HTTP",
         /// HTTP over TLS.
         Https = "HTTPS",

@@ -9,7 +9,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`id`] | validated names: tenant, group, service, host |
-//! | [`instance`] | one instance of a service and its states |
+//! | [`instance`], [`mod@words`] | one instance of a service and its states |
 //! | [`change`] | what a watch yields |
 //! | [`registry`] | the trait, its scope and information |
 //! | [`driver`], [`spec`] | from a configuration row to a registry |
@@ -34,6 +34,7 @@ pub mod registry;
 pub mod secret;
 pub mod spec;
 pub mod watch;
+pub mod words;
 
 pub use capability::Capability;
 pub use change::{Change, ChangeStream, ServiceState};

@@ -9,8 +9,7 @@ pub async fn complaints(registry: &dyn Registry, service: &ServiceKey) -> String
     let (ping, services) = (registry.ping().await, registry.services(&Scope::all()).await);
     let instances = registry.instances(service).await;
     let first = registry.watch(Scope::all()).next().await;
-    let errors =
-        [ping.err(), services.err(), instances.err(), first.and_then(std::result::Result::err)];
+    let errors = [ping.err(), services.err(), instances.err(), first.and_then(Result::err)];
     let written = |error: Error| format!("{error}\n{error:?}\n{error:#?}\n");
     errors.into_iter().flatten().map(written).collect()
 }

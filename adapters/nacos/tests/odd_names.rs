@@ -35,8 +35,6 @@ async fn odd_names_are_read_like_any_other() {
     let server = servers::start(ServerKind::Nacos, ServerOptions::default()).await;
     let server = server.expect("nacos");
     let writer = Writer::new(server.http_port());
-    let in_group =
-        |group| ServiceKey::new(GroupName::parse(group).unwrap(), ServiceName::parse("s").unwrap());
     let all = NAMES.map(service);
     for (service, number) in all.iter().zip(1..) {
         writer.put(&instance(service, number)).await;

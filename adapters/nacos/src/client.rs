@@ -80,12 +80,15 @@ impl NacosClient {
     /// service is unknown.
     pub(crate) async fn instances(&self, service: &ServiceKey) -> Result<Vec<Host>> {
         let operation = "list instances";
+        // 2.2.4 does not look at `groupName` here: a bare name is looked up in the default group
+        // (seen on the real server), so the group goes into the name.
+        let grouped = format!("{}@@{}", service.group, service.name);
+        let grouped = grouped.as_str();
         paging::whole(operation, |page| async move {
             let page = page.to_string();
             let query = [
                 ("namespaceId", self.namespace.as_str()),
-                ("groupName", service.group.as_str()),
-                ("serviceName", service.name.as_str()),
+                ("serviceName", grouped),
                 ("pageNo", page.as_str()),
                 ("pageSize", paging::SIZE),
             ];

@@ -11,10 +11,14 @@ pub(super) async fn agree(subject: &dyn Subject) {
     let registry = subject.connect().await;
     let lag = subject.traits().lag;
     registry.ping().await.expect("ping");
-    for group in &subject.traits().groups {
+    // The same names in each group, with other instances: a group must not read as another.
+    for (first, group) in (1..).step_by(10).zip(&subject.traits().groups) {
         let (one, two) = (sample.service_in(group, "one"), sample.service_in(group, "two"));
-        let written =
-            [sample.instance(&one, 1), sample.instance(&two, 1), sample.instance(&two, 2)];
+        let written = [
+            sample.instance(&one, first),
+            sample.instance(&two, first),
+            sample.instance(&two, first + 1),
+        ];
         for instance in &written {
             subject.put(instance).await;
         }

@@ -90,7 +90,9 @@ async fn services(State(nacos): Nacos, Query(query): Parameters) -> Json<Value> 
     Json(json!({"count": all.len(), "serviceList": list}))
 }
 
-async fn instances(State(nacos): Nacos, Query(query): Parameters) -> Json<Value> {
+/// As 2.2.4: `groupName` is not looked at, the group is in the name or is the default one.
+async fn instances(State(nacos): Nacos, Query(mut query): Parameters) -> Json<Value> {
+    query.remove("groupName");
     let state = nacos.lock();
     let hosts = state.hosts(&key(&query));
     let mut data = json!({"count": hosts.len()});

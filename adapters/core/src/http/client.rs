@@ -139,8 +139,8 @@ impl HttpClient {
 
     /// Sends the call to the address in use and takes the whole answer, of any status.
     ///
-    /// An address that cannot be reached, keeps silent or answers 5xx is left for the next one of
-    /// the list; trying again is the caller's (a [layer's](crate::layers::Retry)) choice.
+    /// An address that cannot be reached, keeps silent, answers by half or with 5xx is left for the
+    /// next one of the list; trying again is the caller's (a [layer's](crate::layers::Retry)) choice.
     ///
     /// # Errors
     /// `Unreachable`, `Timeout`, `TooLarge`, or `Protocol` for an answer cut in half.
@@ -159,7 +159,8 @@ impl HttpClient {
         });
         let dead = match &outcome {
             Ok(answer) => answer.status.is_server_error(),
-            Err(error) => error.is_retryable(),
+            // Half an answer is as good as none: somebody dies there.
+            Err(error) => error.is_retryable() || error.kind() == ErrorKind::Protocol,
         };
         if dead {
             self.endpoints.move_on(number);

@@ -1,7 +1,10 @@
 //! Whatever comes in, a clear error goes out, and nothing breaks.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::hub::Hub;
 
@@ -174,6 +177,21 @@ async fn bad_configurations_are_refused_with_the_field() {
     }
     let (_, list) = hub.get("/api/v1/external/configs").await;
     assert_eq!(list["count"], 0, "nothing of it was kept");
+}
+
+/// A body that never ends is not waited for: the bound of a request, set by the environment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_too_long_is_ended() {
+    let hub = Hub::with_environment(&[("REGISTRY__SERVER__HTTP__REQUESTTIMEOUT", "500ms")]).await;
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", hub.port)).await.unwrap();
+    let head = "POST /api/v1/instances HTTP/1.1\r\nhost: x\r\n\
+        content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut answer)).await;
+    read.expect("an answer within 10 s").unwrap();
+    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 503");
+    assert_eq!(hub.get("/health").await.0, 200, "the others do not suffer");
 }
 
 #[test]

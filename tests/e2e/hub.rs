@@ -15,6 +15,7 @@ pub(crate) struct Hub {
     pub dir: tempfile::TempDir,
     pub port: u16,
     pub client: reqwest::Client,
+    environment: Vec<(&'static str, &'static str)>,
     child: Option<Child>,
 }
 
@@ -26,6 +27,15 @@ impl Hub {
 
     /// The same with more configuration, YAML.
     pub(crate) async fn with_config(more: &str) -> Self {
+        Self::with(more, &[]).await
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) async fn with_environment(variables: &[(&'static str, &'static str)]) -> Self {
+        Self::with("", variables).await
+    }
+
+    async fn with(more: &str, variables: &[(&'static str, &'static str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = format!(
@@ -35,7 +45,8 @@ impl Hub {
         );
         std::fs::write(dir.path().join("registry.yaml"), config).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut hub = Self { dir, port, client, child: None };
+        let environment = variables.to_vec();
+        let mut hub = Self { dir, port, client, environment, child: None };
         hub.run().await;
         hub
     }
@@ -51,6 +62,7 @@ impl Hub {
             .arg("-config")
             .arg(self.dir.path().join("registry.yaml"))
             .current_dir(self.dir.path())
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -9,6 +9,7 @@
 //! | [`federation`] | running the external registries the configuration table names |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
+//! | [`access`] | who may do what |
 //! | [`balance`] | load-balancing orders, pure |
 //! | [`storage`] | what is kept on disk |
 //! | [`model`] | the nouns and their rules, no I/O |
@@ -16,6 +17,7 @@
 //! | [`telemetry`] | logs and metrics |
 //! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod balance;

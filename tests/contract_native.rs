@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_registry::access::Caller;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::Registration;
 use hub_registry::model::names::instance_id;
@@ -123,13 +124,13 @@ impl Subject for NativeSubject {
     async fn put(&self, instance: &Instance) {
         let tenant = TenantId::default_tenant();
         let native = self.0.0.native();
-        native.register(&tenant, Registration::of(instance), "client").await.unwrap();
+        native.register(&Caller::hub(tenant), Registration::of(instance)).await.unwrap();
     }
 
     async fn remove(&self, instance: &InstanceKey) {
         let tenant = TenantId::default_tenant();
         let id = instance_id(&tenant, instance);
-        self.0.0.native().deregister(&tenant, &id).await.unwrap();
+        self.0.0.native().deregister(&Caller::hub(tenant), &id).await.unwrap();
     }
 
     async fn fail(&self) {

@@ -11,6 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["api"],
     &["federation"],
     &["native", "catalog", "balance"],
+    &["access"],
     &["storage"],
     &["model", "config", "telemetry", "task", "clock", "error"],
 ];

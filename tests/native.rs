@@ -23,7 +23,7 @@ use hub_registry::native::Settings;
 use hub_registry::storage::{NativeStore, Sqlite};
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, Protocol, TenantId};
 use serde_json::json;
-use world::{FakeStore, World, body, everything, registration, tenant};
+use world::{FakeStore, World, body, by, everything, registration, tenant};
 
 async fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
     let path = folder.path().join("registry.db");
@@ -37,16 +37,16 @@ async fn a_restart_keeps_everything() {
     let first = World::start(sqlite(&folder).await).await;
     let native = &first.native;
     let group = json!({"groupName": "g", "groupType": "TEST", "defaultProtocolType": "GRPC"});
-    native.create_group(&default, NewGroup::from_value(group).unwrap(), "me").await.unwrap();
+    native.create_group(&by(&default, "me"), NewGroup::from_value(group).unwrap()).await.unwrap();
     let mut said = body("order", 1);
     said["groupName"] = json!("g");
     said["healthCheckType"] = json!("NONE");
     said["extProperty"] = json!({"a": [1]});
     let said = Registration::from_value(said).unwrap();
-    let registered = native.register(&default, said, "me").await.unwrap();
-    native.register(&default, registration("stock", 2), "me").await.unwrap();
+    let registered = native.register(&by(&default, "me"), said).await.unwrap();
+    native.register(&by(&default, "me"), registration("stock", 2)).await.unwrap();
     let id = registered.instance_id.to_string();
-    native.set_status(&default, &id, InstanceStatus::OutOfService, "op").await.unwrap();
+    native.set_status(&by(&default, "op"), &id, InstanceStatus::OutOfService).await.unwrap();
     first.stop().await;
     let before = everything(native, &default);
 
@@ -60,7 +60,7 @@ async fn a_restart_keeps_everything() {
     assert_eq!(published.protocol, Protocol::Grpc);
     assert_eq!(published.native_id.as_deref(), Some(id.as_str()));
     assert_eq!(
-        first.native.register(&default, registration("x", 1), "me").await.unwrap_err().code,
+        first.native.register(&by(&default, "me"), registration("x", 1)).await.unwrap_err().code,
         ErrorCode::Unavailable
     );
 }
@@ -92,23 +92,23 @@ async fn rows_of_plain_sql_are_taken_and_bad_ones_left_out() {
 async fn tenants_with_equal_names_do_not_meet() {
     let world = World::start(Arc::new(FakeStore::default())).await;
     let (a, b) = (tenant("a"), tenant("b"));
-    let in_a = world.native.register(&a, registration("s", 1), "me").await.unwrap();
-    let in_b = world.native.register(&b, registration("s", 1), "me").await.unwrap();
+    let in_a = world.native.register(&by(&a, "me"), registration("s", 1)).await.unwrap();
+    let in_b = world.native.register(&by(&b, "me"), registration("s", 1)).await.unwrap();
     assert!(in_a.created && in_b.created);
     let (id_a, id_b) = (in_a.instance_id.to_string(), in_b.instance_id.to_string());
     assert_ne!(id_a, id_b);
     let not_found = |code| assert_eq!(code, ErrorCode::NotFound);
-    not_found(world.native.heartbeat(&b, &id_a).unwrap_err().code);
+    not_found(world.native.heartbeat(&by(&b, "me"), &id_a).unwrap_err().code);
     not_found(world.native.get(&b, &id_a).unwrap_err().code);
-    not_found(world.native.deregister(&b, &id_a).await.unwrap_err().code);
+    not_found(world.native.deregister(&by(&b, "me"), &id_a).await.unwrap_err().code);
     let patch = InstancePatch::default();
-    not_found(world.native.update(&b, &id_a, patch, "me").await.unwrap_err().code);
-    world.native.deregister(&a, &id_a).await.unwrap();
+    not_found(world.native.update(&by(&b, "me"), &id_a, patch).await.unwrap_err().code);
+    world.native.deregister(&by(&a, "me"), &id_a).await.unwrap();
     assert_eq!(world.listener.instances(&a).len(), 0);
     assert_eq!(world.listener.instances(&b).len(), 1);
     let ids = [id_a.clone(), id_b, "nonsense".to_owned()];
     let unknown = vec![id_a, "nonsense".to_owned()];
-    assert_eq!(world.native.heartbeats(&b, &ids).unwrap(), (1, unknown));
+    assert_eq!(world.native.heartbeats(&by(&b, "me"), &ids).unwrap(), (1, unknown));
 }
 
 #[tokio::test]
@@ -121,7 +121,8 @@ async fn concurrent_registrations_share_commits() {
         let (native, default) = (&world.native, &default);
         let listener = &world.listener;
         async move {
-            let registered = native.register(default, registration("s", port), "me").await.unwrap();
+            let registered =
+                native.register(&by(default, "me"), registration("s", port)).await.unwrap();
             let seen = listener.instances(default);
             assert!(seen.iter().any(|i| i.key.port == port), "published before acknowledged");
             registered
@@ -145,7 +146,7 @@ async fn two_hundred_tasks_register_in_sqlite() {
         let (native, default) = (Arc::clone(&world.native), default.clone());
         async move {
             let service = format!("s{}", port % 10);
-            native.register(&default, registration(&service, port), "me").await.unwrap()
+            native.register(&by(&default, "me"), registration(&service, port)).await.unwrap()
         }
     });
     join_all(all).await;
@@ -161,7 +162,7 @@ async fn a_batch_has_one_outcome_per_item() {
     let mut bad = registration("s", 2);
     bad.key.port = 0;
     let items = vec![registration("s", 1), bad, registration("s", 3), registration("s", 1)];
-    let outcomes = world.native.register_batch(&default, items, "me").await;
+    let outcomes = world.native.register_batch(&by(&default, "me"), items).await;
     let created: Vec<_> = outcomes.iter().map(|o| o.as_ref().map(|r| r.created).ok()).collect();
     assert_eq!(created, [Some(true), None, Some(true), Some(false)]);
     assert_eq!(outcomes[1].as_ref().unwrap_err().details["field"], "portNumber");
@@ -173,11 +174,12 @@ async fn a_change_names_the_version_it_was_made_for() {
     let world = World::start(Arc::new(FakeStore::default())).await;
     let default = TenantId::default_tenant();
     let native = &world.native;
-    let id = native.register(&default, registration("s", 1), "me").await.unwrap().instance_id;
+    let id = native.register(&by(&default, "me"), registration("s", 1)).await.unwrap().instance_id;
     let id = id.to_string();
+    let me = by(&default, "me");
     let weigh = |weight: u32, version: Option<i64>| {
         let body = json!({"weightValue": weight, "currentVersion": version});
-        native.update(&default, &id, InstancePatch::from_value(body).unwrap(), "me")
+        native.update(&me, &id, InstancePatch::from_value(body).unwrap())
     };
     assert_eq!(weigh(5, Some(1)).await.unwrap().audit.version, 2);
     let late = weigh(6, Some(1)).await.unwrap_err();
@@ -189,10 +191,10 @@ async fn a_change_names_the_version_it_was_made_for() {
     // What a GET answers, put back, changes nothing.
     let read = native.get(&default, &id).unwrap();
     let back = InstancePatch::from_value(read.to_value(Protocol::Http)).unwrap();
-    assert_eq!(native.update(&default, &id, back, "you").await.unwrap().audit, read.audit);
+    assert_eq!(native.update(&by(&default, "you"), &id, back).await.unwrap().audit, read.audit);
     // Registering again keeps what it does not name.
-    native.set_status(&default, &id, InstanceStatus::OutOfService, "op").await.unwrap();
-    let again = native.register(&default, registration("s", 1), "me").await.unwrap();
+    native.set_status(&by(&default, "op"), &id, InstanceStatus::OutOfService).await.unwrap();
+    let again = native.register(&by(&default, "me"), registration("s", 1)).await.unwrap();
     assert!(!again.created);
     let read = native.get(&default, &id).unwrap();
     assert_eq!((read.status, read.audit.version), (InstanceStatus::OutOfService, 4));
@@ -204,27 +206,29 @@ async fn services_and_groups_are_made_changed_and_removed() {
     let (native, default) = (&world.native, TenantId::default_tenant());
     let new = json!({"serviceName": "s", "groupName": "g", "contextPath": "/v1"});
     let service = native
-        .create_service(&default, NewService::from_value(new.clone()).unwrap(), "me")
+        .create_service(&by(&default, "me"), NewService::from_value(new.clone()).unwrap())
         .await
         .unwrap();
-    let twice = native.create_service(&default, NewService::from_value(new).unwrap(), "me").await;
+    let twice =
+        native.create_service(&by(&default, "me"), NewService::from_value(new).unwrap()).await;
     assert_eq!(twice.unwrap_err().code, ErrorCode::Conflict);
     let mut said = registration("s", 1);
     said.key.service = service.key.clone();
-    native.register(&default, said, "me").await.unwrap();
+    native.register(&by(&default, "me"), said).await.unwrap();
     let instance = world.listener.instances(&default).remove(0);
     assert_eq!(instance.context_path.as_deref(), Some("/v1"));
     let patch = ServicePatch::from_value(json!({"contextPath": null, "protocolType": "GRPC"}));
-    native.update_service(&default, &service.key, patch.unwrap(), "me").await.unwrap();
+    native.update_service(&by(&default, "me"), &service.key, patch.unwrap()).await.unwrap();
     let instance = world.listener.instances(&default).remove(0);
     assert_eq!((instance.context_path, instance.protocol), (None, Protocol::Grpc));
 
     let group = GroupName::parse("g").unwrap();
-    let refused = native.delete_group(&default, &group, false).await.unwrap_err();
+    let refused = native.delete_group(&by(&default, "me"), &group, false).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
-    let refused = native.delete_service(&default, &service.key, false).await.unwrap_err();
+    let refused =
+        native.delete_service(&by(&default, "me"), &service.key, false).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
-    native.delete_group(&default, &group, true).await.unwrap();
+    native.delete_group(&by(&default, "me"), &group, true).await.unwrap();
     assert!(native.list_services(&default).is_empty() && native.list_groups(&default).is_empty());
     assert!(world.listener.seen.lock()[&default].is_empty());
 }
@@ -234,11 +238,11 @@ async fn without_auto_create_what_is_missing_is_not_found() {
     let settings = Settings { auto_create: false, lease_seconds: 30 };
     let world = World::start_with(Arc::new(FakeStore::default()), settings).await;
     let (native, default) = (&world.native, TenantId::default_tenant());
-    let refused = native.register(&default, registration("s", 1), "me").await.unwrap_err();
+    let refused = native.register(&by(&default, "me"), registration("s", 1)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
     let group = json!({"groupName": "DEFAULT_GROUP"});
-    native.create_group(&default, NewGroup::from_value(group).unwrap(), "me").await.unwrap();
+    native.create_group(&by(&default, "me"), NewGroup::from_value(group).unwrap()).await.unwrap();
     let service = NewService::from_value(json!({"serviceName": "s"})).unwrap();
-    native.create_service(&default, service, "me").await.unwrap();
-    native.register(&default, registration("s", 1), "me").await.unwrap();
+    native.create_service(&by(&default, "me"), service).await.unwrap();
+    native.register(&by(&default, "me"), registration("s", 1)).await.unwrap();
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::body::TwoParts;
 use super::error::{ApiError, ApiResult};
-use super::extract::{Segment, Tenant};
+use super::extract::Segment;
 use super::params::Params;
 use super::state::Api;
+use crate::access::Caller;
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
     Answer, Found, Freshness, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
@@ -84,7 +85,7 @@ impl Query {
 /// `GET /api/v1/services/{serviceName}/instances`
 pub(super) async fn instances(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(name): Segment,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     params: Params,
@@ -101,14 +102,14 @@ pub(super) async fn instances(
     if let Some(index) = query.index.filter(|index| *index > 0) {
         let wait = query.wait.unwrap_or(DEFAULT_WAIT);
         tokio::select! {
-            () = api.view.wait(&tenant, &name, &query.group, index, wait) => {}
+            () = api.view.wait(caller.tenant(), &name, &query.group, index, wait) => {}
             // A server that stops answers what it has.
             () = api.stopping.cancelled() => {}
         }
     }
-    let index = api.view.index(&tenant, &name, &query.group);
-    let mut response = match find(&api, &tenant, &name, &query.group, query.on_partial) {
-        Ok(found) => match answer(&api, &tenant, &found, &query, index, peer) {
+    let index = api.view.index(caller.tenant(), &name, &query.group);
+    let mut response = match find(&api, &caller, &name, &query.group, query.on_partial) {
+        Ok(found) => match answer(&api, caller.tenant(), &found, &query, index, peer) {
             Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
             Err(error) => ApiError::from(error).into_response(),
         },
@@ -121,7 +122,7 @@ pub(super) async fn instances(
 /// `GET /api/v1/services/{serviceName}/select`
 pub(super) async fn select(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(name): Segment,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     params: Params,
@@ -136,8 +137,8 @@ pub(super) async fn select(
         return Err(Error::invalid(name, Value::Null, "is for lists, not for select").into());
     }
     let name = service_name(&name)?;
-    let found = find(&api, &tenant, &name, &query.group, query.on_partial)?;
-    check_freshness(api.view.freshness(&tenant, &found), &query)?;
+    let found = find(&api, &caller, &name, &query.group, query.on_partial)?;
+    check_freshness(api.view.freshness(caller.tenant(), &found), &query)?;
     let mut eligible = matching(&found, &query.filter);
     eligible.rows.retain(|&(view, row)| {
         let instance = &found[view].rows[row].instance;
@@ -146,7 +147,7 @@ pub(super) async fn select(
             && (lifted || instance.health != HealthStatus::Unhealthy)
     });
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
-    arrange(&api, &tenant, &found, &mut eligible, strategy, &query, peer);
+    arrange(&api, caller.tenant(), &found, &mut eligible, strategy, &query, peer);
     let Some(&(view, row)) = eligible.rows.first() else {
         let message = format!("no instance of {name} is up and healthy");
         return Err(Error::unavailable(message).into());
@@ -165,12 +166,16 @@ pub(super) fn service_name(name: &str) -> Result<ServiceName> {
 
 fn find(
     api: &Api,
-    tenant: &TenantId,
+    caller: &Caller,
     name: &ServiceName,
     group: &GroupChoice,
     on_partial: OnPartial,
 ) -> ApiResult<Vec<Arc<ServiceView>>> {
-    match api.view.find(tenant, name, group) {
+    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
+    if let GroupChoice::Named(group) = group {
+        visible.need(group)?;
+    }
+    match api.view.find(tenant, name, group, &visible) {
         Found::One(view) => Ok(vec![view]),
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {

@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::error::ApiResult;
-use super::extract::{JsonObject, Segment, Tenant, User};
+use super::extract::{JsonObject, Segment};
 use super::params::Params;
 use super::state::Api;
+use crate::access::Caller;
 use crate::catalog::{SourceId, SourceState};
 use crate::clock::rfc3339;
 use crate::error::{Error, Result};
@@ -37,14 +38,14 @@ async fn refresh(api: &Api) {
 /// `GET /api/v1/external/configs`
 pub(super) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let environment = params.take("environmentName")?;
     let kind = params.take("registryType")?;
     let page = params.page()?;
     params.finish()?;
-    let rows = api.configs.list(&tenant, environment.as_deref(), kind.as_deref()).await?;
+    let rows = api.configs.list(caller.tenant(), environment.as_deref(), kind.as_deref()).await?;
     let count = rows.len();
     let configs: Vec<_> = page.of(rows).iter().map(row_json).collect();
     Ok(Json(json!({ "configs": configs, "count": count })))
@@ -53,16 +54,16 @@ pub(super) async fn list(
 /// `POST /api/v1/external/configs`
 pub(super) async fn create(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    let mut row = fresh_row(&api, &tenant, &user);
+    let mut row = fresh_row(&api, caller.tenant(), caller.user());
     apply_body(&mut row, &body)?;
     required(&body)?;
     api.federation.check(&row).await?;
     api.configs.insert(&row).await.map_err(|error| taken(error, &row))?;
-    tracing::info!(source = row.config_name, tenant.id = %tenant, user.id = user, "a configuration was added");
+    tracing::info!(source = row.config_name, tenant.id = %caller.tenant(),
+        user.id = caller.user(), "a configuration was added");
     refresh(&api).await;
     let answer = json!({
         "configId": row.external_config_id,
@@ -74,29 +75,29 @@ pub(super) async fn create(
 /// `GET /api/v1/external/configs/{configId}`
 pub(super) async fn get(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    Ok(Json(row_json(&stored(&api, &tenant, &id).await?)))
+    Ok(Json(row_json(&stored(&api, caller.tenant(), &id).await?)))
 }
 
 /// `PUT /api/v1/external/configs/{configId}`
 pub(super) async fn update(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let expected = expected_version(&body)?;
     for _ in 0..WRITE_TRIES {
-        let before = stored(&api, &tenant, &id).await?;
+        let before = stored(&api, caller.tenant(), &id).await?;
         let mut row = before.clone();
         apply_body(&mut row, &body)?;
         check_secrets(&before, &row, &body)?;
         row.unreadable.clear();
         api.federation.check(&row).await?;
-        (row.common.edit_time, row.common.edit_who) = (Some(api.clock.now()), Some(user.clone()));
+        (row.common.edit_time, row.common.edit_who) =
+            (Some(api.clock.now()), Some(caller.user().to_owned()));
         // Without a version of the caller's, this one keeps what others changed in between.
         let version = expected.or(before.common.current_version);
         match api.configs.update(&row, version).await {
@@ -107,7 +108,7 @@ pub(super) async fn update(
             }
             Ok(false) => return Err(no_config(&id).into()),
             Err(error) if error.kind() == StorageErrorKind::Conflict => {
-                let now = stored(&api, &tenant, &id).await?.common.current_version;
+                let now = stored(&api, caller.tenant(), &id).await?.common.current_version;
                 if expected.is_some() && expected != now {
                     let details =
                         json!({ "field": "currentVersion", "value": expected, "current": now });
@@ -127,10 +128,10 @@ pub(super) async fn update(
 /// `DELETE /api/v1/external/configs/{configId}`
 pub(super) async fn delete(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    if !api.configs.delete(&tenant, &config_id(&id)?).await? {
+    if !api.configs.delete(caller.tenant(), &config_id(&id)?).await? {
         return Err(no_config(&id).into());
     }
     refresh(&api).await;
@@ -140,27 +141,26 @@ pub(super) async fn delete(
 /// `GET /api/v1/external/configs/{configId}/status`
 pub(super) async fn status(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    let row = stored(&api, &tenant, &id).await?;
-    let key: SourceKey = (tenant, config_id(&id)?);
+    let row = stored(&api, caller.tenant(), &id).await?;
+    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
     Ok(Json(status_json(&api, &key, &row)))
 }
 
 /// `POST /api/v1/external/configs/{configId}/connect`
 pub(super) async fn connect(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Response> {
-    let row = stored(&api, &tenant, &id).await?;
+    let row = stored(&api, caller.tenant(), &id).await?;
     let config = api.federation.check(&row).await?;
-    let key: SourceKey = (tenant, config_id(&id)?);
+    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
     let seen =
         api.federation.status(&key).map(|status| status.report().outcome).unwrap_or_default();
-    api.configs.set_active(&key.0, &key.1, true, &user, api.clock.now()).await?;
+    api.configs.set_active(&key.0, &key.1, true, caller.user(), api.clock.now()).await?;
     refresh(&api).await;
     api.federation.retry_now(&key).await;
     let Some(status) = api.federation.status(&key) else {
@@ -186,13 +186,12 @@ pub(super) async fn connect(
 /// `POST /api/v1/external/configs/{configId}/disconnect`
 pub(super) async fn disconnect(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    stored(&api, &tenant, &id).await?;
-    let key: SourceKey = (tenant, config_id(&id)?);
-    api.configs.set_active(&key.0, &key.1, false, &user, api.clock.now()).await?;
+    stored(&api, caller.tenant(), &id).await?;
+    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
+    api.configs.set_active(&key.0, &key.1, false, caller.user(), api.clock.now()).await?;
     refresh(&api).await;
     let row = stored(&api, &key.0, &id).await?;
     let mut answer = status_json(&api, &key, &row);
@@ -203,12 +202,12 @@ pub(super) async fn disconnect(
 /// `POST /api/v1/external/configs/{configId}/test`, with or without changed fields in the body.
 pub(super) async fn test_stored(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
     request: axum::extract::Request,
 ) -> ApiResult<Json<Value>> {
     use axum::extract::FromRequest;
-    let before = stored(&api, &tenant, &id).await?;
+    let before = stored(&api, caller.tenant(), &id).await?;
     let mut row = before.clone();
     let has_body = request.headers().contains_key(axum::http::header::CONTENT_TYPE);
     if has_body {
@@ -225,11 +224,10 @@ pub(super) async fn test_stored(
 /// `POST /api/v1/external/configs/test`
 pub(super) async fn test_body(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
-    let mut row = fresh_row(&api, &tenant, &user);
+    let mut row = fresh_row(&api, caller.tenant(), caller.user());
     if !body.contains_key("configName") {
         row.config_name = "test".to_owned();
     }

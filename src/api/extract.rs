@@ -1,23 +1,17 @@
-//! What every handler takes from a request: tenant, user, JSON body, query.
+//! What every handler takes from a request: caller, JSON body, query.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hub_registry_core::TenantId;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::params::Params;
+use crate::access::Caller;
 use crate::error::{Error, ErrorCode};
-
-/// Whose data: header `X-Tenant-Id`, else query `tenantId`, else `default`.
-#[derive(Clone, Debug)]
-pub(super) struct Tenant(pub TenantId);
-
-/// Who asks: header `X-User-Id`, else query `userId`, else `system`.
-#[derive(Clone, Debug)]
-pub(super) struct User(pub String);
 
 const MAX_USER: usize = 32;
 
@@ -50,30 +44,44 @@ fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
         .map_err(|error| Error::new(ErrorCode::Invalid, error.body_text()).into())
 }
 
-impl<S: Sync> FromRequestParts<S> for Tenant {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Some(value) = said(parts, "x-tenant-id", "tenantId")? else {
-            return Ok(Self(TenantId::default_tenant()));
-        };
-        let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-        match TenantId::parse(&value) {
-            Ok(tenant) if value.chars().all(legal) => Ok(Self(tenant)),
-            _ => Err(Error::invalid("tenantId", value, "must match [A-Za-z0-9._:-]{1,32}").into()),
-        }
+/// The tenant a request names: header `X-Tenant-Id`, else query `tenantId`.
+///
+/// # Errors
+/// It is named twice, or is no tenant.
+pub(super) fn said_tenant(parts: &Parts) -> Result<Option<TenantId>, ApiError> {
+    let Some(value) = said(parts, "x-tenant-id", "tenantId")? else {
+        return Ok(None);
+    };
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    match TenantId::parse(&value) {
+        Ok(tenant) if value.chars().all(legal) => Ok(Some(tenant)),
+        _ => Err(Error::invalid("tenantId", value, "must match [A-Za-z0-9._:-]{1,32}").into()),
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for User {
-    type Rejection = ApiError;
+/// The user a request names: header `X-User-Id`, else query `userId`.
+///
+/// # Errors
+/// It is named twice, or is no user.
+pub(super) fn said_user(parts: &Parts) -> Result<Option<String>, ApiError> {
+    let Some(user) = said(parts, "x-user-id", "userId")? else {
+        return Ok(None);
+    };
+    if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
+        return Err(Error::invalid("userId", user, "must be 1 to 32 characters").into());
+    }
+    Ok(Some(user))
+}
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let user = said(parts, "x-user-id", "userId")?.unwrap_or_else(|| "system".to_owned());
-        if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
-            return Err(Error::invalid("userId", user, "must be 1 to 32 characters").into());
-        }
-        Ok(Self(user))
+/// Who asks: [`authenticate`](super::authenticate) found it out.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let found = parts.extensions.get::<Self>().cloned();
+        // A route that nobody guards answers nobody.
+        let missing = || ApiError::from(Error::new(ErrorCode::Unauthorized, "no credential"));
+        found.ok_or_else(|| missing().into_response())
     }
 }
 

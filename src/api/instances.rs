@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::{Host, Protocol, RegistryKind, TenantId};
+use hub_registry_core::{Host, Protocol, RegistryKind};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, status};
-use super::extract::{JsonObject, Segment, Tenant, User};
+use super::extract::{JsonObject, Segment};
 use super::params::Params;
 use super::state::Api;
+use crate::access::Caller;
 use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::instance::{InstancePatch, Registration};
@@ -25,12 +26,11 @@ const MAX_BATCH: usize = 1000;
 /// `POST /api/v1/instances`: 201 for a new one, 200 for an update; either is on disk.
 pub(super) async fn register(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let outcome = match Registration::from_value(Value::Object(body)) {
-        Ok(registration) => api.native.register(&tenant, registration, &user).await,
+        Ok(registration) => api.native.register(&caller, registration).await,
         Err(error) => Err(error),
     };
     api.metrics.native("register", outcome.is_ok());
@@ -42,8 +42,7 @@ pub(super) async fn register(
 /// `POST /api/v1/instances/batch`: one result per item, in their order.
 pub(super) async fn register_batch(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     JsonObject(mut body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let items = list(&mut body, "instances")?;
@@ -51,7 +50,7 @@ pub(super) async fn register_batch(
         items.into_iter().map(Registration::from_value).collect();
     let good: Vec<Registration> =
         parsed.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
-    let mut outcomes = api.native.register_batch(&tenant, good, &user).await.into_iter();
+    let mut outcomes = api.native.register_batch(&caller, good).await.into_iter();
     let results: Vec<Value> = parsed
         .into_iter()
         .map(|one| {
@@ -106,7 +105,7 @@ fn list(body: &mut serde_json::Map<String, Value>, field: &str) -> Result<Vec<Va
 /// `GET /api/v1/instances`: the rows of the view, over all services.
 pub(super) async fn list_all(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;
@@ -118,14 +117,16 @@ pub(super) async fn list_all(
     filter.host = host.transpose()?;
     let page = params.page()?;
     params.finish()?;
+    let visible = api.native.visible(&caller);
     let wanted = |view: &Arc<ServiceView>| {
         service.as_ref().is_none_or(|name| view.key.name.as_str() == name)
             && match &group {
                 GroupChoice::Named(group) => view.key.group == *group,
                 GroupChoice::Unsaid | GroupChoice::All => true,
             }
+            && visible.sees(&view.key.group)
     };
-    let snapshot = api.view.snapshot(&tenant);
+    let snapshot = api.view.snapshot(caller.tenant());
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
     let rows: Vec<&Row> =
         views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
@@ -137,11 +138,11 @@ pub(super) async fn list_all(
 /// `GET /api/v1/instances/{instanceId}`
 pub(super) async fn get(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    let row = find_row(&api, &tenant, &id);
-    let native = api.native.get(&tenant, &id);
+    let row = find_row(&api, &caller, &id);
+    let native = api.native.get(caller.tenant(), &id);
     let Some((view, place)) = row else {
         return Err(native.err().unwrap_or_else(no_instance).into());
     };
@@ -163,17 +164,18 @@ pub(super) async fn get(
 /// `PUT /api/v1/instances/{instanceId}`
 pub(super) async fn update(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
-    if let Ok(now) = api.native.get(&tenant, &id) {
+    if let Ok(now) = api.native.get(caller.tenant(), &id)
+        && api.native.visible(&caller).sees(&now.key.service.group)
+    {
         same_place(&now.to_value(Protocol::Http), &body)?;
     }
     let patch = InstancePatch::from_value(Value::Object(body))?;
-    let outcome = api.native.update(&tenant, &id, patch, &user).await;
-    done(&api, &tenant, &id, "update", outcome.map(drop), "Instance updated successfully")
+    let outcome = api.native.update(&caller, &id, patch).await;
+    done(&api, &caller, &id, "update", outcome.map(drop), "Instance updated successfully")
 }
 
 /// What makes an instance *this* instance is taken back as it was answered, but not changed.
@@ -192,10 +194,10 @@ fn same_place(now: &Value, body: &serde_json::Map<String, Value>) -> Result<()> 
 /// `PUT /api/v1/instances/{instanceId}/heartbeat`
 pub(super) async fn heartbeat(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    let outcome = api.native.heartbeat(&tenant, &id);
+    let outcome = api.native.heartbeat(&caller, &id);
     api.metrics.native("heartbeat", outcome.is_ok());
     // Not looked up elsewhere: after a lost lease thousands may ask at once.
     let lease = outcome?;
@@ -208,7 +210,7 @@ pub(super) async fn heartbeat(
 /// `PUT /api/v1/heartbeats`
 pub(super) async fn heartbeats(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     JsonObject(mut body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let mut ids = Vec::new();
@@ -218,7 +220,7 @@ pub(super) async fn heartbeats(
             other => return Err(Error::invalid("instanceIds", other, "must hold strings").into()),
         }
     }
-    let (renewed, unknown) = api.native.heartbeats(&tenant, &ids)?;
+    let (renewed, unknown) = api.native.heartbeats(&caller, &ids)?;
     api.metrics.native_many("heartbeat", renewed as u64, unknown.len() as u64);
     Ok(Json(json!({ "renewed": renewed, "unknown": unknown })))
 }
@@ -226,37 +228,35 @@ pub(super) async fn heartbeats(
 /// `PUT /api/v1/instances/{instanceId}/health`
 pub(super) async fn set_health(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let health = only_word(&body, "healthStatus")?;
-    let outcome = api.native.set_health(&tenant, &id, health, &user).await;
-    done(&api, &tenant, &id, "health", outcome.map(drop), "Health status updated successfully")
+    let outcome = api.native.set_health(&caller, &id, health).await;
+    done(&api, &caller, &id, "health", outcome.map(drop), "Health status updated successfully")
 }
 
 /// `PUT /api/v1/instances/{instanceId}/status`
 pub(super) async fn set_status(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(id): Segment,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let status = only_word(&body, "instanceStatus")?;
-    let outcome = api.native.set_status(&tenant, &id, status, &user).await;
-    done(&api, &tenant, &id, "status", outcome.map(drop), "Instance status updated successfully")
+    let outcome = api.native.set_status(&caller, &id, status).await;
+    done(&api, &caller, &id, "status", outcome.map(drop), "Instance status updated successfully")
 }
 
 /// `DELETE /api/v1/instances/{instanceId}`
 pub(super) async fn deregister(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
-    let outcome = api.native.deregister(&tenant, &id).await;
-    done(&api, &tenant, &id, "deregister", outcome, "Instance deregistered successfully")
+    let outcome = api.native.deregister(&caller, &id).await;
+    done(&api, &caller, &id, "deregister", outcome, "Instance deregistered successfully")
 }
 
 fn only_word<T>(body: &serde_json::Map<String, Value>, field: &str) -> Result<T>
@@ -277,23 +277,23 @@ where
 
 fn done(
     api: &Api,
-    tenant: &TenantId,
+    caller: &Caller,
     id: &str,
     operation: &str,
     outcome: Result<()>,
     message: &str,
 ) -> ApiResult<Json<Value>> {
     api.metrics.native(operation, outcome.is_ok());
-    outcome.map_err(|error| native_error(api, tenant, id, error))?;
+    outcome.map_err(|error| native_error(api, caller, id, error))?;
     Ok(Json(json!({ "instanceId": id, "message": message })))
 }
 
 /// "Not found" by the native registry is "not ours" when another source knows it.
-fn native_error(api: &Api, tenant: &TenantId, id: &str, error: Error) -> ApiError {
+fn native_error(api: &Api, caller: &Caller, id: &str, error: Error) -> ApiError {
     if error.code != ErrorCode::NotFound {
         return error.into();
     }
-    match find_row(api, tenant, id) {
+    match find_row(api, caller, id) {
         None => error.into(),
         // Registered again in between: what was asked for is done, and gone.
         Some((view, place))
@@ -311,21 +311,24 @@ fn native_error(api: &Api, tenant: &TenantId, id: &str, error: Error) -> ApiErro
     }
 }
 
-/// Looks through the view: ids of foreign instances are not indexed, since few are asked for.
-fn find_row(api: &Api, tenant: &TenantId, id: &str) -> Option<(Arc<ServiceView>, usize)> {
-    if let Ok(native) = api.native.get(tenant, id) {
-        let snapshot = api.view.snapshot(tenant);
-        let view = Arc::clone(snapshot.service(&native.key.service)?);
-        let place = view.rows.iter().position(|row| row.id == id)?;
-        return Some((view, place));
-    }
-    id.parse::<InstanceId>().ok()?;
+/// Looks through the view: ids of foreign instances are not indexed, since few are asked for. What
+/// the caller may not read is not there.
+fn find_row(api: &Api, caller: &Caller, id: &str) -> Option<(Arc<ServiceView>, usize)> {
+    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
     let snapshot = api.view.snapshot(tenant);
-    let mut views = snapshot.services.values().flat_map(|groups| groups.values());
-    views.find_map(|view| {
-        let place = view.rows.iter().position(|row| row.id == id)?;
-        Some((Arc::clone(view), place))
-    })
+    let place = |view: &ServiceView| view.rows.iter().position(|row| row.id == id);
+    let found = match api.native.get(tenant, id) {
+        Ok(native) => {
+            let view = Arc::clone(snapshot.service(&native.key.service)?);
+            place(&view).map(|place| (view, place))
+        }
+        Err(_) => {
+            id.parse::<InstanceId>().ok()?;
+            let mut views = snapshot.services.values().flat_map(|groups| groups.values());
+            views.find_map(|view| Some((Arc::clone(view), place(view)?)))
+        }
+    };
+    found.filter(|(view, _)| visible.sees(&view.key.group))
 }
 
 fn no_instance() -> Error {

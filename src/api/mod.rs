@@ -1,5 +1,6 @@
 //! The HTTP server and its handlers: one file per noun, every route in [`router`].
 
+mod authenticate;
 mod body;
 mod discovery;
 mod error;

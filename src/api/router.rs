@@ -3,13 +3,14 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use super::authenticate::authenticate;
 use super::error::{ApiError, plain};
 use super::state::Api;
 use super::{discovery, external, health, instances, middleware, services};
@@ -80,6 +81,7 @@ fn finish(router: Router<Api>, api: Api) -> Router {
         router = router.layer(cors(origins));
     }
     router
+        .layer(from_fn(authenticate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api.clone(), middleware::outermost))
         .with_state(api)

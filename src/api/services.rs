@@ -12,9 +12,10 @@ use wildmatch::WildMatch;
 
 use super::discovery::service_name;
 use super::error::{ApiError, ApiResult};
-use super::extract::{JsonObject, Segment, Tenant, User};
+use super::extract::{JsonObject, Segment};
 use super::params::Params;
 use super::state::Api;
+use crate::access::Caller;
 use crate::catalog::{Found, GroupChoice, ServiceView};
 use crate::error::{Error, ErrorCode};
 use crate::model::service::{NewService, ServicePatch};
@@ -22,7 +23,7 @@ use crate::model::service::{NewService, ServicePatch};
 /// `GET /api/v1/services`
 pub(super) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;
@@ -31,6 +32,7 @@ pub(super) async fn list(
     let healthy_only = params.flag("healthyOnly")?;
     let page = params.page()?;
     params.finish()?;
+    let visible = api.native.visible(&caller);
     let wanted = |view: &Arc<ServiceView>| {
         let in_group = match &group {
             GroupChoice::Named(group) => view.key.group == *group,
@@ -39,16 +41,17 @@ pub(super) async fn list(
         let known_to =
             |source: &String| view.sources.cells().iter().any(|c| c.info.name == *source);
         in_group
+            && visible.sees(&view.key.group)
             && source.as_ref().is_none_or(known_to)
             && name.as_ref().is_none_or(|name| name.matches(view.key.name.as_str()))
             && (!healthy_only || view.healthy() > 0)
     };
-    let snapshot = api.view.snapshot(&tenant);
+    let snapshot = api.view.snapshot(caller.tenant());
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
     let count = views.len();
     let services: Vec<_> =
-        page.of(views).iter().map(|view| service_json(&api, &tenant, view)).collect();
-    let partial = !api.view.unloaded(&tenant).is_empty();
+        page.of(views).iter().map(|view| service_json(&api, caller.tenant(), view)).collect();
+    let partial = !api.view.unloaded(caller.tenant()).is_empty();
     let revision = snapshot.revision;
     Ok(Json(
         json!({ "services": services, "count": count, "revision": revision, "partial": partial }),
@@ -58,12 +61,11 @@ pub(super) async fn list(
 /// `POST /api/v1/services`
 pub(super) async fn create(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let new = NewService::from_value(Value::Object(body))?;
-    let service = api.native.create_service(&tenant, new, &user).await?;
+    let service = api.native.create_service(&caller, new).await?;
     let answer = json!({
         "serviceName": service.key.name,
         "groupName": service.key.group,
@@ -75,14 +77,14 @@ pub(super) async fn create(
 /// `GET /api/v1/services/{serviceName}`
 pub(super) async fn get(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(name): Segment,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;
     params.finish()?;
-    let view = find_one(&api, &tenant, &name, &group)?;
-    let mut answer = service_json(&api, &tenant, &view);
+    let view = find_one(&api, &caller, &name, &group)?;
+    let mut answer = service_json(&api, caller.tenant(), &view);
     if let Some(metadata) = answer.get("metadata").cloned() {
         answer["metadataJson"] = json!(metadata.to_string());
         answer["tagsJson"] = json!(answer["tags"].to_string());
@@ -93,17 +95,16 @@ pub(super) async fn get(
 /// `PUT /api/v1/services/{serviceName}`
 pub(super) async fn update(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
-    User(user): User,
+    caller: Caller,
     Segment(name): Segment,
     mut params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
     let group = group_of(&mut params, &body)?;
     params.finish()?;
-    let key = find_one(&api, &tenant, &name, &group)?.key.clone();
+    let key = find_one(&api, &caller, &name, &group)?.key.clone();
     let patch = ServicePatch::from_value(Value::Object(body))?;
-    let updated = api.native.update_service(&tenant, &key, patch, &user).await;
+    let updated = api.native.update_service(&caller, &key, patch).await;
     updated.map_err(|error| native_error(&key, error))?;
     Ok(Json(
         json!({ "serviceName": key.name, "groupName": key.group, "message": "Service updated successfully" }),
@@ -113,15 +114,15 @@ pub(super) async fn update(
 /// `DELETE /api/v1/services/{serviceName}`
 pub(super) async fn delete(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     Segment(name): Segment,
     mut params: Params,
 ) -> ApiResult<Json<Value>> {
     let group = params.group()?;
     let force = params.flag("force")?;
     params.finish()?;
-    let key = find_one(&api, &tenant, &name, &group)?.key.clone();
-    let deleted = api.native.delete_service(&tenant, &key, force).await;
+    let key = find_one(&api, &caller, &name, &group)?.key.clone();
+    let deleted = api.native.delete_service(&caller, &key, force).await;
     deleted.map_err(|error| native_error(&key, error))?;
     Ok(Json(
         json!({ "serviceName": key.name, "groupName": key.group, "message": "Service deleted successfully" }),
@@ -144,12 +145,16 @@ fn group_of(
 
 fn find_one(
     api: &Api,
-    tenant: &TenantId,
+    caller: &Caller,
     name: &str,
     group: &GroupChoice,
 ) -> Result<Arc<ServiceView>, ApiError> {
     let name = service_name(name)?;
-    match api.view.find(tenant, &name, group) {
+    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
+    if let GroupChoice::Named(group) = group {
+        visible.need(group)?;
+    }
+    match api.view.find(tenant, &name, group, &visible) {
         Found::One(view) => Ok(view),
         Found::Several(_) => {
             Err(Error::invalid("groupName", "*", "must name one group here").into())

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::guard::Hold;
 use super::merge::{Contribution, merge};
 use super::*;
+use crate::access::Visible;
 use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -62,7 +63,12 @@ impl World {
     }
 
     fn shown(&self, service: &str) -> Option<Vec<(u16, bool)>> {
-        match self.catalog.view().find(&tenant(), &key(service).name, &GroupChoice::Unsaid) {
+        match self.catalog.view().find(
+            &tenant(),
+            &key(service).name,
+            &GroupChoice::Unsaid,
+            &Visible::everything(),
+        ) {
             Found::One(view) => {
                 Some(view.rows.iter().map(|row| (row.key().port, row.held)).collect())
             }
@@ -84,7 +90,8 @@ impl World {
 
     fn json(&self, service: &str, filter: &InstanceFilter) -> serde_json::Value {
         let view = self.catalog.view();
-        let Found::One(found) = view.find(&tenant(), &key(service).name, &GroupChoice::Unsaid)
+        let Found::One(found) =
+            view.find(&tenant(), &key(service).name, &GroupChoice::Unsaid, &Visible::everything())
         else {
             panic!("{service} is not known");
         };
@@ -337,7 +344,7 @@ async fn groups_are_kept_apart() {
     assert_eq!(world.shown("web"), Some(vec![(1, false)]), "the only group that holds the name");
     world.apply(Change::Put(in_group("g2", 2)));
     let view = world.catalog.view();
-    let find = |group| view.find(&tenant(), &key("web").name, &group);
+    let find = |group| view.find(&tenant(), &key("web").name, &group, &Visible::everything());
     assert!(matches!(find(GroupChoice::Unsaid), Found::Ambiguous(groups) if groups.len() == 2));
     assert!(matches!(find(GroupChoice::All), Found::Several(views) if views.len() == 2));
     world.apply(Change::Put(in_group("DEFAULT_GROUP", 3)));

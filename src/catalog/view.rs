@@ -13,6 +13,7 @@ use super::snapshot::{Prepared, ServiceView, Snapshot};
 use super::source::SourceCell;
 use super::tail::{SourceSet, Sources};
 use super::tenant::{Tenant, Tenants};
+use crate::access::Visible;
 
 /// Which group a reader means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +51,17 @@ impl View {
         Self { tenants, base }
     }
 
-    /// Looks a service up.
+    /// Looks a service up in the groups that are visible; the others are as if they were not.
     #[must_use]
-    pub fn find(&self, tenant: &TenantId, name: &ServiceName, group: &GroupChoice) -> Found {
+    pub fn find(
+        &self,
+        tenant: &TenantId,
+        name: &ServiceName,
+        group: &GroupChoice,
+        visible: &Visible,
+    ) -> Found {
         match self.tenants.get(tenant.as_str()) {
-            Some(tenant) => find(&tenant.snapshot.load(), name, group),
+            Some(tenant) => find(&tenant.snapshot.load(), name, group, visible),
             None => Found::Unknown,
         }
     }
@@ -259,21 +266,26 @@ pub fn select(found: &[Arc<ServiceView>], filter: &InstanceFilter) -> Selection 
     selection
 }
 
-fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
+fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &Visible) -> Found {
     let Some(groups) = snapshot.services.get(name.as_str()) else {
         return Found::Unknown;
     };
-    let one =
-        |group: &str| groups.get(group).map_or(Found::Unknown, |view| Found::One(Arc::clone(view)));
+    let one = |group: &GroupName| match groups.get(group).filter(|_| visible.sees(group)) {
+        Some(view) => Found::One(Arc::clone(view)),
+        None => Found::Unknown,
+    };
+    let seen = || groups.iter().filter(|(group, _)| visible.sees(group));
     match group {
-        GroupChoice::Named(group) => one(group.as_str()),
-        GroupChoice::All => Found::Several(groups.values().cloned().collect()),
-        GroupChoice::Unsaid => match one(GroupName::default_group().as_str()) {
-            Found::Unknown if groups.len() > 1 => {
-                Found::Ambiguous(groups.keys().cloned().collect())
-            }
+        GroupChoice::Named(group) => one(group),
+        GroupChoice::All => Found::Several(seen().map(|(_, view)| Arc::clone(view)).collect()),
+        GroupChoice::Unsaid => match one(&GroupName::default_group()) {
             Found::Unknown => {
-                groups.values().next().map_or(Found::Unknown, |v| Found::One(Arc::clone(v)))
+                let mut all = seen();
+                match (all.next(), all.next()) {
+                    (None, _) => Found::Unknown,
+                    (Some((_, view)), None) => Found::One(Arc::clone(view)),
+                    _ => Found::Ambiguous(seen().map(|(group, _)| group.clone()).collect()),
+                }
             }
             found => found,
         },
@@ -285,7 +297,7 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> Found {
 fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> i64 {
     let Some(groups) = snapshot.services.get(name.as_str()) else { return snapshot.gone_at(name) };
     let newest = || groups.values().map(|view| view.revision).max().unwrap_or_default();
-    match (find(snapshot, name, group), group) {
+    match (find(snapshot, name, group, &Visible::everything()), group) {
         (Found::Unknown, _) => snapshot.gone_at(name),
         (Found::One(view), GroupChoice::Named(_)) => view.revision,
         (Found::One(view), _) => view.revision.max(snapshot.left_at(name)),

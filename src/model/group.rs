@@ -26,10 +26,10 @@ pub struct NativeGroup {
     pub group_type: GroupType,
     /// Who owns it.
     pub owner_user_id: Option<String>,
-    /// Who may change it: a JSON array of user ids, as text.
-    pub admin_user_ids: Option<String>,
-    /// Who may read it: a JSON array of user ids, as text.
-    pub read_user_ids: Option<String>,
+    /// Who may change it.
+    pub admin_user_ids: UserIds,
+    /// Who may read it.
+    pub read_user_ids: UserIds,
     /// Whether only they may.
     pub access_control: Flag,
     /// The protocol of a new service.
@@ -55,8 +55,8 @@ impl NativeGroup {
             description: None,
             group_type: GroupType::default(),
             owner_user_id: None,
-            admin_user_ids: None,
-            read_user_ids: None,
+            admin_user_ids: UserIds::default(),
+            read_user_ids: UserIds::default(),
             access_control: Flag::No,
             default_protocol: Protocol::Http,
             default_strategy: LoadBalanceStrategy::default(),
@@ -64,6 +64,18 @@ impl NativeGroup {
             default_health_check_interval_seconds: 30,
             audit,
         }
+    }
+
+    /// Whether the user owns it or is one of its administrators.
+    #[must_use]
+    pub fn is_run_by(&self, user: &str) -> bool {
+        self.owner_user_id.as_deref() == Some(user) || self.admin_user_ids.contain(user)
+    }
+
+    /// Whether the user is one of those who may read it.
+    #[must_use]
+    pub fn is_read_by(&self, user: &str) -> bool {
+        self.read_user_ids.contain(user)
     }
 
     /// The answer to a GET of one group.
@@ -78,8 +90,8 @@ impl NativeGroup {
         put("groupDescription", json!(self.description));
         put("groupType", json!(self.group_type));
         put("ownerUserId", json!(self.owner_user_id));
-        put("adminUserIds", json_value(self.admin_user_ids.as_deref()));
-        put("readUserIds", json_value(self.read_user_ids.as_deref()));
+        put("adminUserIds", self.admin_user_ids.to_value());
+        put("readUserIds", self.read_user_ids.to_value());
         put("accessControlEnabled", json!(self.access_control));
         put("defaultProtocolType", json!(self.default_protocol));
         put("defaultLoadBalanceStrategy", json!(self.default_strategy));
@@ -87,6 +99,39 @@ impl NativeGroup {
         put("defaultHealthCheckIntervalSeconds", json!(interval));
         self.audit.write(&mut answer);
         Value::Object(answer)
+    }
+}
+
+/// A list of users: a JSON column, kept as it was written, and read once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserIds {
+    text: Option<String>,
+    ids: Vec<String>,
+}
+
+impl UserIds {
+    /// From the column. What is no JSON array of strings (plain SQL can write anything) names
+    /// nobody: it must not let anybody in.
+    #[must_use]
+    pub fn from_text(text: Option<&str>) -> Self {
+        let ids = text.map(serde_json::from_str::<Vec<String>>).and_then(Result::ok);
+        Self { text: text.map(str::to_owned), ids: ids.unwrap_or_default() }
+    }
+
+    /// As the column holds it.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Whether it names the user.
+    #[must_use]
+    pub fn contain(&self, user: &str) -> bool {
+        self.ids.iter().any(|id| id == user)
+    }
+
+    fn to_value(&self) -> Value {
+        json_value(self.text())
     }
 }
 
@@ -174,12 +219,13 @@ impl GroupPatch {
 
     /// The group with these changes; version and editor are the caller's matter.
     pub fn apply(self, group: &mut NativeGroup) {
+        let ids = |text: Option<Option<String>>| text.map(|t| UserIds::from_text(t.as_deref()));
         let interval = self.default_health_check_interval_seconds;
         set(&mut group.description, self.description);
         set(&mut group.group_type, self.group_type);
         set(&mut group.owner_user_id, self.owner_user_id);
-        set(&mut group.admin_user_ids, self.admin_user_ids);
-        set(&mut group.read_user_ids, self.read_user_ids);
+        set(&mut group.admin_user_ids, ids(self.admin_user_ids));
+        set(&mut group.read_user_ids, ids(self.read_user_ids));
         set(&mut group.access_control, self.access_control);
         set(&mut group.default_protocol, self.default_protocol);
         set(&mut group.default_strategy, self.default_strategy);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey, TenantId};
+use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey};
 use tokio::sync::oneshot;
 
 use super::draft::Draft;
 use super::keeper::{Ack, Job};
 use super::plan::no_instance;
 use super::start::Native;
+use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::group::{GroupPatch, NativeGroup, NewGroup};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
@@ -36,22 +37,20 @@ impl Native {
     /// `Invalid`; `NotFound` when group or service is missing and is not to be made; `Unavailable`.
     pub async fn register(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         registration: Registration,
-        who: &str,
     ) -> Result<Registered> {
-        let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.register(&tenant, registration, &who)).await
+        let caller = caller.clone();
+        self.write(move |draft| draft.register(&caller, registration)).await
     }
 
     /// Registers each on its own account: one that is refused does not hinder the others.
     pub async fn register_batch(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         registrations: Vec<Registration>,
-        who: &str,
     ) -> Vec<Result<Registered>> {
-        join_all(registrations.into_iter().map(|one| self.register(tenant, one, who))).await
+        join_all(registrations.into_iter().map(|one| self.register(caller, one))).await
     }
 
     /// Changes what the patch names.
@@ -60,13 +59,12 @@ impl Native {
     /// `NotFound`; `Conflict` when the version moved on; `Unavailable`.
     pub async fn update(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         id: &str,
         patch: InstancePatch,
-        who: &str,
     ) -> Result<Arc<NativeInstance>> {
-        let (tenant, id, who) = (tenant.clone(), parse(id)?, who.to_owned());
-        self.write(move |draft| draft.update_instance(&tenant, id, patch, &who)).await
+        let (caller, id) = (caller.clone(), parse(id)?);
+        self.write(move |draft| draft.update_instance(&caller, id, patch)).await
     }
 
     /// Sets what the instance says of itself.
@@ -75,13 +73,12 @@ impl Native {
     /// `NotFound`, `Unavailable`.
     pub async fn set_status(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         id: &str,
         status: InstanceStatus,
-        who: &str,
     ) -> Result<Arc<NativeInstance>> {
         let patch = InstancePatch { status: Some(status), ..InstancePatch::default() };
-        self.update(tenant, id, patch, who).await
+        self.update(caller, id, patch).await
     }
 
     /// States the instance's health; an `UNHEALTHY` that was stated stays over heartbeats.
@@ -90,33 +87,36 @@ impl Native {
     /// `NotFound`, `Unavailable`.
     pub async fn set_health(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         id: &str,
         health: HealthStatus,
-        who: &str,
     ) -> Result<Arc<NativeInstance>> {
         let patch = InstancePatch { health: Some(health), ..InstancePatch::default() };
-        self.update(tenant, id, patch, who).await
+        self.update(caller, id, patch).await
     }
 
     /// Removes an instance; its service stays.
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
-    pub async fn deregister(&self, tenant: &TenantId, id: &str) -> Result<()> {
-        let (tenant, id) = (tenant.clone(), parse(id)?);
-        self.write(move |draft| draft.deregister(&tenant, id)).await
+    pub async fn deregister(&self, caller: &Caller, id: &str) -> Result<()> {
+        let (caller, id) = (caller.clone(), parse(id)?);
+        self.write(move |draft| draft.deregister(&caller, id)).await
     }
 
     /// Renews an instance's lease, in memory; the length of the lease in seconds.
     ///
     /// # Errors
     /// `NotFound`: register again. `Unavailable` when the registry has stopped.
-    pub fn heartbeat(&self, tenant: &TenantId, id: &str) -> Result<u32> {
+    pub fn heartbeat(&self, caller: &Caller, id: &str) -> Result<u32> {
         if self.shared.ended.is_cancelled() {
             return Err(stopped());
         }
-        let lease = self.shared.leases.beat(tenant, parse(id)?).ok_or_else(no_instance)?;
+        let id = parse(id)?;
+        if !caller.is_unlimited() {
+            self.allow_beat(caller, id)?;
+        }
+        let lease = self.shared.leases.beat(caller.tenant(), id).ok_or_else(no_instance)?;
         let seconds = lease.seconds();
         if lease.revives() {
             // No room: the keeper finds it when its deadline comes, or with the next heartbeat.
@@ -125,15 +125,27 @@ impl Native {
         Ok(seconds)
     }
 
+    /// Whether the caller may speak for the instance; one it may not read is not there.
+    fn allow_beat(&self, caller: &Caller, id: InstanceId) -> Result<()> {
+        let state = self.shared.state.load();
+        let instance = state.instance(caller.tenant(), id).ok_or_else(no_instance)?;
+        let group = &instance.key.service.group;
+        let settings = state.group(caller.tenant(), group).map(AsRef::as_ref);
+        if !caller.may(Action::Read, group, settings) {
+            return Err(no_instance());
+        }
+        caller.need_in(Action::Write, group, settings)
+    }
+
     /// Renews many leases; how many there were, and which ids are unknown.
     ///
     /// # Errors
     /// `Unavailable` when the registry has stopped.
-    pub fn heartbeats(&self, tenant: &TenantId, ids: &[String]) -> Result<(usize, Vec<String>)> {
+    pub fn heartbeats(&self, caller: &Caller, ids: &[String]) -> Result<(usize, Vec<String>)> {
         if self.shared.ended.is_cancelled() {
             return Err(stopped());
         }
-        let unknown = ids.iter().filter(|id| self.heartbeat(tenant, id).is_err());
+        let unknown = ids.iter().filter(|id| self.heartbeat(caller, id).is_err());
         let unknown: Vec<_> = unknown.cloned().collect();
         Ok((ids.len() - unknown.len(), unknown))
     }
@@ -145,12 +157,11 @@ impl Native {
     /// `Unavailable`.
     pub async fn create_service(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         new: NewService,
-        who: &str,
     ) -> Result<Arc<NativeService>> {
-        let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.create_service(&tenant, new, &who)).await
+        let caller = caller.clone();
+        self.write(move |draft| draft.create_service(&caller, new)).await
     }
 
     /// Changes what the patch names.
@@ -159,13 +170,12 @@ impl Native {
     /// `NotFound`; `Conflict` when the version moved on; `Unavailable`.
     pub async fn update_service(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         key: &ServiceKey,
         patch: ServicePatch,
-        who: &str,
     ) -> Result<Arc<NativeService>> {
-        let (tenant, key, who) = (tenant.clone(), key.clone(), who.to_owned());
-        self.write(move |draft| draft.update_service(&tenant, &key, patch, &who)).await
+        let (caller, key) = (caller.clone(), key.clone());
+        self.write(move |draft| draft.update_service(&caller, &key, patch)).await
     }
 
     /// Removes a service, with `force` its instances too.
@@ -174,26 +184,21 @@ impl Native {
     /// `NotFound`; `Conflict` when it has instances; `Unavailable`.
     pub async fn delete_service(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         key: &ServiceKey,
         force: bool,
     ) -> Result<()> {
-        let (tenant, key) = (tenant.clone(), key.clone());
-        self.write(move |draft| draft.delete_service(&tenant, &key, force)).await
+        let (caller, key) = (caller.clone(), key.clone());
+        self.write(move |draft| draft.delete_service(&caller, &key, force)).await
     }
 
     /// Makes a group.
     ///
     /// # Errors
     /// `Conflict` when it exists; `Unavailable`.
-    pub async fn create_group(
-        &self,
-        tenant: &TenantId,
-        new: NewGroup,
-        who: &str,
-    ) -> Result<Arc<NativeGroup>> {
-        let (tenant, who) = (tenant.clone(), who.to_owned());
-        self.write(move |draft| draft.create_group(&tenant, new, &who)).await
+    pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Arc<NativeGroup>> {
+        let caller = caller.clone();
+        self.write(move |draft| draft.create_group(&caller, new)).await
     }
 
     /// Changes what the patch names.
@@ -202,27 +207,21 @@ impl Native {
     /// `NotFound`; `Conflict` when the version moved on; `Unavailable`.
     pub async fn update_group(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         name: &GroupName,
         patch: GroupPatch,
-        who: &str,
     ) -> Result<Arc<NativeGroup>> {
-        let (tenant, name, who) = (tenant.clone(), name.clone(), who.to_owned());
-        self.write(move |draft| draft.update_group(&tenant, &name, patch, &who)).await
+        let (caller, name) = (caller.clone(), name.clone());
+        self.write(move |draft| draft.update_group(&caller, &name, patch)).await
     }
 
     /// Removes a group, with `force` its services and their instances too.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it has services; `Unavailable`.
-    pub async fn delete_group(
-        &self,
-        tenant: &TenantId,
-        name: &GroupName,
-        force: bool,
-    ) -> Result<()> {
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.write(move |draft| draft.delete_group(&tenant, &name, force)).await
+    pub async fn delete_group(&self, caller: &Caller, name: &GroupName, force: bool) -> Result<()> {
+        let (caller, name) = (caller.clone(), name.clone());
+        self.write(move |draft| draft.delete_group(&caller, &name, force)).await
     }
 
     /// Hands the work to the keeper and waits for its commit.

@@ -9,6 +9,7 @@ use hub_registry_core::{
 use super::intake::parse;
 use super::plan::{no_group, no_instance, no_service};
 use super::start::Native;
+use crate::access::{Caller, Visible};
 use crate::error::Result;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
@@ -26,6 +27,13 @@ pub struct ServiceSummary {
 }
 
 impl Native {
+    /// The groups this caller may read, by the lists of the native registry.
+    #[must_use]
+    pub fn visible(&self, caller: &Caller) -> Visible {
+        let (shared, tenant) = (Arc::clone(&self.shared), caller.tenant().clone());
+        Visible::to(caller, move |group| shared.state.load().group(&tenant, group).cloned())
+    }
+
     /// One instance, with its last heartbeat.
     ///
     /// # Errors

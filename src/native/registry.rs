@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::start::{Native, News};
+use crate::access::Caller;
 use crate::error::ErrorCode;
 use crate::model::instance::Registration;
 use crate::model::names::instance_id;
@@ -26,6 +27,7 @@ const IDLE: Duration = Duration::from_secs(5);
 pub struct NativeRegistry {
     native: Arc<Native>,
     tenant: TenantId,
+    caller: Caller,
     info: RegistryInfo,
 }
 
@@ -38,7 +40,8 @@ impl NativeRegistry {
             name: "native".to_owned(),
             endpoints: vec!["native".to_owned()],
         };
-        Self { native, tenant, info }
+        let caller = Caller::hub(tenant.clone());
+        Self { native, tenant, caller, info }
     }
 
     fn check_runs(&self, operation: &'static str) -> Result<()> {
@@ -99,13 +102,13 @@ impl Registry for NativeRegistry {
 
     async fn register(&self, instance: &Instance) -> Result<()> {
         let registration = Registration::of(instance);
-        let outcome = self.native.register(&self.tenant, registration, "system").await;
+        let outcome = self.native.register(&self.caller, registration).await;
         outcome.map(drop).map_err(|error| foreign("register", &error))
     }
 
     async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
         let id = instance_id(&self.tenant, instance);
-        match self.native.deregister(&self.tenant, &id).await {
+        match self.native.deregister(&self.caller, &id).await {
             Err(error) if error.code != ErrorCode::NotFound => Err(foreign("deregister", &error)),
             _ => Ok(()),
         }
@@ -113,7 +116,7 @@ impl Registry for NativeRegistry {
 
     async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
         let id = instance_id(&self.tenant, instance);
-        let outcome = self.native.heartbeat(&self.tenant, &id);
+        let outcome = self.native.heartbeat(&self.caller, &id);
         outcome.map(drop).map_err(|error| foreign("heartbeat", &error))
     }
 }

@@ -10,7 +10,7 @@ use hub_registry_core::{
 
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
-use crate::model::group::NativeGroup;
+use crate::model::group::{NativeGroup, UserIds};
 use crate::model::instance::NativeInstance;
 use crate::model::labels::{metadata_of_column, metadata_text, tags_of_column, tags_text};
 use crate::model::names::{InstanceId, group_id, native_group, native_host, native_service};
@@ -33,8 +33,8 @@ pub(super) fn group(row: GroupRow, now: DateTime<Utc>) -> Result<NativeGroup> {
         description: row.group_description,
         group_type: word("groupType", row.group_type, GroupType::default())?,
         owner_user_id: row.owner_user_id,
-        admin_user_ids: row.admin_user_ids,
-        read_user_ids: row.read_user_ids,
+        admin_user_ids: UserIds::from_text(row.admin_user_ids.as_deref()),
+        read_user_ids: UserIds::from_text(row.read_user_ids.as_deref()),
         access_control: word("accessControlEnabled", row.access_control_enabled, Flag::No)?,
         default_protocol: word("defaultProtocolType", row.default_protocol_type, Protocol::Http)?,
         default_strategy: word(
@@ -122,8 +122,8 @@ pub(super) fn group_row(group: &NativeGroup) -> GroupRow {
         group_description: group.description.clone(),
         group_type: Some(group.group_type.to_string()),
         owner_user_id: group.owner_user_id.clone(),
-        admin_user_ids: group.admin_user_ids.clone(),
-        read_user_ids: group.read_user_ids.clone(),
+        admin_user_ids: group.admin_user_ids.text().map(str::to_owned),
+        read_user_ids: group.read_user_ids.text().map(str::to_owned),
         access_control_enabled: Some(group.access_control.to_string()),
         default_protocol_type: Some(group.default_protocol.to_string()),
         default_load_balance_strategy: Some(group.default_strategy.to_string()),

@@ -8,7 +8,7 @@ use hub_registry::error::ErrorCode;
 use hub_registry::storage::NativeStore;
 use hub_registry_core::{HealthStatus, TenantId};
 
-use super::world::{FakeStore, Fault, World, registration};
+use super::world::{FakeStore, Fault, World, by, registration};
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_database_changes_nothing_and_in_the_end_both_agree() {
@@ -16,25 +16,25 @@ async fn a_failing_database_changes_nothing_and_in_the_end_both_agree() {
         let store = Arc::new(FakeStore::default());
         let world = World::start(Arc::clone(&store) as _).await;
         let (native, default) = (&world.native, TenantId::default_tenant());
-        let kept = native.register(&default, registration("s", 1), "me").await.unwrap();
+        let kept = native.register(&by(&default, "me"), registration("s", 1)).await.unwrap();
         let kept = kept.instance_id.to_string();
         *store.fault.lock() = fault;
-        let refused =
-            join_all((2..50).map(|port| native.register(&default, registration("s", port), "me")));
+        let me = by(&default, "me");
+        let refused = join_all((2..50).map(|port| native.register(&me, registration("s", port))));
         for outcome in refused.await {
             assert_eq!(outcome.unwrap_err().code, ErrorCode::Unavailable);
         }
-        let refused = native.deregister(&default, &kept).await.unwrap_err();
+        let refused = native.deregister(&by(&default, "me"), &kept).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unavailable);
         assert_eq!(world.listener.instances(&default).len(), 1);
         assert_eq!(native.list(&default).len(), 1);
-        native.heartbeat(&default, &kept).unwrap();
+        native.heartbeat(&by(&default, "me"), &kept).unwrap();
         *store.fault.lock() = Fault::None;
         // Nobody writes: the repair comes by itself.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let rows = store.load().await.unwrap();
         assert_eq!(rows.instances.len(), 1, "{fault:?}");
-        native.register(&default, registration("s", 2), "me").await.unwrap();
+        native.register(&by(&default, "me"), registration("s", 2)).await.unwrap();
         assert_eq!(store.load().await.unwrap().instances.len(), 2);
     }
 }
@@ -46,20 +46,21 @@ async fn while_a_commit_hangs_reads_heartbeats_and_leases_go_on() {
     let (native, default) = (&world.native, TenantId::default_tenant());
     let mut short = registration("s", 1);
     short.lease_seconds = Some(2);
-    native.register(&default, short, "me").await.unwrap();
+    native.register(&by(&default, "me"), short).await.unwrap();
     let health = || world.listener.instances(&default)[0].health;
-    let writing = native.register(&default, registration("s", 2), "me");
+    let me = by(&default, "me");
+    let writing = native.register(&me, registration("s", 2));
     let looking = async {
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(health(), HealthStatus::Unhealthy, "it lapsed while the commit hung");
         let id = native.list(&default)[0].id.to_string();
-        native.heartbeat(&default, &id).unwrap();
+        native.heartbeat(&by(&default, "me"), &id).unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(health(), HealthStatus::Healthy, "and was heard while it still hung");
         assert_eq!(native.list(&default).len(), 1);
         for _ in 0..4 {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            native.heartbeat(&default, &id).unwrap();
+            native.heartbeat(&by(&default, "me"), &id).unwrap();
         }
     };
     let (written, ()) = futures_util::join!(writing, looking);
@@ -73,7 +74,8 @@ async fn a_commit_that_never_ends_is_answered_all_the_same() {
     let stuck = FakeStore { commit_time: Duration::from_secs(3600), ..FakeStore::default() };
     let world = World::start(Arc::new(stuck)).await;
     let default = TenantId::default_tenant();
-    let refused = world.native.register(&default, registration("s", 1), "me").await.unwrap_err();
+    let refused =
+        world.native.register(&by(&default, "me"), registration("s", 1)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
@@ -84,8 +86,8 @@ async fn what_lapses_while_its_removal_is_committed_does_not_come_back() {
     let (native, default) = (&world.native, TenantId::default_tenant());
     let mut short = registration("s", 1);
     short.lease_seconds = Some(4);
-    let id = native.register(&default, short, "me").await.unwrap().instance_id.to_string();
-    native.deregister(&default, &id).await.unwrap();
+    let id = native.register(&by(&default, "me"), short).await.unwrap().instance_id.to_string();
+    native.deregister(&by(&default, "me"), &id).await.unwrap();
     assert!(native.list(&default).is_empty() && world.listener.instances(&default).is_empty());
-    assert!(native.heartbeat(&default, &id).is_err());
+    assert!(native.heartbeat(&by(&default, "me"), &id).is_err());
 }

@@ -8,7 +8,7 @@ use hub_registry::storage::NativeStore;
 use hub_registry_core::{HealthStatus, TenantId};
 use serde_json::{Value, json};
 
-use super::world::{FakeStore, World, body};
+use super::world::{FakeStore, World, body, by};
 
 struct Client {
     world: World,
@@ -25,18 +25,18 @@ impl Client {
             said[*field] = value.clone();
         }
         let said = Registration::from_value(said).unwrap();
-        let registered = world.native.register(&TenantId::default_tenant(), said, "me").await;
+        let registered = world.native.register(&by(&TenantId::default_tenant(), "me"), said).await;
         let id = registered.unwrap().instance_id.to_string();
         Self { world, store, id }
     }
 
     fn beat(&self) {
-        self.world.native.heartbeat(&TenantId::default_tenant(), &self.id).unwrap();
+        self.world.native.heartbeat(&by(&TenantId::default_tenant(), "me"), &self.id).unwrap();
     }
 
     async fn state(&self, health: HealthStatus) {
         let native = &self.world.native;
-        native.set_health(&TenantId::default_tenant(), &self.id, health, "me").await.unwrap();
+        native.set_health(&by(&TenantId::default_tenant(), "me"), &self.id, health).await.unwrap();
     }
 
     /// As readers see it: its health, or that it is gone.
@@ -74,7 +74,7 @@ async fn silent_for_one_lease_is_unhealthy_for_three_gone() {
     pass(3).await;
     assert_eq!((client.health(), client.row().await), (None, None));
     let default = TenantId::default_tenant();
-    assert!(client.world.native.heartbeat(&default, &client.id).is_err());
+    assert!(client.world.native.heartbeat(&by(&default, "me"), &client.id).is_err());
     assert_eq!(client.world.native.list_services(&default).len(), 1, "the service stays");
 }
 
@@ -215,7 +215,7 @@ async fn a_shorter_lease_counts_at_once() {
     let mut said = body("s", 1);
     said["leaseSeconds"] = json!(5);
     let said = Registration::from_value(said).unwrap();
-    client.world.native.register(&TenantId::default_tenant(), said, "me").await.unwrap();
+    client.world.native.register(&by(&TenantId::default_tenant(), "me"), said).await.unwrap();
     pass(6).await;
     assert_eq!(client.health(), UNHEALTHY);
     pass(10).await;

@@ -14,7 +14,7 @@ use hub_registry_core::{GroupName, HealthStatus, Scope, ServiceKey, ServiceName,
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::world::{FakeStore, Fault, World, everything, registration, tenant};
+use super::world::{FakeStore, Fault, World, by, everything, registration, tenant};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -81,37 +81,40 @@ async fn take(world: &World, step: &Step) {
             let mut said = said(service, port);
             said.weight = Some(hub_registry_core::Weight::new(weight.into()));
             let tenant = &tenants()[usize::from(tenant)];
-            native.register(tenant, said, "me").await.is_err()
+            native.register(&by(tenant, "me"), said).await.is_err()
         }
         Step::Deregister { tenant, service, port } => {
             let (tenant, id) = id(tenant, service, port);
-            native.deregister(&tenant, &id).await.is_err()
+            native.deregister(&by(&tenant, "me"), &id).await.is_err()
         }
         Step::Weigh { tenant, service, port, weight } => {
             let (tenant, id) = id(tenant, service, port);
             let patch = InstancePatch::from_value(json!({"weightValue": weight})).unwrap();
-            native.update(&tenant, &id, patch, "me").await.is_err()
+            native.update(&by(&tenant, "me"), &id, patch).await.is_err()
         }
         Step::State { tenant, service, port, healthy } => {
             let (tenant, id) = id(tenant, service, port);
             let health = if healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
-            native.set_health(&tenant, &id, health, "me").await.is_err()
+            native.set_health(&by(&tenant, "me"), &id, health).await.is_err()
         }
         Step::Beat { tenant, service, port } => {
             let (tenant, id) = id(tenant, service, port);
-            native.heartbeat(&tenant, &id).is_err()
+            native.heartbeat(&by(&tenant, "me"), &id).is_err()
         }
         Step::CreateService { tenant, service } => {
             let new = NewService { key: key(service), fields: Default::default() };
-            native.create_service(&tenants()[usize::from(tenant)], new, "me").await.is_err()
+            native.create_service(&by(&tenants()[usize::from(tenant)], "me"), new).await.is_err()
         }
         Step::DeleteService { tenant, service, force } => {
             let tenant = &tenants()[usize::from(tenant)];
-            native.delete_service(tenant, &key(service), force).await.is_err()
+            native.delete_service(&by(tenant, "me"), &key(service), force).await.is_err()
         }
         Step::DeleteGroup { tenant, force } => {
             let tenant = &tenants()[usize::from(tenant)];
-            native.delete_group(tenant, &GroupName::default_group(), force).await.is_err()
+            native
+                .delete_group(&by(tenant, "me"), &GroupName::default_group(), force)
+                .await
+                .is_err()
         }
         Step::Wait { seconds } => {
             tokio::time::sleep(Duration::from_secs(seconds.into())).await;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_registry::access::Caller;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::{NativeInstance, Registration};
 use hub_registry::model::service::NativeService;
@@ -204,4 +205,9 @@ pub(crate) fn body(service: &str, port: u16) -> Value {
 
 pub(crate) fn registration(service: &str, port: u16) -> Registration {
     Registration::from_value(body(service, port)).unwrap()
+}
+
+/// A caller with every right.
+pub(crate) fn by(tenant: &TenantId, user: &str) -> Caller {
+    Caller::unlimited(tenant.clone(), user)
 }

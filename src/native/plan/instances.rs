@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::{HealthStatus, InstanceStatus, TenantId};
+use hub_registry_core::{HealthStatus, InstanceStatus};
 
 use super::expect;
+use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
@@ -18,19 +19,20 @@ impl Draft {
     /// leaves out stays. Either counts as a heartbeat.
     pub(in crate::native) fn register(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         registration: Registration,
-        who: &str,
     ) -> Result<Registered> {
         registration.check()?;
+        self.allow(caller, Action::Write, &registration.key.service.group)?;
+        let tenant = caller.tenant();
         let id = InstanceId::of(tenant, &registration.key);
         let before = self.next.instance(tenant, id).cloned();
         let instance = match &before {
-            Some(before) => self.renewed(before, registration, who),
+            Some(before) => self.renewed(before, registration, caller),
             None => {
                 let (key, protocol) = (&registration.key.service, registration.protocol);
-                self.need_service(tenant, key, protocol, who)?;
-                self.new_instance(tenant, id, registration, who)
+                self.need_service(caller, key, protocol)?;
+                self.new_instance(caller, id, registration)
             }
         };
         let lease_seconds = instance.lease_seconds;
@@ -44,20 +46,14 @@ impl Draft {
         Ok(registered)
     }
 
-    fn new_instance(
-        &self,
-        tenant: &TenantId,
-        id: InstanceId,
-        said: Registration,
-        who: &str,
-    ) -> NativeInstance {
+    fn new_instance(&self, caller: &Caller, id: InstanceId, said: Registration) -> NativeInstance {
         let now = self.now;
         let check = said.check.unwrap_or_default();
-        let mut audit = Audit::new(now, who);
+        let mut audit = Audit::new(now, caller.user());
         (audit.note_text, audit.ext_property) = (said.note_text, said.ext_property);
         let mut instance = NativeInstance {
             id,
-            tenant: tenant.clone(),
+            tenant: caller.tenant().clone(),
             key: said.key,
             context_path: said.context_path,
             status: said.status.unwrap_or(InstanceStatus::Up),
@@ -80,7 +76,12 @@ impl Draft {
         instance
     }
 
-    fn renewed(&self, before: &NativeInstance, said: Registration, who: &str) -> NativeInstance {
+    fn renewed(
+        &self,
+        before: &NativeInstance,
+        said: Registration,
+        caller: &Caller,
+    ) -> NativeInstance {
         let mut instance = before.clone();
         let audit = &mut instance.audit;
         audit.note_text = said.note_text.or_else(|| audit.note_text.take());
@@ -98,7 +99,7 @@ impl Draft {
         instance.ephemeral = said.ephemeral.unwrap_or(instance.ephemeral);
         self.state_health(&mut instance, said.health);
         if instance != *before {
-            instance.audit.touch(self.now, who);
+            instance.audit.touch(self.now, caller.user());
         }
         instance
     }
@@ -125,13 +126,11 @@ impl Draft {
 
     pub(in crate::native) fn update_instance(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         id: InstanceId,
         patch: InstancePatch,
-        who: &str,
     ) -> Result<Arc<NativeInstance>> {
-        let before = self.next.instance(tenant, id).ok_or_else(no_instance)?;
-        let before = Arc::clone(before);
+        let before = self.writable(caller, id)?;
         expect(&before.audit, patch.version)?;
         let mut instance = NativeInstance::clone(&before);
         instance.weight = patch.weight.unwrap_or(instance.weight);
@@ -149,11 +148,20 @@ impl Draft {
         if instance == *before {
             return Ok(before);
         }
-        instance.audit.touch(self.now, who);
+        instance.audit.touch(self.now, caller.user());
         instance.last_heartbeat = self.heard(&instance);
         self.put_instance(instance, false);
-        let written = self.next.instance(tenant, id).ok_or_else(no_instance)?;
+        let written = self.next.instance(caller.tenant(), id).ok_or_else(no_instance)?;
         Ok(Arc::clone(written))
+    }
+
+    /// The instance, if the caller may change it. One it may not even see is not there.
+    fn writable(&self, caller: &Caller, id: InstanceId) -> Result<Arc<NativeInstance>> {
+        let instance = self.next.instance(caller.tenant(), id).ok_or_else(no_instance)?;
+        let group = &instance.key.service.group;
+        self.allow(caller, Action::Read, group).map_err(|_| no_instance())?;
+        self.allow(caller, Action::Write, group)?;
+        Ok(Arc::clone(instance))
     }
 
     /// The last heartbeat: the row written must not be older than what a flush wrote before.
@@ -161,12 +169,8 @@ impl Draft {
         self.leases.heard_at(instance, self.now)
     }
 
-    pub(in crate::native) fn deregister(
-        &mut self,
-        tenant: &TenantId,
-        id: InstanceId,
-    ) -> Result<()> {
-        let instance = Arc::clone(self.next.instance(tenant, id).ok_or_else(no_instance)?);
+    pub(in crate::native) fn deregister(&mut self, caller: &Caller, id: InstanceId) -> Result<()> {
+        let instance = self.writable(caller, id)?;
         self.remove_instance(&instance);
         Ok(())
     }

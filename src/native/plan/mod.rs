@@ -9,10 +9,21 @@ pub(super) use groups::no_group;
 pub(super) use instances::no_instance;
 pub(super) use services::no_service;
 
+use hub_registry_core::GroupName;
 use serde_json::json;
 
+use super::draft::Draft;
+use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
+
+impl Draft {
+    /// Refuses what the caller may not do in the group, by the lists it has in this draft.
+    fn allow(&self, caller: &Caller, action: Action, group: &GroupName) -> Result<()> {
+        let settings = self.next.group(caller.tenant(), group);
+        caller.need_in(action, group, settings.map(AsRef::as_ref))
+    }
+}
 
 /// Compare-and-set: the version a change was made for is the one there is.
 fn expect(audit: &Audit, version: Option<i64>) -> Result<()> {

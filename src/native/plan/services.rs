@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::{Protocol, ServiceKey, TenantId};
+use hub_registry_core::{Protocol, ServiceKey};
 
 use super::expect;
+use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
 use crate::model::service::{NativeService, NewService, ServicePatch};
@@ -14,19 +15,19 @@ impl Draft {
     /// The service, made with its group's defaults where that is allowed.
     pub(super) fn need_service(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         key: &ServiceKey,
         protocol: Option<Protocol>,
-        who: &str,
     ) -> Result<()> {
-        if self.next.service(tenant, key).is_some() {
+        if self.next.service(caller.tenant(), key).is_some() {
             return Ok(());
         }
         if !self.settings.auto_create {
             return Err(no_service(key));
         }
-        let group = self.need_group(tenant, &key.group, who)?;
-        let mut service = NativeService::new(key.clone(), &group, Audit::new(self.now, who));
+        let group = self.need_group(caller, &key.group)?;
+        let mut service =
+            NativeService::new(key.clone(), &group, Audit::new(self.now, caller.user()));
         service.protocol = protocol.unwrap_or(service.protocol);
         self.put_service(service);
         Ok(())
@@ -34,27 +35,27 @@ impl Draft {
 
     pub(in crate::native) fn create_service(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         new: NewService,
-        who: &str,
     ) -> Result<Arc<NativeService>> {
-        if self.next.service(tenant, &new.key).is_some() {
+        self.allow(caller, Action::Write, &new.key.group)?;
+        if self.next.service(caller.tenant(), &new.key).is_some() {
             return Err(Error::conflict(format!("service {} exists", new.key)));
         }
-        let group = self.need_group(tenant, &new.key.group, who)?;
-        let mut service = NativeService::new(new.key, &group, Audit::new(self.now, who));
+        let group = self.need_group(caller, &new.key.group)?;
+        let mut service = NativeService::new(new.key, &group, Audit::new(self.now, caller.user()));
         new.fields.apply(&mut service);
         Ok(self.put_service(service))
     }
 
     pub(in crate::native) fn update_service(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         key: &ServiceKey,
         patch: ServicePatch,
-        who: &str,
     ) -> Result<Arc<NativeService>> {
-        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
+        self.allow(caller, Action::Write, &key.group)?;
+        let entry = self.next.service(caller.tenant(), key).ok_or_else(|| no_service(key))?;
         let before = Arc::clone(&entry.service);
         expect(&before.audit, patch.version)?;
         let mut service = NativeService::clone(&before);
@@ -62,17 +63,18 @@ impl Draft {
         if service == *before {
             return Ok(before);
         }
-        service.audit.touch(self.now, who);
+        service.audit.touch(self.now, caller.user());
         Ok(self.put_service(service))
     }
 
     pub(in crate::native) fn delete_service(
         &mut self,
-        tenant: &TenantId,
+        caller: &Caller,
         key: &ServiceKey,
         force: bool,
     ) -> Result<()> {
-        let entry = self.next.service(tenant, key).ok_or_else(|| no_service(key))?;
+        self.allow(caller, Action::Write, &key.group)?;
+        let entry = self.next.service(caller.tenant(), key).ok_or_else(|| no_service(key))?;
         let instances: Vec<_> = entry.instances.values().cloned().collect();
         if !instances.is_empty() && !force {
             let message = format!("service {key} has {} instances", instances.len());
@@ -81,7 +83,7 @@ impl Draft {
         for instance in &instances {
             self.remove_instance(instance);
         }
-        self.remove_service(tenant, key);
+        self.remove_service(caller.tenant(), key);
         Ok(())
     }
 }

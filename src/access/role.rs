@@ -1,0 +1,61 @@
+//! Roles, and which actions each allows.
+
+use hub_registry_core::words;
+
+/// What a request wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Look.
+    Read,
+    /// Register, change and remove instances and services.
+    Write,
+    /// Change or remove a group, and with it who may read and write it.
+    Manage,
+    /// Run the external registries of a tenant.
+    Operate,
+    /// Make and revoke tokens.
+    Administer,
+}
+
+impl Action {
+    /// The word for error messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Manage => "manage",
+            Self::Operate => "operate",
+            Self::Administer => "administer",
+        }
+    }
+}
+
+words!(
+    /// What a credential is for. Each role may do what the ones below it may.
+    Role {
+        /// Everything, whatever the lists of a group say.
+        Admin = "admin",
+        /// External registries too.
+        Operator = "operator",
+        /// Register, change, remove.
+        Writer = "writer",
+        /// Look.
+        #[default]
+        Reader = "reader",
+    }
+);
+
+impl Role {
+    /// Whether the role allows the action somewhere; which groups is another question. A writer
+    /// manages the groups it owns.
+    #[must_use]
+    pub const fn allows(self, action: Action) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Operator => !matches!(action, Action::Administer),
+            Self::Writer => matches!(action, Action::Read | Action::Write | Action::Manage),
+            Self::Reader => matches!(action, Action::Read),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The groups a caller may read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hub_registry_core::GroupName;
+
+use super::caller::Caller;
+use super::role::Action;
+use crate::error::Result;
+use crate::model::group::NativeGroup;
+
+type Settings = dyn Fn(&GroupName) -> Option<Arc<NativeGroup>> + Send + Sync;
+
+/// The groups a caller may read, asked one by one: which there are is no matter of this type.
+pub struct Visible {
+    // `None`: all of them, without asking.
+    asked: Option<(Caller, Box<Settings>)>,
+}
+
+impl Visible {
+    /// What this caller sees; `settings` looks a group up in the native registry.
+    pub fn to(
+        caller: &Caller,
+        settings: impl Fn(&GroupName) -> Option<Arc<NativeGroup>> + Send + Sync + 'static,
+    ) -> Self {
+        if caller.is_unlimited() {
+            return Self { asked: None };
+        }
+        Self { asked: Some((caller.clone(), Box::new(settings))) }
+    }
+
+    /// Every group.
+    #[must_use]
+    pub const fn everything() -> Self {
+        Self { asked: None }
+    }
+
+    /// Whether it may be read.
+    #[must_use]
+    pub fn sees(&self, group: &GroupName) -> bool {
+        let Some((caller, settings)) = &self.asked else { return true };
+        caller.may(Action::Read, group, settings(group).as_deref())
+    }
+
+    /// [`sees`](Self::sees), as an error.
+    ///
+    /// # Errors
+    /// `Forbidden`, whether or not there is such a group.
+    pub fn need(&self, group: &GroupName) -> Result<()> {
+        let Some((caller, settings)) = &self.asked else { return Ok(()) };
+        caller.need_in(Action::Read, group, settings(group).as_deref())
+    }
+}
+
+impl fmt::Debug for Visible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let caller = self.asked.as_ref().map(|(caller, _)| caller);
+        f.debug_tuple("Visible").field(&caller).finish()
+    }
+}

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hub_registry::app::App;
+use hub_registry::app::{self, App};
 use hub_registry::config::{self, Args, Command, Config, Env};
 use hub_registry::telemetry::logging;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,6 +33,18 @@ fn main() -> ExitCode {
     match args.command {
         Command::Serve => runtime.block_on(serve(config)),
         Command::Health => runtime.block_on(health(&config)),
+        Command::Token(command) => ended(runtime.block_on(app::token(&config, command))),
+    }
+}
+
+/// The end of a command that does one thing.
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -12,11 +12,14 @@ mod instances;
 mod middleware;
 mod params;
 mod router;
+mod routes;
 mod serve;
 mod services;
 mod state;
+mod tokens;
 
 pub use gate::Gate;
-pub use router::{metrics_router, router};
+pub use router::{metrics_router, route_table, router};
+pub use routes::{Need, Route};
 pub use serve::{Limits, serve};
 pub use state::{Api, ApiSettings};

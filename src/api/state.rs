@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Guard, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::federation::Manager;
@@ -43,6 +44,10 @@ pub struct Api {
     pub federation: Arc<Manager>,
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
+    /// Who may ask.
+    pub guard: Guard,
+    /// The tokens that count.
+    pub tokens: Arc<Tokens>,
     /// The database's sign of life.
     pub database: Arc<dyn Database>,
     /// Metrics.

@@ -18,8 +18,8 @@ use crate::model::row::CommonColumns;
 use crate::storage::{TokenRow, TokenStore};
 use crate::task::TaskGroup;
 
-/// After a token nobody knows the table is read again, but not more often than this: it may be one
-/// that was made a moment ago, by another process.
+/// After a token nobody knows the table is read again, since another process may have made it a
+/// moment ago; but not more often than this, whoever guesses how fast.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 type Known = HashMap<TokenHash, Arc<Credential>>;
@@ -30,8 +30,14 @@ pub struct Tokens {
     store: Arc<dyn TokenStore>,
     clock: Clock,
     known: ArcSwap<Known>,
-    /// When the table was last read.
-    read_at: Mutex<Option<Instant>>,
+    read: Mutex<Read>,
+}
+
+/// The last look at the table.
+#[derive(Debug)]
+struct Read {
+    at: Instant,
+    outcome: Result<()>,
 }
 
 impl Tokens {
@@ -49,9 +55,9 @@ impl Tokens {
             store,
             clock,
             known: ArcSwap::from_pointee(Known::new()),
-            read_at: Mutex::new(None),
+            read: Mutex::new(Read { at: Instant::now(), outcome: Ok(()) }),
         });
-        tokens.refresh(Duration::ZERO).await?;
+        tokens.refresh_now().await?;
         let (polled, stop) = (Arc::clone(&tokens), tasks.stop_signal());
         tasks.spawn(async move {
             loop {
@@ -59,7 +65,7 @@ impl Tokens {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(poll) => {}
                 }
-                if let Err(error) = polled.refresh(poll / 2).await {
+                if let Err(error) = polled.refresh_now().await {
                     tracing::warn!(%error, "tokens not read again: the known ones count on");
                 }
             }
@@ -76,7 +82,7 @@ impl Tokens {
         if let Some(credential) = self.current(&hash) {
             return Ok(Some(credential));
         }
-        self.refresh(LOOK_AGAIN).await?;
+        self.look_again().await?;
         Ok(self.current(&hash))
     }
 
@@ -85,15 +91,30 @@ impl Tokens {
         known.get(hash).filter(|found| !found.is_expired(self.clock.now())).cloned()
     }
 
-    /// Reads the table, unless that was done less than `age` ago. After a failure what was known
-    /// counts on.
-    async fn refresh(&self, age: Duration) -> Result<()> {
-        let mut read_at = self.read_at.lock().await;
-        if read_at.is_some_and(|at| at.elapsed() < age) {
-            return Ok(());
+    /// Reads the table, if it was not since this was called; callers wait for their turn together.
+    async fn look_again(&self) -> Result<()> {
+        let asked = Instant::now();
+        let mut read = self.read.lock().await;
+        if read.at <= asked {
+            tokio::time::sleep_until(read.at + LOOK_AGAIN).await;
+            self.refresh(&mut read).await;
         }
-        // A failure counts too: a database that is away is not asked by every wrong token.
-        *read_at = Some(Instant::now());
+        read.outcome.clone()
+    }
+
+    async fn refresh_now(&self) -> Result<()> {
+        let mut read = self.read.lock().await;
+        self.refresh(&mut read).await;
+        read.outcome.clone()
+    }
+
+    async fn refresh(&self, read: &mut Read) {
+        read.at = Instant::now();
+        read.outcome = self.load().await;
+    }
+
+    /// Reads the table. After a failure what was known counts on.
+    async fn load(&self) -> Result<()> {
         let rows = self.store.list_all().await?;
         let mut known = Known::with_capacity(rows.len());
         for row in &rows {
@@ -126,7 +147,7 @@ impl Tokens {
             by,
             "a token was made"
         );
-        self.refresh(Duration::ZERO).await?;
+        self.refresh_now().await?;
         Ok((token, row))
     }
 
@@ -157,7 +178,7 @@ impl Tokens {
         }
         let gone = self.store.delete(id).await.map_err(Error::from)?;
         tracing::info!(token.id = id, by, "a token was revoked");
-        self.refresh(Duration::ZERO).await?;
+        self.refresh_now().await?;
         Ok(gone)
     }
 

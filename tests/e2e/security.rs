@@ -125,6 +125,31 @@ fn filled(path: &str, values: &BTreeMap<&'static str, String>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_route_answers_who_shows_no_credential_that_counts() {
+    let world = Secured::start().await;
+    let values = world.seed().await;
+    let wrong = [
+        None,
+        Some("Bearer "),
+        Some("Bearer hubr_0"),
+        Some("Basic YWRtaW46YWRtaW4="),
+        Some("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."),
+    ];
+    let routes: Vec<_> = routes().into_iter().filter(|r| r.need != Need::Nothing).collect();
+    // Together: a token nobody knows is looked up once a second.
+    let asked = routes.iter().flat_map(|route| wrong.map(|shown| (route, shown))).map(
+        async |(Route { method, path, .. }, shown)| {
+            let path = filled(path, &values);
+            let headers: Vec<_> = shown.iter().map(|value| ("authorization", *value)).collect();
+            let (status, text) = world.ask(method, &path, &headers, None).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path} {shown:?}: {text}");
+            assert!(!text.contains(CANARY) && text.contains("www-authenticate"));
+        },
+    );
+    futures_util::future::join_all(asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_route_asks_for_its_right_and_keeps_tenants_apart() {
     let world = Secured::start().await;
     let values = world.seed().await;
@@ -145,20 +170,6 @@ async fn every_route_asks_for_its_right_and_keeps_tenants_apart() {
             assert!(!text.contains(CANARY), "{method} {path} tells strangers: {text}");
             continue;
         };
-        let wrong = [
-            None,
-            Some("Bearer "),
-            Some("Bearer hubr_0"),
-            Some("Basic YWRtaW46YWRtaW4="),
-            Some("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."),
-        ];
-        for shown in wrong {
-            let headers: Vec<_> = shown.iter().map(|value| ("authorization", *value)).collect();
-            let (status, text) = world.ask(method, path, &headers, body).await;
-            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path} {shown:?}: {text}");
-            assert!(!text.contains(CANARY) && text.contains("www-authenticate"));
-            tried += 1;
-        }
         for role in Role::ALL {
             // A stranger of another tenant sees, counts and breaks nothing, whatever the role.
             let foreign = world.token("other", *role);
@@ -296,7 +307,6 @@ fn spellings(path: &str) -> Vec<String> {
         path.replace("/v1/", "//v1/"),
         path.replace("/v1/", "/v1/%2e/"),
         path.replace("/v1/", "\\v1\\"),
-        format!("http://127.0.0.1/health?{path}"),
         format!("http://other{path}"),
     ]
 }

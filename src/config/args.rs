@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, value_parser};
 
+use super::database::DatabaseType;
+
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Command {
@@ -13,6 +15,10 @@ pub enum Command {
     Serve,
     /// Ask a running server how it is, and answer with the exit code.
     Health,
+    /// Bring the tables of the database up to date.
+    Migrate,
+    /// Print the scripts that make the tables of this kind of database.
+    PrintTables(DatabaseType),
     /// Look after tokens, in the database of the configuration.
     Token(TokenCommand),
 }
@@ -65,6 +71,11 @@ impl Args {
         let command = match matches.subcommand() {
             Some(("health", _)) => Command::Health,
             Some(("token", matches)) => token(matches).map_or(Command::Serve, Command::Token),
+            Some(("migrate", matches)) => {
+                let word = matches.get_one::<String>("print");
+                let known = word.and_then(|word| DatabaseType::from_word(word));
+                known.map_or(Command::Migrate, Command::PrintTables)
+            }
             _ => Command::Serve,
         };
         Ok(Self { command, config: matches.get_one("config").cloned() })
@@ -103,12 +114,21 @@ fn parser() -> Parser {
                 .about("Makes a token count no more")
                 .arg(Arg::new("id").value_name("TOKEN_ID").required(true)),
         );
+    let print = Arg::new("print")
+        .long("print")
+        .value_name("DATABASE")
+        .value_parser(DatabaseType::WORDS)
+        .help("Prints the SQL that makes the tables, and touches no database");
+    let migrate = Parser::new("migrate")
+        .about("Brings the tables of the configured database up to date")
+        .arg(print);
     Parser::new("registry-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .arg(config)
         .subcommand(health)
         .subcommand(token)
+        .subcommand(migrate)
         .disable_help_subcommand(true)
 }
 
@@ -203,6 +223,20 @@ mod tests {
         for line in [&["token"][..], &["token", "create"], &["token", "revoke"]] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
+    }
+
+    #[test]
+    fn tables_are_migrated_or_printed() {
+        let command = |line: &[&str]| parse(line).unwrap().command;
+        assert_eq!(command(&["migrate"]), Command::Migrate);
+        for (word, kind) in [
+            ("sqlite", DatabaseType::Sqlite),
+            ("mysql", DatabaseType::Mysql),
+            ("postgres", DatabaseType::Postgres),
+        ] {
+            assert_eq!(command(&["migrate", "--print", word]), Command::PrintTables(kind));
+        }
+        assert_eq!(parse(&["migrate", "--print", "oracle"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

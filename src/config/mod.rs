@@ -10,7 +10,7 @@
 //! | `rule` | what a value may be |
 //! | [`problem`] | what a person is told when something is wrong |
 //! | [`dsn`] | the database address |
-//! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `log` | one section each |
+//! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ mod load;
 mod log;
 pub mod problem;
 mod registry;
+mod retention;
 mod rule;
 mod security;
 mod server;
@@ -45,6 +46,7 @@ pub use load::load;
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
+pub use retention::RetentionConfig;
 pub use security::{JwtAlgorithm, JwtConfig, SecurityConfig};
 pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub health_check: HealthCheckConfig,
     /// Events.
     pub event: EventConfig,
+    /// How long the tables keep things.
+    pub retention: RetentionConfig,
     /// The log.
     pub log: LogConfig,
     /// Where each value that is not a default comes from.

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::access::{self, Guard, Tokens};
-use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
+use crate::api::{Api, ApiSettings, Gate, Limits, Places, metrics_router, router, serve};
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
@@ -117,6 +117,7 @@ impl App {
             metrics,
             clock,
             settings: Arc::new(api_settings(&config)),
+            places: Places::default(),
             started,
             stopping: serving.stop_signal(),
         };

@@ -13,7 +13,10 @@ use super::authenticate::{Door, authenticate};
 use super::error::{ApiError, plain};
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
-use super::{discovery, external, health, instances, middleware, services, tokens};
+use super::{
+    discovery, explain, external, groups, health, instances, load, middleware, services, stats,
+    tokens,
+};
 use crate::access::Action::{Administer, Operate, Read, Write};
 use crate::error::Error;
 
@@ -56,12 +59,22 @@ fn probes() -> Routes {
 
 fn groups_services_instances() -> Routes {
     Routes::default()
+        .get("/api/v1/groups", Read, groups::list)
+        .post("/api/v1/groups", Write, groups::create)
+        .get("/api/v1/groups/{groupName}", Read, groups::get)
+        .put("/api/v1/groups/{groupName}", Write, groups::update)
+        .delete("/api/v1/groups/{groupName}", Write, groups::delete)
+        .get("/api/v1/groups/{groupName}/services", Read, groups::list_services)
+        .get("/api/v1/stats", Read, stats::totals)
+        .get("/api/v1/stats/instances", Read, stats::instances)
+        .get("/api/v1/stats/health", Read, stats::health)
         .get("/api/v1/services", Read, services::list)
         .post("/api/v1/services", Write, services::create)
         .get("/api/v1/services/{serviceName}", Read, services::get)
         .put("/api/v1/services/{serviceName}", Write, services::update)
         .delete("/api/v1/services/{serviceName}", Write, services::delete)
         .get("/api/v1/services/{serviceName}/select", Read, discovery::select)
+        .get("/api/v1/services/{serviceName}/explain", Read, explain::explain)
         .get("/api/v1/instances", Read, instances::list_all)
         .post("/api/v1/instances", Write, instances::register)
         .get("/api/v1/instances/{instanceId}", Read, instances::get)
@@ -70,6 +83,7 @@ fn groups_services_instances() -> Routes {
         .put("/api/v1/instances/{instanceId}/heartbeat", Write, instances::heartbeat)
         .put("/api/v1/instances/{instanceId}/health", Write, instances::set_health)
         .put("/api/v1/instances/{instanceId}/status", Write, instances::set_status)
+        .put("/api/v1/instances/{instanceId}/load", Write, load::report)
 }
 
 fn batches() -> Routes {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::places::Places;
 use crate::access::{Guard, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
@@ -56,6 +57,8 @@ pub struct Api {
     pub clock: Clock,
     /// Settings.
     pub settings: Arc<ApiSettings>,
+    /// Where instances of other registries were found.
+    pub places: Places,
     /// When the process began to serve.
     pub started: Instant,
     /// Cancelled when the server stops.

@@ -217,6 +217,29 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT_SERVICE (
     PRIMARY KEY (tenantId, externalConfigId, groupName, serviceName)
 );
 
+-- The tokens callers show; a token itself is not kept. tenantId '*' is every tenant, groupNames is a
+-- JSON list or NULL for all.
+CREATE TABLE HUB_REGISTRY_ACCESS_TOKEN (
+    tokenId        VARCHAR(32)  NOT NULL DEFAULT (lower(hex(randomblob(16)))) PRIMARY KEY,
+    tenantId       VARCHAR(32)  NOT NULL,
+    tokenName      VARCHAR(100),
+    tokenHash      VARCHAR(64)  NOT NULL UNIQUE,
+    tokenPrefix    VARCHAR(16),
+    userId         VARCHAR(100),
+    role           VARCHAR(20),
+    groupNames     TEXT,
+    expireTime     TIMESTAMP,
+    addTime        TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
+    addWho         VARCHAR(32)  DEFAULT 'system',
+    editTime       TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
+    editWho        VARCHAR(32)  DEFAULT 'system',
+    oprSeqFlag     VARCHAR(32)  DEFAULT '',
+    currentVersion INTEGER      DEFAULT 1,
+    activeFlag     CHAR(1)      DEFAULT 'Y',
+    noteText       VARCHAR(500),
+    extProperty    TEXT
+);
+
 -- Revisions are given out below a ceiling that is written ahead, so that none is given out twice.
 CREATE TABLE HUB_REGISTRY_REVISION (
     scope   VARCHAR(100) NOT NULL PRIMARY KEY,

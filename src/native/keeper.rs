@@ -173,7 +173,7 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::warn!(%error, writes = writes.len(), "native writes refused");
-                self.uncertain.extend(writes.iter().map(RowKey::of));
+                self.uncertain.extend(writes.iter().filter_map(RowKey::of));
                 self.repair_at = Instant::now() + Duration::from_secs(1);
                 // Their deadlines are queued still: they expire at the next look.
                 expiring.iter().for_each(|lease| lease.reopen());

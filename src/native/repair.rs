@@ -15,9 +15,9 @@ pub(super) enum RowKey {
 }
 
 impl RowKey {
-    /// The row it writes.
-    pub(super) fn of(write: &NativeWrite) -> Self {
-        match write {
+    /// The row it writes; an event is no state that could be written again.
+    pub(super) fn of(write: &NativeWrite) -> Option<Self> {
+        Some(match write {
             NativeWrite::PutGroup(row) => {
                 Self::Group(row.tenant_id.clone(), row.group_name.clone())
             }
@@ -37,7 +37,8 @@ impl RowKey {
             NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
                 Self::Instance(tenant_id.clone(), service_instance_id.clone())
             }
-        }
+            NativeWrite::AddEvent(_) => return None,
+        })
     }
 
     /// The write that makes the row what the state says. Names that were written are valid; one

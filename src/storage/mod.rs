@@ -5,11 +5,13 @@
 //!
 //! | trait | tables |
 //! |---|---|
-//! | [`NativeStore`] | groups, services and instances of the hub's own registry |
+//! | [`NativeStore`] | groups, services and instances of the hub's own registry, and its events |
 //! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare |
 //! | [`SnapshotStore`] | the last known good state of each external registry |
+//! | [`TokenStore`] | the tokens callers show |
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
+mod access;
 mod database;
 mod error;
 mod external;
@@ -18,11 +20,12 @@ mod revision;
 mod snapshot;
 pub mod sql;
 
+pub use access::{TokenRow, TokenStore};
 pub use database::Database;
 pub use error::{Result, StorageError, StorageErrorKind};
 pub use external::{ConfigStore, StatusStore};
 pub use native::{
-    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };
 pub use revision::RevisionStore;
 pub use snapshot::{SnapshotBatch, SnapshotStore, SourceSnapshot};

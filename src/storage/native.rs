@@ -81,6 +81,25 @@ pub struct InstanceRow {
     pub unreadable: Vec<&'static str>,
 }
 
+/// A row of `HUB_REGISTRY_SERVICE_EVENT` that is to be written; its id is given by the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are described where the table is")]
+pub struct EventRow {
+    pub tenant_id: String,
+    pub group_name: Option<String>,
+    pub service_name: Option<String>,
+    pub host_address: Option<String>,
+    pub port_number: Option<i64>,
+    pub event_type: String,
+    pub event_source: String,
+    pub event_data_json: Option<String>,
+    pub event_message: Option<String>,
+    pub event_time: DateTime<Utc>,
+    pub revision: i64,
+    /// Who caused it: `addWho` and `editWho`.
+    pub who: String,
+}
+
 /// Everything the three tables hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NativeRows {
@@ -92,7 +111,8 @@ pub struct NativeRows {
     pub instances: Vec<InstanceRow>,
 }
 
-/// One write. Each says the whole row, so writing it twice is the same as once.
+/// One write. Each says the whole row, so writing it twice is the same as once; only an event is
+/// there twice then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NativeWrite {
     /// Inserts the group, or replaces the one of its id or name.
@@ -124,6 +144,8 @@ pub enum NativeWrite {
         /// Its id.
         service_instance_id: String,
     },
+    /// Adds an event.
+    AddEvent(EventRow),
 }
 
 /// The columns of an instance that heartbeats move.

@@ -13,8 +13,8 @@ use hub_registry::model::instance::{NativeInstance, Registration};
 use hub_registry::model::service::NativeService;
 use hub_registry::native::{Native, Publish, Settings};
 use hub_registry::storage::{
-    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result, ServiceRow,
-    StorageError, StorageErrorKind,
+    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result,
+    ServiceRow, StorageError, StorageErrorKind,
 };
 use hub_registry::task::TaskGroup;
 use hub_registry_core::{Change, Instance, ServiceKey, TenantId};
@@ -37,6 +37,7 @@ pub(crate) struct Tables {
     groups: BTreeMap<(String, String), GroupRow>,
     services: BTreeMap<(String, String, String), ServiceRow>,
     instances: BTreeMap<(String, String), InstanceRow>,
+    pub(crate) events: Vec<EventRow>,
 }
 
 /// A store in memory.
@@ -95,6 +96,7 @@ impl NativeStore for FakeStore {
                 NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
                     tables.instances.remove(&(tenant_id, service_instance_id));
                 }
+                NativeWrite::AddEvent(row) => tables.events.push(row),
             }
         }
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }

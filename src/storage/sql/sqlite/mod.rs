@@ -9,5 +9,6 @@ mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use pool::Sqlite;

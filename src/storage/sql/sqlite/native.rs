@@ -8,7 +8,7 @@ use super::Sqlite;
 use super::bind::{Statement, common, common_columns, time};
 use crate::storage::error::Result;
 use crate::storage::native::{
-    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };
 use crate::storage::sql::columns::Columns;
 use crate::storage::sql::error::During;
@@ -79,6 +79,9 @@ const PUT_INSTANCE: &str = concat!(
     instance_columns!(),
     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?)"
 );
+const ADD_EVENT: &str = "INSERT INTO HUB_REGISTRY_SERVICE_EVENT (tenantId, groupName, serviceName, \
+     hostAddress, portNumber, eventType, eventSource, eventDataJson, eventMessage, eventTime, \
+     revision, addTime, addWho, editTime, editWho) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 const DELETE_GROUP: &str =
     "DELETE FROM HUB_REGISTRY_SERVICE_GROUP WHERE tenantId = ? AND groupName = ?";
 const DELETE_SERVICE: &str =
@@ -155,6 +158,7 @@ fn statement(write: &NativeWrite) -> Statement<'_> {
         NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
             sqlx::query(DELETE_INSTANCE).bind(tenant_id).bind(service_instance_id)
         }
+        NativeWrite::AddEvent(row) => add_event(row),
     }
 }
 
@@ -217,6 +221,25 @@ fn put_instance(row: &InstanceRow) -> Statement<'_> {
         .bind(row.lease_seconds)
         .bind(&row.ephemeral);
     common(statement, &row.common)
+}
+
+fn add_event(row: &EventRow) -> Statement<'_> {
+    sqlx::query(ADD_EVENT)
+        .bind(&row.tenant_id)
+        .bind(&row.group_name)
+        .bind(&row.service_name)
+        .bind(&row.host_address)
+        .bind(row.port_number)
+        .bind(&row.event_type)
+        .bind(&row.event_source)
+        .bind(&row.event_data_json)
+        .bind(&row.event_message)
+        .bind(time(Some(row.event_time)))
+        .bind(row.revision)
+        .bind(time(Some(row.event_time)))
+        .bind(&row.who)
+        .bind(time(Some(row.event_time)))
+        .bind(&row.who)
 }
 
 fn group(row: &SqliteRow) -> GroupRow {

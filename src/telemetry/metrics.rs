@@ -9,6 +9,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+pub use super::lease_metrics::LeaseMetrics;
+
 /// The histogram bounds of calls to registries, in seconds: a cached read to a slow full fetch.
 const CALL_SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
 /// The histogram bounds of our own requests, in seconds.
@@ -38,6 +40,7 @@ struct Inner {
     view_waiting: IntGauge,
     view_revision: IntGauge,
     native: IntCounterVec,
+    leases: LeaseMetrics,
     uptime: Gauge,
     rendering: Mutex<()>,
 }
@@ -156,6 +159,7 @@ impl Metrics {
                 "Operations of the native registry by outcome.",
                 &["operation", "outcome"],
             ),
+            leases: LeaseMetrics::new(),
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
             rendering: Mutex::default(),
@@ -179,7 +183,7 @@ impl Metrics {
             Box::new(inner.uptime.clone()),
             Box::new(build),
         ];
-        for collector in all {
+        for collector in all.into_iter().chain(inner.leases.collectors()) {
             registry.register(collector).expect("each name once");
         }
         for change in ["added", "updated", "removed"] {
@@ -230,6 +234,12 @@ impl Metrics {
         for (outcome, count) in [("ok", good), ("error", bad)] {
             self.inner.native.with_label_values(&[operation, outcome]).inc_by(count);
         }
+    }
+
+    /// Those of the native registry's leases.
+    #[must_use]
+    pub fn leases(&self) -> &LeaseMetrics {
+        &self.inner.leases
     }
 
     /// The text format of Prometheus.

@@ -5,6 +5,8 @@
 mod faults;
 #[path = "native/leases.rs"]
 mod leases;
+#[path = "native/preservation.rs"]
+mod preservation;
 #[path = "native/property.rs"]
 mod property;
 #[path = "native/world.rs"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
-use hub_registry_core::{Change, ServiceKey, TenantId};
+use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
 use crate::model::service::NativeService;
-use crate::native::{Native, Publish, Settings};
+use crate::native::{Native, Preservation, Publish, Settings};
 use crate::storage::sql::Migrated;
 use crate::storage::{self, SqlStore};
 use crate::task::TaskGroup;
@@ -70,14 +70,16 @@ impl App {
         let guard = guard(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
-        let settings = Settings {
-            auto_create: config.registry.auto_create,
-            lease_seconds: config.registry.lease_seconds,
-        };
-        let publish = Arc::new(Shown(catalog.clone()));
-        let native = Native::start(store.clone(), publish, clock.clone(), &working, settings)
-            .await
-            .context("the native registry cannot be loaded")?;
+        let native = Native::start(
+            store.clone(),
+            Arc::new(Shown(catalog.clone())),
+            clock.clone(),
+            metrics.clone(),
+            &working,
+            native_settings(&config),
+        )
+        .await
+        .context("the native registry cannot be loaded")?;
         let drivers = Drivers::new(vec![
             Arc::new(ConsulDriver),
             Arc::new(EurekaDriver),
@@ -174,6 +176,26 @@ impl Publish for Shown {
             protect_threshold: service.protect_threshold(),
         });
         self.0.set_attributes(tenant, key, attributes);
+    }
+
+    fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
+        self.0.mark_held(tenant, &SourceId::Native, held, freed);
+    }
+}
+
+fn native_settings(config: &Config) -> Settings {
+    let (registry, event) = (&config.registry, &config.event);
+    Settings {
+        auto_create: registry.auto_create,
+        lease_seconds: registry.lease_seconds,
+        preservation: Preservation {
+            min_instances: registry.self_preservation.min_instances,
+            percent: registry.self_preservation.percent,
+            max: registry.self_preservation.max,
+            sweep_interval: registry.sweep.interval,
+            sweep_percent: registry.sweep.percent,
+        },
+        events: event.enabled && event.enable_persistence,
     }
 }
 

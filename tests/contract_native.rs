@@ -14,6 +14,7 @@ use hub_registry::model::service::NativeService;
 use hub_registry::native::{Native, NativeRegistry, Publish, Settings};
 use hub_registry::storage::SqlStore;
 use hub_registry::task::TaskGroup;
+use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::{
     Capability, Change, ChangeStream, GroupName, HealthStatus, Instance, InstanceKey,
     InstanceStatus, Registry, RegistryInfo, Result, Scope, ServiceKey, TenantId,
@@ -28,6 +29,8 @@ impl Publish for Nobody {
     fn publish(&self, _tenant: &TenantId, _changes: Vec<Change>) {}
 
     fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
+
+    fn hold(&self, _: &TenantId, _: Vec<InstanceKey>, _: Vec<InstanceKey>) {}
 }
 
 /// A native registry that is stopped and started anew on the same file.
@@ -43,7 +46,14 @@ async fn start(path: &std::path::Path) -> (TaskGroup, NativeRegistry, Arc<Native
     let tasks = TaskGroup::new();
     // The suite sends no heartbeats: what it wrote must stay healthy while it looks.
     let settings = Settings { lease_seconds: 3600, ..Settings::default() };
-    let started = Native::start(Arc::new(store), Arc::new(Nobody), Clock::System, &tasks, settings);
+    let started = Native::start(
+        Arc::new(store),
+        Arc::new(Nobody),
+        Clock::System,
+        Metrics::new(),
+        &tasks,
+        settings,
+    );
     let native = started.await.unwrap();
     let registry = NativeRegistry::new(Arc::clone(&native), TenantId::default_tenant());
     (tasks, registry, native)

@@ -5,6 +5,8 @@
 mod faults;
 #[path = "native/leases.rs"]
 mod leases;
+#[path = "native/preservation.rs"]
+mod preservation;
 #[path = "native/property.rs"]
 mod property;
 #[path = "native/world.rs"]
@@ -235,7 +237,7 @@ async fn services_and_groups_are_made_changed_and_removed() {
 
 #[tokio::test]
 async fn without_auto_create_what_is_missing_is_not_found() {
-    let settings = Settings { auto_create: false, lease_seconds: 30 };
+    let settings = Settings { auto_create: false, ..Settings::default() };
     let world = World::start_with(Arc::new(FakeStore::default()), settings).await;
     let (native, default) = (&world.native, TenantId::default_tenant());
     let refused = native.register(&by(&default, "me"), registration("s", 1)).await.unwrap_err();

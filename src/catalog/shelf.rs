@@ -1,10 +1,10 @@
 //! What one source last said.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{Change, Instance, ServiceKey, ServiceState};
+use hub_registry_core::{Change, Instance, InstanceKey, ServiceKey, ServiceState};
 use tokio::time::Instant;
 
 use super::guard::{GuardPolicy, Hold, Missing, replace};
@@ -46,6 +46,8 @@ pub(super) struct Shelf {
     usual_settle: Duration,
     services: HashMap<ServiceKey, ServiceShelf>,
     held: BTreeSet<(Instant, ServiceKey)>,
+    // Instances the registry lists and says itself that it waits for.
+    marked: HashMap<ServiceKey, HashMap<InstanceKey, Instant>>,
     // Instances the registry lists.
     live: usize,
     loaded: bool,
@@ -62,6 +64,7 @@ impl Shelf {
             usual_settle: USUAL_SETTLE,
             services: HashMap::new(),
             held: BTreeSet::new(),
+            marked: HashMap::new(),
             live: 0,
             loaded: false,
             after_outage: false,
@@ -97,7 +100,8 @@ impl Shelf {
     /// How many instances are held.
     #[must_use]
     pub(super) fn held_count(&self) -> usize {
-        let services = self.held.iter().map(|(_, key)| key).collect::<BTreeSet<_>>();
+        let services = self.held.iter().map(|(_, key)| key);
+        let services = services.chain(self.marked.keys()).collect::<BTreeSet<_>>();
         let entries = services.into_iter().filter_map(|key| self.services.get(key));
         entries.flat_map(|s| &s.entries).filter(|entry| entry.hold.is_some()).count()
     }
@@ -105,7 +109,39 @@ impl Shelf {
     /// Whether any instance is held.
     #[must_use]
     pub(super) fn has_held(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || !self.marked.is_empty()
+    }
+
+    /// The registry waits for these of its instances itself, and no more for those; which
+    /// services changed.
+    pub(super) fn mark(
+        &mut self,
+        held: Vec<InstanceKey>,
+        freed: &HashSet<InstanceKey>,
+        now: Instant,
+    ) -> BTreeSet<ServiceKey> {
+        let mut touched = BTreeSet::new();
+        for key in freed {
+            if let Some(marked) = self.marked.get_mut(&key.service) {
+                marked.remove(key);
+                if marked.is_empty() {
+                    self.marked.remove(&key.service);
+                }
+                touched.insert(key.service.clone());
+            }
+        }
+        for key in held {
+            touched.insert(key.service.clone());
+            self.marked.entry(key.service.clone()).or_default().insert(key, now);
+        }
+        for key in &touched {
+            if let Some(service) = self.services.get_mut(key) {
+                let was = |entry: &&mut Entry| freed.contains(&entry.instance.key);
+                service.entries.iter_mut().filter(was).for_each(|entry| entry.hold = None);
+                set_marks(&mut service.entries, self.marked.get(key));
+            }
+        }
+        touched
     }
 
     /// One service.
@@ -248,11 +284,15 @@ impl Shelf {
         wall_ms: i64,
     ) -> bool {
         let before = self.services.remove(key);
+        let marked = self.marked.get(key);
         let old = before.as_ref().map_or(&[][..], |service| &service.entries);
+        let bare = marked.map(|marked| without_marks(old, marked));
+        let old = bare.as_deref().unwrap_or(old);
         for until in old.iter().filter_map(|entry| entry.hold?.until) {
             self.held.remove(&(until, key.clone()));
         }
-        let entries = replace(old, instances, missing, wall_ms);
+        let mut entries = replace(old, instances, missing, wall_ms);
+        set_marks(&mut entries, marked);
         for until in entries.iter().filter_map(|entry| entry.hold?.until) {
             self.held.insert((until, key.clone()));
         }
@@ -264,5 +304,21 @@ impl Shelf {
             self.services.insert(key.clone(), after);
         }
         changed
+    }
+}
+
+/// What the guard alone holds: it is the registry that says when a marked one leaves.
+fn without_marks(entries: &[Entry], marked: &HashMap<InstanceKey, Instant>) -> Vec<Entry> {
+    let mut bare = entries.to_vec();
+    let marked = bare.iter_mut().filter(|entry| marked.contains_key(&entry.instance.key));
+    marked.for_each(|entry| entry.hold = None);
+    bare
+}
+
+fn set_marks(entries: &mut [Entry], marked: Option<&HashMap<InstanceKey, Instant>>) {
+    let Some(marked) = marked else { return };
+    for entry in entries.iter_mut().filter(|entry| entry.hold.is_none()) {
+        let since = marked.get(&entry.instance.key);
+        entry.hold = since.map(|since| Hold { since: *since, until: None });
     }
 }

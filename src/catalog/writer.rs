@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hub_registry_core::{Change, ServiceKey, ServiceState, TenantId};
+use hub_registry_core::{Change, InstanceKey, ServiceKey, ServiceState, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -152,6 +152,22 @@ impl Catalog {
             changed.iter().cloned().collect()
         });
         changed.into_iter().collect()
+    }
+
+    /// A source says of instances it lists that it waits for them itself, since they fell silent
+    /// (`held`), and of others that it does no more (`freed`).
+    pub fn mark_held(
+        &self,
+        tenant: &TenantId,
+        id: &SourceId,
+        held: Vec<InstanceKey>,
+        freed: Vec<InstanceKey>,
+    ) {
+        let (now, freed) = (Instant::now(), freed.into_iter().collect());
+        self.write(tenant, |desk| {
+            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+            slot.shelf.mark(held, &freed, now).into_iter().collect()
+        });
     }
 
     /// Notes how a source's connection stands. A failing one keeps what it said.

@@ -92,6 +92,11 @@ impl Draft {
         });
     }
 
+    /// Whether it writes, removes or heard this instance.
+    pub(super) fn plans(&self, id: InstanceId) -> bool {
+        self.touched.contains_key(&id)
+    }
+
     pub(super) fn touch(&mut self, tenant: &TenantId, id: InstanceId, heard: bool) {
         let entry = self.touched.entry(id).or_insert_with(|| (tenant.clone(), false));
         entry.1 |= heard;

@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::deadlines::Deadlines;
 use super::draft::Draft;
-use super::leases::{Deadlines, Lease};
+use super::lease::Lease;
+use super::preservation::Silence;
 use super::repair::RowKey;
 use super::start::{News, Publish, Shared};
 use super::state::State;
@@ -42,7 +44,7 @@ pub(super) struct Keeper {
     jobs: mpsc::Receiver<Job>,
     pub(super) revived: mpsc::Receiver<Arc<Lease>>,
     pub(super) store: Arc<dyn NativeStore>,
-    publish: Arc<dyn Publish>,
+    pub(super) publish: Arc<dyn Publish>,
     pub(super) deadlines: Deadlines,
     /// Silent for three leases; removed with the next commit.
     pub(super) expiring: Vec<Arc<Lease>>,
@@ -50,6 +52,12 @@ pub(super) struct Keeper {
     pub(super) unwritten: HashMap<InstanceId, TenantId>,
     pub(super) flush_at: Instant,
     pub(super) last_turn: Instant,
+    /// The silent instances of each tenant that had any.
+    pub(super) silences: BTreeMap<TenantId, Silence>,
+    pub(super) decided_at: Instant,
+    /// How many missed a beat, by tenant, and until when that is good enough.
+    pub(super) late: HashMap<TenantId, usize>,
+    pub(super) late_until: Instant,
     /// Rows of commits that failed: the disk may hold them or not. What the state says is written
     /// again, ahead of the next commit, so that in the end both agree.
     uncertain: HashSet<RowKey>,
@@ -76,6 +84,10 @@ impl Keeper {
             unwritten: HashMap::new(),
             flush_at: now,
             last_turn: now,
+            silences: BTreeMap::new(),
+            decided_at: now,
+            late: HashMap::new(),
+            late_until: now,
             uncertain: HashSet::new(),
             repair_at: now,
         }
@@ -107,7 +119,7 @@ impl Keeper {
                 biased;
                 () = stop.cancelled() => break,
                 Some(job) = self.jobs.recv() => self.batch(Some(job)).await,
-                Some(lease) = self.revived.recv() => self.revive(&lease, None),
+                Some(lease) = self.revived.recv() => self.revive(lease, None),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.turn(None);
@@ -147,7 +159,13 @@ impl Keeper {
         let mut draft = self.draft();
         let some = self.expiring.len().min(BATCH);
         let mut expiring: Vec<_> = self.expiring.drain(..some).collect();
-        expiring.retain(|lease| self.expire(lease, &mut draft));
+        expiring.retain(|lease| {
+            let leaves = self.expire(lease, &mut draft);
+            if !leaves {
+                self.stays(lease);
+            }
+            leaves
+        });
         let mut acks = Vec::new();
         let mut next = first.or_else(|| self.jobs.try_recv().ok());
         while let Some(job) = next.take() {
@@ -175,8 +193,11 @@ impl Keeper {
                 tracing::warn!(%error, writes = writes.len(), "native writes refused");
                 self.uncertain.extend(writes.iter().filter_map(RowKey::of));
                 self.repair_at = Instant::now() + Duration::from_secs(1);
-                // Their deadlines are queued still: they expire at the next look.
-                expiring.iter().for_each(|lease| lease.reopen());
+                // They are decided on again.
+                for lease in &expiring {
+                    lease.reopen();
+                    self.stays(lease);
+                }
                 let error = Error::from(error);
                 acks.into_iter().for_each(|ack| ack(Some(&error)));
                 self.refuse_waiting(&error);
@@ -210,10 +231,12 @@ impl Keeper {
     fn apply(&mut self, draft: Draft) {
         let before = self.shared.state.load_full();
         for (id, (tenant, heard)) in &draft.touched {
-            match draft.next.instance(tenant, *id) {
+            let instance = draft.next.instance(tenant, *id);
+            match instance {
                 Some(instance) => self.follow_lease(instance, *heard),
                 None => self.shared.leases.close(*id),
             }
+            self.heard_or_gone(tenant, *id, instance.is_some());
         }
         self.swap(&before, draft.next, draft.changed);
     }

@@ -1,16 +1,16 @@
 //! Who was heard when, and what is due.
 
-use std::cmp::Ordering as Order;
-use std::collections::BinaryHeap;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
-use hub_registry_core::{HealthStatus, TenantId};
+use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
+use super::lease::Lease;
 use crate::clock;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
@@ -20,25 +20,10 @@ use crate::model::names::InstanceId;
 const LOOK: u64 = 30_000;
 /// An instance is removed after this many leases without a heartbeat.
 const EXPIRES_AFTER: u64 = 3;
-
-/// One instance's lease. Times are milliseconds of [`Leases::now`].
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) tenant: TenantId,
-    pub(super) id: InstanceId,
-    seconds: AtomicU32,
-    /// Whether heartbeats decide on its health and life at all.
-    counts: AtomicBool,
-    ephemeral: AtomicBool,
-    /// The last heartbeat; 0: none since the start.
-    heard: AtomicU64,
-    /// The last heartbeat that is on disk.
-    written: AtomicU64,
-    /// Since when the next heartbeat makes the instance healthy; 0: it does not.
-    revives: AtomicU64,
-    /// Its instance is removed, or about to be: heartbeats count no more.
-    closed: AtomicBool,
-}
+/// Clients beat so often in a lease: a pause that hides one beat counts.
+const BEATS: u64 = 3;
+/// Pauses are told apart by powers of two of milliseconds, up to a third of the longest lease.
+const PAUSES: usize = 26;
 
 /// What is to be done about a lease now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +43,11 @@ pub(super) enum Due {
 pub(super) struct Leases {
     // The id is made of tenant and address, so it alone is a key; the tenant is compared too.
     all: DashMap<InstanceId, Arc<Lease>>,
+    /// How many leases that count each tenant has.
+    beating: DashMap<TenantId, usize>,
     epoch: Instant,
-    /// Nobody is taken to be silent since before this: our start, or the end of a pause.
-    floor: AtomicU64,
+    /// When the last pause of at least 2^index milliseconds ended. The start is one of any length.
+    pauses: [AtomicU64; PAUSES],
 }
 
 impl Leases {
@@ -68,7 +55,8 @@ impl Leases {
         // One second back, so that no time is 0.
         let now = Instant::now();
         let epoch = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
-        Self { all: DashMap::new(), epoch, floor: AtomicU64::new(1000) }
+        let pauses = std::array::from_fn(|_| AtomicU64::new(1000));
+        Self { all: DashMap::new(), beating: DashMap::new(), epoch, pauses }
     }
 
     /// Milliseconds of a monotonic clock.
@@ -81,9 +69,28 @@ impl Leases {
         self.epoch + Duration::from_millis(time)
     }
 
-    /// Gives every lease its full length from now.
-    pub(super) fn grace(&self) {
-        self.floor.store(self.now(), Ordering::Relaxed);
+    /// Nobody could be heard for so long, until now: every lease of which a heartbeat may have
+    /// been missed gets its full length from now.
+    pub(super) fn grace(&self, paused: u64) {
+        let now = self.now();
+        let known = (u64::BITS - paused.leading_zeros()) as usize;
+        self.pauses.iter().take(known).for_each(|ended| ended.store(now, Ordering::Relaxed));
+    }
+
+    /// Nobody with a lease this long is taken to be silent since before this.
+    fn floor(&self, length: u64) -> u64 {
+        let index = (length / BEATS).max(1).ilog2() as usize;
+        self.pauses[index.min(PAUSES - 1)].load(Ordering::Relaxed)
+    }
+
+    /// Since when it was not heard.
+    fn silent_since(&self, lease: &Lease) -> u64 {
+        lease.heard().max(self.floor(lease.length()))
+    }
+
+    /// When it runs out, or ran out.
+    pub(super) fn lapses_at(&self, lease: &Lease) -> u64 {
+        self.silent_since(lease) + lease.length()
     }
 
     /// Takes a heartbeat. `None`: there is no such lease, its instance must register again.
@@ -94,8 +101,8 @@ impl Leases {
         }
         // Store, then look, both in one order with `close_if_silent`, which closes, then looks:
         // either we see that it is closed, or it sees that we were here.
-        lease.heard.store(self.now(), Ordering::SeqCst);
-        (!lease.closed.load(Ordering::SeqCst)).then_some(lease)
+        lease.set_heard(self.now());
+        (!lease.is_closed()).then_some(lease)
     }
 
     /// The wall time of the last heartbeat, given that it is `wall` now: of one since the start,
@@ -105,8 +112,7 @@ impl Leases {
         instance: &NativeInstance,
         wall: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let heard =
-            self.all.get(&instance.id).map_or(0, |lease| lease.heard.load(Ordering::Relaxed));
+        let heard = self.all.get(&instance.id).map_or(0, |lease| lease.heard());
         if heard == 0 {
             return instance.last_heartbeat;
         }
@@ -118,6 +124,7 @@ impl Leases {
     /// `heard`: the write counts as a heartbeat.
     pub(super) fn follow(&self, instance: &NativeInstance, heard: bool) -> Option<Arc<Lease>> {
         let known = self.all.get(&instance.id).map(|lease| Arc::clone(&lease));
+        let counted = known.as_ref().is_some_and(|lease| lease.counts());
         let length = u64::from(instance.lease_seconds) * 1000;
         let now = self.now();
         let (lease, new) = match known {
@@ -127,32 +134,52 @@ impl Leases {
                 let lease = Arc::new(Lease::new(instance));
                 self.all.insert(instance.id, Arc::clone(&lease));
                 if let Some(before) = before {
-                    before.closed.store(true, Ordering::SeqCst);
-                    lease.heard.fetch_max(before.heard.load(Ordering::SeqCst), Ordering::SeqCst);
+                    before.close();
+                    lease.set_heard(before.heard());
                 }
                 (Arc::clone(&lease), Some(lease))
             }
         };
         lease.set(instance, now);
+        self.tally(&lease.tenant, counted, lease.counts());
         if heard {
-            lease.heard.fetch_max(now, Ordering::SeqCst);
+            lease.set_heard(now);
         }
         new
     }
 
     pub(super) fn close(&self, id: InstanceId) {
         if let Some((_, lease)) = self.all.remove(&id) {
-            lease.closed.store(true, Ordering::SeqCst);
+            self.tally(&lease.tenant, lease.counts(), false);
+            lease.close();
         }
+    }
+
+    fn tally(&self, tenant: &TenantId, before: bool, after: bool) {
+        if before == after {
+            return;
+        }
+        let mut count = self.beating.entry(tenant.clone()).or_default();
+        *count = if after { *count + 1 } else { count.saturating_sub(1) };
+    }
+
+    /// How many instances of the tenant promised to beat.
+    pub(super) fn beating(&self, tenant: &TenantId) -> usize {
+        self.beating.get(tenant).map_or(0, |count| *count)
+    }
+
+    /// How many instances promised to beat, over all tenants.
+    pub(super) fn beating_in_all(&self) -> usize {
+        self.beating.iter().map(|count| *count).sum()
     }
 
     /// Closes a lease that is to expire, unless it was heard at the last moment.
     pub(super) fn close_if_silent(&self, lease: &Lease) -> bool {
-        lease.closed.store(true, Ordering::SeqCst);
+        lease.close();
         let (due, _) = self.due(lease, self.now());
         let silent = due == Due::Expire;
         if !silent {
-            lease.closed.store(false, Ordering::SeqCst);
+            lease.reopen();
         }
         silent
     }
@@ -160,24 +187,46 @@ impl Leases {
     /// What is due at this time, and when to look next.
     pub(super) fn due(&self, lease: &Lease, now: u64) -> (Due, u64) {
         let look = now + LOOK;
-        if !lease.counts.load(Ordering::Relaxed) {
+        if !lease.counts() {
             return (Due::Nothing, look);
         }
-        let heard = lease.heard.load(Ordering::SeqCst);
-        let since = heard.max(self.floor.load(Ordering::Relaxed));
+        let since = self.silent_since(lease);
         let unhealthy_at = since + lease.length();
         if now < unhealthy_at {
-            let revives = lease.revives.load(Ordering::Relaxed);
+            let (revives, heard) = (lease.revived_since(), lease.heard());
             let revived = revives > 0 && heard > revives && now < heard + lease.length();
             let due = if revived { Due::Revive } else { Due::Nothing };
             return (due, unhealthy_at.min(look));
         }
         let expires_at = since + EXPIRES_AFTER * lease.length();
-        match lease.ephemeral.load(Ordering::Relaxed) {
+        match lease.is_ephemeral() {
             true if now >= expires_at => (Due::Expire, look),
             true => (Due::Lapse, expires_at.min(look)),
             false => (Due::Lapse, look),
         }
+    }
+
+    /// Whether there is such a lease and it ran out.
+    pub(super) fn is_overdue(&self, id: InstanceId) -> bool {
+        self.all
+            .get(&id)
+            .is_some_and(|lease| matches!(self.due(&lease, self.now()).0, Due::Lapse | Due::Expire))
+    }
+
+    /// How many of each tenant's instances were not heard for half of their lease: they have
+    /// missed a beat, and some of them will lapse.
+    pub(super) fn late(&self, now: u64) -> HashMap<TenantId, usize> {
+        let mut late = HashMap::new();
+        for lease in &self.all {
+            let silent = now.saturating_sub(self.silent_since(&lease));
+            if lease.counts() && 2 * silent >= lease.length() {
+                match late.get_mut(&lease.tenant) {
+                    Some(count) => *count += 1,
+                    None => drop(late.insert(lease.tenant.clone(), 1)),
+                }
+            }
+        }
+        late
     }
 
     /// A heartbeat that is not on disk, with its lease.
@@ -192,114 +241,3 @@ impl Leases {
         self.all.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 }
-
-impl Lease {
-    fn new(instance: &NativeInstance) -> Self {
-        Self {
-            tenant: instance.tenant.clone(),
-            id: instance.id,
-            seconds: AtomicU32::new(instance.lease_seconds),
-            counts: AtomicBool::new(true),
-            ephemeral: AtomicBool::new(true),
-            heard: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            revives: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    fn set(&self, instance: &NativeInstance, now: u64) {
-        let unsaid = instance.has_lease() && instance.health == HealthStatus::Unknown;
-        self.seconds.store(instance.lease_seconds, Ordering::Relaxed);
-        self.counts.store(instance.has_lease(), Ordering::Relaxed);
-        self.ephemeral.store(instance.ephemeral.is_yes(), Ordering::Relaxed);
-        let revives = if instance.has_lapsed() || unsaid { now } else { 0 };
-        self.revives.store(revives, Ordering::Relaxed);
-    }
-
-    /// How long it runs, in milliseconds.
-    fn length(&self) -> u64 {
-        u64::from(self.seconds.load(Ordering::Relaxed)) * 1000
-    }
-
-    pub(super) fn seconds(&self) -> u32 {
-        self.seconds.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn revives(&self) -> bool {
-        self.revives.load(Ordering::Relaxed) > 0
-    }
-
-    /// The next heartbeat after this time revives it; 0: none does.
-    pub(super) fn set_revives(&self, since: u64) {
-        self.revives.store(since, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn reopen(&self) {
-        self.closed.store(false, Ordering::SeqCst);
-    }
-
-    /// The last heartbeat, when it is not on disk.
-    pub(super) fn unwritten(&self) -> Option<u64> {
-        let heard = self.heard.load(Ordering::Relaxed);
-        (heard > self.written.load(Ordering::Relaxed)).then_some(heard)
-    }
-
-    pub(super) fn set_written(&self, heard: u64) {
-        self.written.fetch_max(heard, Ordering::Relaxed);
-    }
-}
-
-/// When to look at which lease: earliest first. An entry may be early, never late: a heartbeat
-/// does not move it; whoever takes it out asks [`Leases::due`] and puts it back.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines(BinaryHeap<Entry>);
-
-impl Deadlines {
-    pub(super) fn push(&mut self, at: u64, lease: Arc<Lease>) {
-        self.0.push(Entry { at, lease });
-    }
-
-    /// The time of the earliest.
-    pub(super) fn next(&self) -> Option<u64> {
-        self.0.peek().map(|entry| entry.at)
-    }
-
-    /// The earliest, if its time has come.
-    pub(super) fn pop(&mut self, now: u64) -> Option<Arc<Lease>> {
-        if self.next()? > now {
-            return None;
-        }
-        self.0.pop().map(|entry| entry.lease)
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    at: u64,
-    lease: Arc<Lease>,
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Order {
-        other.at.cmp(&self.at)
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Entry {}

@@ -17,28 +17,37 @@
 //! |---|---|
 //! | `state` | everything the registry holds, as persistent maps |
 //! | `draft`, `plan` | a state being changed, and what each request does to it |
-//! | `keeper`, `turn` | the task that commits drafts and minds leases |
+//! | `keeper`, `turn`, `flush` | the task that commits drafts and minds leases |
 //! | `repair` | what the disk holds after a commit that failed |
-//! | `leases` | who was heard when, and what is due |
+//! | `leases`, `lease`, `deadlines` | who was heard when, and what is due |
+//! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
 //! | `load`, `rows` | from the tables and back |
 //! | `intake`, `reads` | the methods of [`Native`] |
 //! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
 
+mod deadlines;
+mod decide;
 mod draft;
+mod flush;
 mod intake;
 mod keeper;
+mod lease;
 mod leases;
 mod load;
 mod plan;
+mod preservation;
 mod reads;
 mod registry;
 mod repair;
 mod rows;
 mod start;
 mod state;
+mod stats;
 mod turn;
 
 pub use intake::Registered;
+pub use preservation::Preservation;
 pub use reads::ServiceSummary;
 pub use registry::NativeRegistry;
 pub use start::{Native, Publish, Settings};
+pub use stats::LeaseStats;

@@ -4,19 +4,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hub_registry_core::{Change, ServiceKey, TenantId};
+use dashmap::DashMap;
+use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::keeper::{Job, Keeper};
-use super::leases::{Lease, Leases};
+use super::lease::Lease;
+use super::leases::Leases;
 use super::load::load;
+use super::preservation::Preservation;
 use super::state::State;
+use super::stats::LeaseStats;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::service::NativeService;
 use crate::storage::{NativeStore, StorageError};
 use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
 
 /// Takes what changed in the native registry.
 pub trait Publish: fmt::Debug + Send + Sync + 'static {
@@ -28,6 +33,10 @@ pub trait Publish: fmt::Debug + Send + Sync + 'static {
     /// A service's settings are new or changed, or (`None`) it is no more. Called before the
     /// `publish` of the same commit.
     fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>);
+
+    /// These instances are silent, and it is not believed yet that they are gone (`held`); of
+    /// those that were it is known by now (`freed`).
+    fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>);
 }
 
 /// What can be set.
@@ -37,11 +46,16 @@ pub struct Settings {
     pub auto_create: bool,
     /// The lease of an instance that names none.
     pub lease_seconds: u32,
+    /// When many silent clients are not believed to be gone.
+    pub preservation: Preservation,
+    /// Whether each change is written to the table of events too.
+    pub events: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { auto_create: true, lease_seconds: 30 }
+        let preservation = Preservation::default();
+        Self { auto_create: true, lease_seconds: 30, preservation, events: true }
     }
 }
 
@@ -66,6 +80,8 @@ pub(super) struct Shared {
     pub(super) leases: Arc<Leases>,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
+    pub(super) metrics: Metrics,
+    pub(super) stats: DashMap<TenantId, LeaseStats>,
     pub(super) news: broadcast::Sender<Arc<News>>,
     pub(super) revived: mpsc::Sender<Arc<Lease>>,
     /// The keeper has ended: nothing changes any more.
@@ -92,6 +108,7 @@ impl Native {
         store: Arc<dyn NativeStore>,
         publish: Arc<dyn Publish>,
         clock: Clock,
+        metrics: Metrics,
         tasks: &TaskGroup,
         settings: Settings,
     ) -> Result<Arc<Self>> {
@@ -108,6 +125,8 @@ impl Native {
             leases: Arc::new(Leases::new()),
             clock,
             settings,
+            metrics,
+            stats: DashMap::new(),
             news: broadcast::Sender::new(NEWS),
             revived,
             ended: CancellationToken::new(),

@@ -1,35 +1,28 @@
-//! What the keeper does between commits, and while one runs: health that leases move, and the
-//! heartbeats that are to be written.
+//! What the keeper does between commits, and while one runs: it minds the leases.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{HealthStatus, TenantId};
+use hub_registry_core::HealthStatus;
 use tokio::time::Instant;
 
 use super::draft::Draft;
-use super::keeper::{Keeper, within};
-use super::leases::{Due, Lease};
+use super::keeper::Keeper;
+use super::lease::Lease;
+use super::leases::Due;
 use super::state::State;
 use crate::model::instance::NativeInstance;
-use crate::model::names::InstanceId;
-use crate::storage::HeartbeatRow;
 
-/// The keeper turns at least this often.
-const TURN: Duration = Duration::from_secs(1);
-/// A turn this late was stopped (SIGSTOP, a suspended machine): clients could not be heard.
+/// The keeper turns at least this often: a pause of the process shorter than this is not noticed.
+const TURN: Duration = Duration::from_millis(250);
+/// A turn this late is worth a word in the log.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Heartbeats are written in bulk, one transaction of so many at a time, so that a request never
-/// waits long behind them.
-const FLUSH: usize = 1000;
-/// While fewer wait, they are written this seldom.
-const FLUSH_EVERY: Duration = Duration::from_secs(2);
-const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
-const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+/// So many that were heard again are made healthy together.
+const REVIVED: usize = 1024;
 
-type Verdict = (Arc<Lease>, HealthStatus);
+pub(super) type Verdict = (Arc<Lease>, HealthStatus);
 
 impl Keeper {
     /// When there is something to do next.
@@ -51,20 +44,16 @@ impl Keeper {
             tokio::select! {
                 biased;
                 outcome = &mut work => return outcome,
-                Some(lease) = self.revived.recv() => self.revive(&lease, draft.as_deref_mut()),
+                Some(lease) = self.revived.recv() => self.revive(lease, draft.as_deref_mut()),
                 () = tokio::time::sleep_until(wake) => self.turn(draft.as_deref_mut()),
             }
         }
     }
 
     /// Looks at every lease that is due.
-    pub(super) fn turn(&mut self, draft: Option<&mut Draft>) {
-        let (late, leases) = (self.last_turn.elapsed() > PAUSE, Arc::clone(&self.shared.leases));
-        self.last_turn = Instant::now();
-        if late {
-            tracing::warn!("the process was paused: every lease begins anew");
-            leases.grace();
-        }
+    pub(super) fn turn(&mut self, mut draft: Option<&mut Draft>) {
+        self.notice_pause();
+        let leases = Arc::clone(&self.shared.leases);
         let now = leases.now();
         let mut verdicts = Vec::new();
         while let Some(lease) = self.deadlines.pop(now) {
@@ -74,8 +63,7 @@ impl Keeper {
             if lease.unwritten().is_some() {
                 self.unwritten.insert(lease.id, lease.tenant.clone());
             }
-            let planned = |draft: &&mut Draft| draft.touched.contains_key(&lease.id);
-            if draft.as_ref().is_some_and(planned) {
+            if draft.as_ref().is_some_and(|draft| draft.plans(lease.id)) {
                 // What a commit under way is writing is judged after it.
                 self.deadlines.push(now + 1000, lease);
                 continue;
@@ -85,26 +73,52 @@ impl Keeper {
             match due {
                 Due::Nothing => {}
                 Due::Revive => verdicts.push((lease, HealthStatus::Healthy)),
-                Due::Lapse => verdicts.push((lease, HealthStatus::Unhealthy)),
-                Due::Expire => self.expiring.push(lease),
+                Due::Lapse | Due::Expire => self.ran_out(lease),
             }
         }
-        // The place for self-preservation: everything that is due together is known here, before
-        // any of it is shown or removed.
+        self.judge(verdicts, draft.as_deref_mut());
+        self.decide(draft);
+    }
+
+    /// A late turn: the process was stopped (SIGSTOP, a suspended machine) and clients could not
+    /// be heard.
+    fn notice_pause(&mut self) {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(self.wake());
+        self.last_turn = now;
+        let late_ms = late.as_millis() as u64;
+        if late_ms == 0 {
+            return;
+        }
+        self.shared.leases.grace(late_ms);
+        if late > PAUSE {
+            tracing::warn!(
+                paused_ms = late_ms,
+                "the process was paused: each lease of which a heartbeat may have been missed \
+                 begins anew"
+            );
+        }
+    }
+
+    /// Instances were heard again.
+    pub(super) fn revive(&mut self, first: Arc<Lease>, draft: Option<&mut Draft>) {
+        let mut verdicts = Vec::new();
+        let mut next = Some(first);
+        while let Some(lease) = next.take() {
+            // What a commit under way is writing is left to the next heartbeat.
+            let planned = draft.as_ref().is_some_and(|draft| draft.plans(lease.id));
+            if lease.revives() && !lease.is_closed() && !planned {
+                verdicts.push((lease, HealthStatus::Healthy));
+            }
+            if verdicts.len() < REVIVED {
+                next = self.revived.try_recv().ok();
+            }
+        }
         self.judge(verdicts, draft);
     }
 
-    /// An instance was heard again.
-    pub(super) fn revive(&mut self, lease: &Arc<Lease>, draft: Option<&mut Draft>) {
-        // What a commit under way is writing is left to the next heartbeat.
-        let planned = draft.as_ref().is_some_and(|draft| draft.touched.contains_key(&lease.id));
-        if lease.revives() && !lease.is_closed() && !planned {
-            self.judge(vec![(Arc::clone(lease), HealthStatus::Healthy)], draft);
-        }
-    }
-
     /// Moves the health of instances: seen at once, written with the next flush.
-    fn judge(&mut self, verdicts: Vec<Verdict>, mut draft: Option<&mut Draft>) {
+    pub(super) fn judge(&mut self, verdicts: Vec<Verdict>, mut draft: Option<&mut Draft>) {
         if verdicts.is_empty() {
             return;
         }
@@ -119,6 +133,9 @@ impl Keeper {
             let judged = Arc::new(judged);
             let lapsed = health == HealthStatus::Unhealthy;
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
+            if !lapsed {
+                self.shared.metrics.leases().revived();
+            }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
             if let Some(draft) = draft.as_deref_mut() {
@@ -127,69 +144,5 @@ impl Keeper {
             self.unwritten.insert(lease.id, lease.tenant.clone());
         }
         self.swap(&before, next, changed);
-    }
-
-    /// Writes some of the heartbeats that wait, if it is time.
-    pub(super) async fn flush_some(&mut self) {
-        let now = Instant::now();
-        if self.unwritten.is_empty() || now < self.flush_at {
-            return;
-        }
-        let some: Vec<_> =
-            self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
-        self.flush(some).await;
-    }
-
-    /// Writes every heartbeat and every repair there is, before the end.
-    pub(super) async fn flush_all(&mut self) {
-        for lease in self.shared.leases.all() {
-            if lease.unwritten().is_some() {
-                self.unwritten.insert(lease.id, lease.tenant.clone());
-            }
-        }
-        while !self.unwritten.is_empty() {
-            let some = self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
-            if !self.flush(some).await {
-                return;
-            }
-        }
-    }
-
-    async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
-        let wall = crate::clock::at(self.shared.clock.now_ms());
-        let state = self.shared.state.load_full();
-        let leases = Arc::clone(&self.shared.leases);
-        let mut rows = Vec::with_capacity(some.len());
-        let mut written = Vec::with_capacity(some.len());
-        for (id, tenant) in &some {
-            self.unwritten.remove(id);
-            let Some(instance) = state.instance(tenant, *id) else {
-                continue;
-            };
-            written.extend(leases.unwritten(*id));
-            rows.push(HeartbeatRow {
-                tenant_id: tenant.to_string(),
-                service_instance_id: id.to_string(),
-                last_heartbeat_time: leases.heard_at(instance, wall),
-                last_health_check_time: instance.last_health_check,
-                health_status: instance.health.to_string(),
-            });
-        }
-        let store = Arc::clone(&self.store);
-        let flush = async { within(FLUSH_PATIENCE, store.flush(&rows)).await };
-        match self.meanwhile(flush, None).await {
-            Ok(()) => {
-                written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
-                let more = self.unwritten.len() >= FLUSH;
-                self.flush_at = Instant::now() + if more { Duration::ZERO } else { FLUSH_EVERY };
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, rows = rows.len(), "heartbeats not written yet");
-                self.unwritten.extend(some);
-                self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
-                false
-            }
-        }
     }
 }

@@ -9,6 +9,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+pub use super::lease_metrics::LeaseMetrics;
+
 /// The histogram bounds of calls to registries, in seconds: a cached read to a slow full fetch.
 const CALL_SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
 /// The histogram bounds of our own requests, in seconds.
@@ -40,6 +42,7 @@ struct Inner {
     native: IntCounterVec,
     database: IntGaugeVec,
     retired: IntCounterVec,
+    leases: LeaseMetrics,
     uptime: Gauge,
     rendering: Mutex<()>,
 }
@@ -168,6 +171,7 @@ impl Metrics {
                 "Rows removed from the database for their age or because nothing needs them.",
                 &["what"],
             ),
+            leases: LeaseMetrics::new(),
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
             rendering: Mutex::default(),
@@ -193,7 +197,7 @@ impl Metrics {
             Box::new(inner.uptime.clone()),
             Box::new(build),
         ];
-        for collector in all {
+        for collector in all.into_iter().chain(inner.leases.collectors()) {
             registry.register(collector).expect("each name once");
         }
         for change in ["added", "updated", "removed"] {
@@ -256,6 +260,12 @@ impl Metrics {
     /// Rows were removed for their age or because nothing needs them.
     pub fn retired(&self, what: &str, rows: u64) {
         self.inner.retired.with_label_values(&[what]).inc_by(rows);
+    }
+
+    /// Those of the native registry's leases.
+    #[must_use]
+    pub fn leases(&self) -> &LeaseMetrics {
+        &self.inner.leases
     }
 
     /// The text format of Prometheus.

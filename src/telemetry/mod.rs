@@ -1,4 +1,5 @@
 //! Logs and metrics.
 
+mod lease_metrics;
 pub mod logging;
 pub mod metrics;

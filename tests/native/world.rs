@@ -1,7 +1,7 @@
 //! What the tests of the native registry stand on: a store in memory that fails on demand, and a
 //! listener that checks what it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +17,8 @@ use hub_registry::storage::{
     ServiceRow, StorageError, StorageErrorKind,
 };
 use hub_registry::task::TaskGroup;
-use hub_registry_core::{Change, Instance, ServiceKey, TenantId};
+use hub_registry::telemetry::metrics::Metrics;
+use hub_registry_core::{Change, Instance, InstanceKey, ServiceKey, TenantId};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -125,6 +126,7 @@ type Seen = BTreeMap<TenantId, BTreeMap<ServiceKey, Vec<Instance>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Listener {
     pub(crate) seen: Mutex<Seen>,
+    pub(crate) held: Mutex<BTreeMap<TenantId, BTreeSet<InstanceKey>>>,
     pub(crate) publications: AtomicUsize,
 }
 
@@ -151,6 +153,17 @@ impl Publish for Listener {
     }
 
     fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
+
+    fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
+        let mut all = self.held.lock();
+        let all = all.entry(tenant.clone()).or_default();
+        for key in freed {
+            assert!(all.remove(&key), "{key} was not held");
+        }
+        for key in held {
+            assert!(all.insert(key.clone()), "{key} is held already");
+        }
+    }
 }
 
 impl Listener {
@@ -175,7 +188,9 @@ impl World {
     pub(crate) async fn start_with(store: Arc<dyn NativeStore>, settings: Settings) -> Self {
         let (listener, tasks) = (Arc::new(Listener::default()), TaskGroup::new());
         let publish: Arc<dyn Publish> = Arc::clone(&listener) as _;
-        let native = Native::start(store, publish, Clock::System, &tasks, settings).await.unwrap();
+        let native = Native::start(store, publish, Clock::System, Metrics::new(), &tasks, settings)
+            .await
+            .unwrap();
         Self { native, listener, tasks }
     }
 

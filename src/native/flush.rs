@@ -1,0 +1,85 @@
+//! Writing what leases moved: heartbeats, and health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::TenantId;
+use tokio::time::Instant;
+
+use super::keeper::{Keeper, within};
+use crate::model::names::InstanceId;
+use crate::storage::HeartbeatRow;
+
+/// Heartbeats are written in bulk, one transaction of so many at a time, so that a request never
+/// waits long behind them.
+const FLUSH: usize = 1000;
+/// While fewer wait, they are written this seldom.
+const FLUSH_EVERY: Duration = Duration::from_secs(2);
+const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
+const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Keeper {
+    /// Writes some of the heartbeats that wait, if it is time.
+    pub(super) async fn flush_some(&mut self) {
+        let now = Instant::now();
+        if self.unwritten.is_empty() || now < self.flush_at {
+            return;
+        }
+        let some: Vec<_> =
+            self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
+        self.flush(some).await;
+    }
+
+    /// Writes every heartbeat and every repair there is, before the end.
+    pub(super) async fn flush_all(&mut self) {
+        for lease in self.shared.leases.all() {
+            if lease.unwritten().is_some() {
+                self.unwritten.insert(lease.id, lease.tenant.clone());
+            }
+        }
+        while !self.unwritten.is_empty() {
+            let some = self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
+            if !self.flush(some).await {
+                return;
+            }
+        }
+    }
+
+    async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
+        let wall = crate::clock::at(self.shared.clock.now_ms());
+        let state = self.shared.state.load_full();
+        let leases = Arc::clone(&self.shared.leases);
+        let mut rows = Vec::with_capacity(some.len());
+        let mut written = Vec::with_capacity(some.len());
+        for (id, tenant) in &some {
+            self.unwritten.remove(id);
+            let Some(instance) = state.instance(tenant, *id) else {
+                continue;
+            };
+            written.extend(leases.unwritten(*id));
+            rows.push(HeartbeatRow {
+                tenant_id: tenant.to_string(),
+                service_instance_id: id.to_string(),
+                last_heartbeat_time: leases.heard_at(instance, wall),
+                last_health_check_time: instance.last_health_check,
+                health_status: instance.health.to_string(),
+            });
+        }
+        let store = Arc::clone(&self.store);
+        let flush = async { within(FLUSH_PATIENCE, store.flush(&rows)).await };
+        match self.meanwhile(flush, None).await {
+            Ok(()) => {
+                written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
+                let more = self.unwritten.len() >= FLUSH;
+                self.flush_at = Instant::now() + if more { Duration::ZERO } else { FLUSH_EVERY };
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, rows = rows.len(), "heartbeats not written yet");
+                self.unwritten.extend(some);
+                self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! One instance's lease.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use hub_registry_core::{HealthStatus, TenantId};
+
+use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
+
+/// One instance's lease. Times are milliseconds of [`Leases::now`](super::leases::Leases::now).
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) tenant: TenantId,
+    pub(super) id: InstanceId,
+    seconds: AtomicU32,
+    /// Whether heartbeats decide on its health and life at all.
+    counts: AtomicBool,
+    ephemeral: AtomicBool,
+    /// The last heartbeat; 0: none since the start.
+    heard: AtomicU64,
+    /// The last heartbeat that is on disk.
+    written: AtomicU64,
+    /// Since when the next heartbeat makes the instance healthy; 0: it does not.
+    revives: AtomicU64,
+    /// Its instance is removed, or about to be: heartbeats count no more.
+    closed: AtomicBool,
+}
+
+impl Lease {
+    pub(super) fn new(instance: &NativeInstance) -> Self {
+        Self {
+            tenant: instance.tenant.clone(),
+            id: instance.id,
+            seconds: AtomicU32::new(instance.lease_seconds),
+            counts: AtomicBool::new(false),
+            ephemeral: AtomicBool::new(true),
+            heard: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            revives: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes over what the instance says of it.
+    pub(super) fn set(&self, instance: &NativeInstance, now: u64) {
+        let unsaid = instance.has_lease() && instance.health == HealthStatus::Unknown;
+        self.seconds.store(instance.lease_seconds, Ordering::Relaxed);
+        self.counts.store(instance.has_lease(), Ordering::Relaxed);
+        self.ephemeral.store(instance.ephemeral.is_yes(), Ordering::Relaxed);
+        let revives = if instance.has_lapsed() || unsaid { now } else { 0 };
+        self.revives.store(revives, Ordering::Relaxed);
+    }
+
+    /// How long it runs, in milliseconds.
+    pub(super) fn length(&self) -> u64 {
+        u64::from(self.seconds.load(Ordering::Relaxed)) * 1000
+    }
+
+    pub(super) fn seconds(&self) -> u32 {
+        self.seconds.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> bool {
+        self.counts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_ephemeral(&self) -> bool {
+        self.ephemeral.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    /// A heartbeat, perhaps an earlier one than the last.
+    pub(super) fn set_heard(&self, at: u64) {
+        self.heard.fetch_max(at, Ordering::SeqCst);
+    }
+
+    pub(super) fn revives(&self) -> bool {
+        self.revived_since() > 0
+    }
+
+    /// Since when the next heartbeat makes the instance healthy; 0: it does not.
+    pub(super) fn revived_since(&self) -> u64 {
+        self.revives.load(Ordering::Relaxed)
+    }
+
+    /// The next heartbeat after this time revives it; 0: none does.
+    pub(super) fn set_revives(&self, since: u64) {
+        self.revives.store(since, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn reopen(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+    }
+
+    /// The last heartbeat, when it is not on disk.
+    pub(super) fn unwritten(&self) -> Option<u64> {
+        let heard = self.heard.load(Ordering::Relaxed);
+        (heard > self.written.load(Ordering::Relaxed)).then_some(heard)
+    }
+
+    pub(super) fn set_written(&self, heard: u64) {
+        self.written.fetch_max(heard, Ordering::Relaxed);
+    }
+}

@@ -51,7 +51,9 @@ impl NativeStore for SqlStore {
     }
 
     async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
-        let rows: Vec<_> = beats.iter().map(beat).collect();
+        let mut rows: Vec<_> = beats.iter().map(beat).collect();
+        // As a batch is: whoever locks rows does so in the order of their keys.
+        rows.sort_unstable();
         again(|| self.write_beats(&rows)).await
     }
 }
@@ -95,7 +97,12 @@ impl<'w> Plan<'w> {
         for write in writes {
             plan.add(write);
         }
-        plan
+        Self {
+            groups: plan.groups.sorted(),
+            services: plan.services.sorted(),
+            instances: plan.instances.sorted(),
+            events: plan.events,
+        }
     }
 
     fn add(&mut self, write: &'w NativeWrite) {

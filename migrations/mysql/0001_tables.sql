@@ -4,7 +4,8 @@
 -- Every column but the keys and what names an external registry has a default or may be NULL, so that a
 -- row can be made with plain SQL; in MySQL before 8.0.13 an id has no default, since a default cannot be
 -- an expression there. Times are UTC: set time_zone = '+00:00' before writing some with plain SQL.
--- Text compares byte by byte; blanks at its end count from MySQL 8.0.17 and MariaDB 10.2 on.
+-- Text compares byte by byte; only MySQL does not count blanks at its end. MariaDB ignores comments of
+-- the form /*!50700 */ and up, so that of two with a collation only one counts.
 
 CREATE TABLE HUB_REGISTRY_SERVICE_GROUP (
     serviceGroupId                    VARCHAR(32)  NOT NULL
@@ -32,8 +33,8 @@ CREATE TABLE HUB_REGISTRY_SERVICE_GROUP (
     extProperty                       MEDIUMTEXT,
     PRIMARY KEY (tenantId, serviceGroupId),
     UNIQUE (tenantId, groupName)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE HUB_REGISTRY_SERVICE (
     tenantId                   VARCHAR(32)  NOT NULL,
@@ -58,8 +59,8 @@ CREATE TABLE HUB_REGISTRY_SERVICE (
     noteText                   VARCHAR(500),
     extProperty                MEDIUMTEXT,
     PRIMARY KEY (tenantId, groupName, serviceName)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE HUB_REGISTRY_SERVICE_INSTANCE (
     serviceInstanceId   VARCHAR(32)  NOT NULL
@@ -95,11 +96,11 @@ CREATE TABLE HUB_REGISTRY_SERVICE_INSTANCE (
     extProperty         MEDIUMTEXT,
     PRIMARY KEY (tenantId, serviceInstanceId),
     UNIQUE (tenantId, groupName, serviceName, hostAddress, portNumber)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE HUB_REGISTRY_SERVICE_EVENT (
-    serviceEventId BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    serviceEventId BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     tenantId       VARCHAR(32)  NOT NULL,
     groupName      VARCHAR(512),
     serviceName    VARCHAR(512),
@@ -120,13 +121,12 @@ CREATE TABLE HUB_REGISTRY_SERVICE_EVENT (
     activeFlag     CHAR(1)      DEFAULT 'Y',
     noteText       VARCHAR(500),
     extProperty    MEDIUMTEXT
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
--- Resuming reads by revision, listing by time, retention by time over all tenants.
+-- Resuming reads by revision, listing by time. Retention goes by the id, which needs no index more.
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_REVISION ON HUB_REGISTRY_SERVICE_EVENT (tenantId, revision);
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TENANT ON HUB_REGISTRY_SERVICE_EVENT (tenantId, eventTime);
-CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TIME ON HUB_REGISTRY_SERVICE_EVENT (eventTime);
 
 CREATE TABLE HUB_REGISTRY_EXTERNAL_CONFIG (
     externalConfigId   VARCHAR(32)  NOT NULL
@@ -168,8 +168,8 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_CONFIG (
     extProperty        MEDIUMTEXT,
     PRIMARY KEY (tenantId, externalConfigId),
     UNIQUE (tenantId, configName, environmentName)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE HUB_REGISTRY_EXTERNAL_STATUS (
     externalStatusId    VARCHAR(32) NOT NULL
@@ -207,8 +207,8 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_STATUS (
     extProperty         MEDIUMTEXT,
     PRIMARY KEY (tenantId, externalStatusId),
     UNIQUE (tenantId, externalConfigId)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 -- The last known good state of each external registry: one row per source and one per service, so
 -- that a change writes what changed and no more. serviceHash is the SHA-256 of groupName, a zero byte and
@@ -219,8 +219,8 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT (
     identityHash     VARCHAR(64) NOT NULL,
     lastGoodTime     BIGINT      NOT NULL,
     PRIMARY KEY (tenantId, externalConfigId)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT_SERVICE (
     tenantId         VARCHAR(32)  NOT NULL,
@@ -230,8 +230,8 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT_SERVICE (
     serviceName      VARCHAR(512) NOT NULL,
     stateJson        LONGTEXT     NOT NULL,
     PRIMARY KEY (tenantId, externalConfigId, serviceHash)
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 -- The tokens callers show; a token itself is not kept. tenantId '*' is every tenant, groupNames is a
 -- JSON list or NULL for all.
@@ -255,12 +255,12 @@ CREATE TABLE HUB_REGISTRY_ACCESS_TOKEN (
     activeFlag     CHAR(1)      DEFAULT 'Y',
     noteText       VARCHAR(500),
     extProperty    MEDIUMTEXT
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
 
 -- Revisions are given out below a ceiling that is written ahead, so that none is given out twice.
 CREATE TABLE HUB_REGISTRY_REVISION (
     scope   VARCHAR(100) NOT NULL PRIMARY KEY,
     ceiling BIGINT       NOT NULL
-) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
-  /*!80017 COLLATE = utf8mb4_0900_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4
+  /*!50700 COLLATE = utf8mb4_bin */ /*M!100201 COLLATE = utf8mb4_nopad_bin */;

@@ -115,10 +115,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE_EVENT (
     extProperty    TEXT
 );
 
--- Resuming reads by revision, listing by time, retention by time over all tenants.
+-- Resuming reads by revision, listing by time. Retention goes by the id, which needs no index more.
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_REVISION ON HUB_REGISTRY_SERVICE_EVENT (tenantId, revision);
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TENANT ON HUB_REGISTRY_SERVICE_EVENT (tenantId, eventTime);
-CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TIME ON HUB_REGISTRY_SERVICE_EVENT (eventTime);
 
 CREATE TABLE HUB_REGISTRY_EXTERNAL_CONFIG (
     externalConfigId   VARCHAR(32)  NOT NULL DEFAULT (lower(hex(randomblob(16)))),

@@ -10,7 +10,7 @@ use super::error::Result;
 /// Which events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Events {
-    /// Those that happened before this time.
+    /// Those of the lowest ids that happened before this time.
     Before(DateTime<Utc>),
     /// Those whose id is this or a lower one.
     UpTo(i64),
@@ -56,7 +56,8 @@ pub trait RetentionStore: fmt::Debug + Send + Sync + 'static {
     /// tenants; `None` when there are no more than those.
     async fn surplus_events(&self, keep: u64) -> Result<Option<i64>>;
 
-    /// Removes events, the oldest first and at most `limit`; how many there were.
+    /// Removes events of the `limit` lowest ids; how many there were. Ids follow time, so that none
+    /// is left to remove when there was none.
     async fn delete_events(&self, which: Events, limit: u32) -> Result<u64>;
 
     /// Removes rows that are dead, at most `limit`; how many there were. Those with an

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod databases;
 mod discovery;
 mod durability;
 mod federation;

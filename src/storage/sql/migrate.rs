@@ -76,6 +76,15 @@ pub(super) async fn postgres(options: &PgConnectOptions) -> Result<Migrated> {
 pub(super) async fn mysql(options: &MySqlConnectOptions) -> Result<Migrated> {
     let connect = MySqlConnection::connect_with(options);
     let mut connection = within(CONNECT, connect).await.during("connect")?;
+    // sqlx asks for its lock with an endless wait, which MariaDB takes for none at all. This one
+    // is ours, and ends with the connection.
+    let lock = "SELECT GET_LOCK(CONCAT('hub_registry_', MD5(DATABASE())), 600)";
+    let locked: Option<i64> =
+        sqlx::query_scalar(lock).fetch_one(&mut connection).await.during(UPDATE)?;
+    if locked != Some(1) {
+        let error = StorageError::new(StorageErrorKind::Unavailable, UPDATE);
+        return Err(error.with_source("another server has been at it for ten minutes"));
+    }
     let migrated = run(&MYSQL, &mut connection).await;
     connection.close().await.ok();
     migrated

@@ -24,13 +24,13 @@ const SURPLUS: Form = Form::Plain(
     "SELECT serviceEventId FROM HUB_REGISTRY_SERVICE_EVENT \
      ORDER BY serviceEventId DESC LIMIT 1 OFFSET ?",
 );
-const OLD: Form = Form::Plain(
-    "SELECT serviceEventId FROM HUB_REGISTRY_SERVICE_EVENT WHERE eventTime < ? \
-     ORDER BY eventTime LIMIT ?",
+const OLDEST: Form = Form::Plain(
+    "SELECT serviceEventId, eventTime FROM HUB_REGISTRY_SERVICE_EVENT \
+     ORDER BY serviceEventId LIMIT ?",
 );
 const UP_TO: Form = Form::Plain(
-    "SELECT serviceEventId FROM HUB_REGISTRY_SERVICE_EVENT WHERE serviceEventId <= ? \
-     ORDER BY serviceEventId LIMIT ?",
+    "SELECT serviceEventId, eventTime FROM HUB_REGISTRY_SERVICE_EVENT \
+     WHERE serviceEventId <= ? ORDER BY serviceEventId LIMIT ?",
 );
 
 /// How the dead rows of a table are found, and under which condition each is still removed.
@@ -140,12 +140,18 @@ impl SqlStore {
     async fn remove_events(&self, which: Events, limit: u32) -> Result<u64> {
         let mut tx = self.engine.write("remove old events").await?;
         let limit = Value::from(i64::from(limit));
-        let rows = match which {
-            Events::Before(time) => tx.fetch(OLD, &[Value::from(time), limit]).await?,
-            Events::UpTo(id) => tx.fetch(UP_TO, &[Value::from(id), limit]).await?,
+        let (rows, before) = match which {
+            Events::Before(time) => (tx.fetch(OLDEST, &[limit]).await?, Some(time)),
+            Events::UpTo(id) => (tx.fetch(UP_TO, &[Value::from(id), limit]).await?, None),
         };
-        let key = |row: &Row| vec![Value::Int(Columns::new(row, EVENT_ID).int("serviceEventId"))];
-        let keys: Vec<_> = rows.iter().map(key).collect();
+        // Ids follow time but for the jitter of clocks. One without a time is as old as can be.
+        let is_old = |time: Option<DateTime<Utc>>| before.is_none_or(|before| time < Some(before));
+        let key = |row: &Row| {
+            let mut columns = Columns::new(row, &["serviceEventId", "eventTime"]);
+            let id = Value::Int(columns.int("serviceEventId"));
+            is_old(columns.time("eventTime")).then(|| vec![id])
+        };
+        let keys: Vec<_> = rows.iter().filter_map(key).collect();
         let gone = batch::delete(&mut tx, &EVENT, EVENT_ID, "", &keys).await?;
         tx.commit().await?;
         Ok(gone)

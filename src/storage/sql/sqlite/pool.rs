@@ -15,6 +15,13 @@ use crate::storage::sql::error::During;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Statements that stay prepared on each connection; more than there are.
 const PREPARED: usize = 256;
+/// Rows that are read ahead of who asks for them.
+const ROWS: usize = 1024;
+/// What the writer keeps of the file in memory, in KiB. Ids are scattered over their whole index.
+const CACHE: u32 = 64 * 1024;
+/// Pages in the log before they go to the file: the more, the more often a page that is written
+/// again and again goes there only once. This is 32 MiB.
+const CHECKPOINT: u32 = 8192;
 const OPEN: &str = "open database";
 
 /// A file, with options; or a database in memory.
@@ -56,7 +63,8 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(PREPARED);
+        .statement_cache_capacity(PREPARED)
+        .row_buffer_size(ROWS);
     let pool = |max| {
         SqlitePoolOptions::new()
             .max_connections(max)
@@ -66,7 +74,11 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
             .test_before_acquire(false)
     };
     // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
-    let writer = pool(1).connect_with(options.clone()).await.during(OPEN)?;
+    let writing = options
+        .clone()
+        .pragma("cache_size", format!("-{CACHE}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
+    let writer = pool(1).connect_with(writing).await.during(OPEN)?;
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
     Ok(Pools::Sqlite { reader, writer })

@@ -11,6 +11,7 @@ mod discovery;
 mod durability;
 mod federation;
 mod hub;
+mod input;
 mod outages;
 mod plain_sql;
 mod proofs;

@@ -17,7 +17,7 @@ use super::params::Params;
 use super::places::find_row;
 use super::sort::{Fields, Sort};
 use super::state::Api;
-use super::tagged::tagged;
+use super::tagged::{tagged, tagged_but};
 use crate::access::Caller;
 use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
 use crate::error::{Error, ErrorCode, Result};
@@ -192,7 +192,7 @@ pub(super) async fn get(
             fields.entry(key).or_insert(value);
         }
     }
-    Ok(tagged(&headers, &answer))
+    Ok(tagged_but(&headers, &answer, "lastHeartbeatTime"))
 }
 
 /// `PUT /api/v1/instances/{instanceId}`

@@ -7,9 +7,12 @@
 )]
 
 mod bad_input;
+mod choice;
 mod discovery;
 mod durability;
 mod federation;
+mod fuzz;
+mod groups;
 mod hub;
 mod input;
 mod outages;

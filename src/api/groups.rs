@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::error::{ApiError, ApiResult};
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
 use super::params::Params;
 use super::sort::{Fields, Sort};
 use super::state::Api;

@@ -11,6 +11,7 @@ mod gate;
 mod groups;
 mod health;
 mod instances;
+mod json_body;
 mod load;
 mod middleware;
 mod names;

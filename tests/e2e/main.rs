@@ -8,10 +8,14 @@
 
 mod bad_input;
 mod databases;
+mod choice;
 mod discovery;
 mod durability;
 mod federation;
+mod fuzz;
+mod groups;
 mod hub;
+mod input;
 mod outages;
 mod plain_sql;
 mod proofs;

@@ -94,6 +94,9 @@ impl Secured {
         let made = self.with_token(admin, &post, "/api/v1/instances", Some(&instance)).await;
         assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
         let id = field(&made.1, "instanceId");
+        let group = json!({ "groupName": CANARY, "ownerUserId": "writer-acme" });
+        let made = self.with_token(admin, &post, "/api/v1/groups", Some(&group)).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
         let config = json!({
             "configName": CANARY, "registryType": "CONSUL", "serverAddress": "127.0.0.1:9",
             "activeFlag": "N",
@@ -104,7 +107,7 @@ impl Secured {
             ("instanceId", id),
             ("configId", field(&made.1, "configId")),
             ("serviceName", CANARY.to_owned()),
-            ("groupName", "DEFAULT_GROUP".to_owned()),
+            ("groupName", CANARY.to_owned()),
             ("tokenId", "0".repeat(32)),
         ])
     }

@@ -15,11 +15,12 @@ use tokio::time::Instant;
 use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
-use crate::config::{Config, Dsn};
+use crate::config::{Config, DatabaseConfig};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
 use crate::model::service::NativeService;
 use crate::native::{Native, Preservation, Publish, Settings};
-use crate::storage::Sqlite;
+use crate::storage::sql::Migrated;
+use crate::storage::{self, SqlStore};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
 
@@ -31,7 +32,7 @@ pub struct App {
     /// Where the metrics listen, if they have a listener of their own.
     pub metrics_address: Option<SocketAddr>,
     config: Config,
-    database: Sqlite,
+    database: SqlStore,
     // Stopped in this order: no new requests, then the sources, then what writes to disk.
     serving: TaskGroup,
     working: TaskGroup,
@@ -63,7 +64,7 @@ impl App {
                 authentication: whoever reaches this address can read and change everything");
         }
 
-        let database = open(&config).await?;
+        let database = open(&config.database).await?;
         let (clock, metrics) = (Clock::System, Metrics::new());
         let store = Arc::new(database.clone());
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
@@ -101,6 +102,9 @@ impl App {
         )
         .await
         .context("the external registries' tables cannot be read")?;
+
+        let retention = config.retention.clone();
+        storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
 
         let api = Api {
             view: catalog.view(),
@@ -191,17 +195,23 @@ async fn listen(
     Ok(address)
 }
 
-async fn open(config: &Config) -> anyhow::Result<Sqlite> {
-    let Dsn::Sqlite(dsn) = &config.database.dsn else {
-        anyhow::bail!("database.dsn: this build has sqlite only");
-    };
-    let path = dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
-    let options: Vec<String> = dsn.parameters.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let address =
-        if options.is_empty() { path.to_string() } else { format!("{path}?{}", options.join("&")) };
-    Sqlite::open(&address, config.database.max_open_conns)
-        .await
-        .with_context(|| format!("the database {path} cannot be opened"))
+async fn open(config: &DatabaseConfig) -> anyhow::Result<SqlStore> {
+    let opened = SqlStore::open(config).await;
+    let store = opened.with_context(|| format!("the database {} cannot be opened", config.dsn))?;
+    tracing::info!(kind = %store.kind(), database = %config.dsn, "database opened");
+    Ok(store)
+}
+
+/// Brings the tables of the database of this configuration up to date, and that is all.
+///
+/// # Errors
+/// A database that cannot be opened, tables that are not ours.
+pub async fn migrate(config: &DatabaseConfig) -> anyhow::Result<Migrated> {
+    let migrated = SqlStore::migrate(config).await;
+    let (store, migrated) = migrated
+        .with_context(|| format!("the database {} cannot be brought up to date", config.dsn))?;
+    store.close().await;
+    Ok(migrated)
 }
 
 fn api_settings(config: &Config) -> ApiSettings {

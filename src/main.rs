@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hub_registry::app::App;
+use hub_registry::app::{self, App};
 use hub_registry::config::{self, Args, Command, Config, Env};
+use hub_registry::storage::sql;
 use hub_registry::telemetry::logging;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,6 +17,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
+    if let Command::PrintTables(database) = args.command {
+        print!("{}", sql::script(database));
+        return ExitCode::SUCCESS;
+    }
     let config = match config::load(&args, &Env::process()) {
         Ok(config) => config,
         Err(error) => {
@@ -33,6 +38,8 @@ fn main() -> ExitCode {
     match args.command {
         Command::Serve => runtime.block_on(serve(config)),
         Command::Health => runtime.block_on(health(&config)),
+        Command::Migrate => runtime.block_on(migrate(&config)),
+        Command::PrintTables(_) => ExitCode::SUCCESS,
     }
 }
 
@@ -73,6 +80,24 @@ async fn serve(config: Config) -> ExitCode {
         }
         _ = terminate.recv() => ExitCode::FAILURE,
         _ = interrupt.recv() => ExitCode::FAILURE,
+    }
+}
+
+/// Brings the tables up to date and says what it did.
+async fn migrate(config: &Config) -> ExitCode {
+    match app::migrate(&config.database).await {
+        Ok(migrated) => {
+            for script in &migrated.applied {
+                println!("applied {script}");
+            }
+            let (now, before) = (migrated.applied.len(), migrated.before);
+            println!("{}: {now} applied, {before} had been before", config.database.dsn);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use hub_registry::model::instance::Registration;
 use hub_registry::model::names::instance_id;
 use hub_registry::model::service::NativeService;
 use hub_registry::native::{Native, NativeRegistry, Publish, Settings};
-use hub_registry::storage::Sqlite;
+use hub_registry::storage::SqlStore;
 use hub_registry::task::TaskGroup;
 use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::{
@@ -42,7 +42,7 @@ struct Restarting {
 }
 
 async fn start(path: &std::path::Path) -> (TaskGroup, NativeRegistry, Arc<Native>) {
-    let store = Sqlite::open(path.to_str().unwrap(), 4).await.unwrap();
+    let store = SqlStore::sqlite(path.to_str().unwrap(), 4).await.unwrap();
     let tasks = TaskGroup::new();
     // The suite sends no heartbeats: what it wrote must stay healthy while it looks.
     let settings = Settings { lease_seconds: 3600, ..Settings::default() };

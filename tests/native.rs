@@ -22,14 +22,14 @@ use hub_registry::model::group::NewGroup;
 use hub_registry::model::instance::{InstancePatch, Registration};
 use hub_registry::model::service::{NewService, ServicePatch};
 use hub_registry::native::Settings;
-use hub_registry::storage::{NativeStore, Sqlite};
+use hub_registry::storage::{NativeStore, SqlStore};
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, Protocol, TenantId};
 use serde_json::json;
 use world::{FakeStore, World, body, by, everything, registration, tenant};
 
-async fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
+async fn sqlite(folder: &tempfile::TempDir) -> Arc<SqlStore> {
     let path = folder.path().join("registry.db");
-    Arc::new(Sqlite::open(path.to_str().unwrap(), 4).await.unwrap())
+    Arc::new(SqlStore::sqlite(path.to_str().unwrap(), 4).await.unwrap())
 }
 
 #[tokio::test]

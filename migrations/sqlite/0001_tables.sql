@@ -19,9 +19,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE_GROUP (
     defaultHealthCheckUrl             VARCHAR(500) DEFAULT '/health',
     defaultHealthCheckIntervalSeconds INTEGER      DEFAULT 30,
     addTime                           TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho                            VARCHAR(32)  DEFAULT 'system',
+    addWho                            VARCHAR(100) DEFAULT 'system',
     editTime                          TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho                           VARCHAR(32)  DEFAULT 'system',
+    editWho                           VARCHAR(100) DEFAULT 'system',
     oprSeqFlag                        VARCHAR(32)  DEFAULT '',
     currentVersion                    INTEGER      DEFAULT 1,
     activeFlag                        CHAR(1)      DEFAULT 'Y',
@@ -45,9 +45,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE (
     metadataJson               TEXT,
     tagsJson                   TEXT,
     addTime                    TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho                     VARCHAR(32)  DEFAULT 'system',
+    addWho                     VARCHAR(100) DEFAULT 'system',
     editTime                   TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho                    VARCHAR(32)  DEFAULT 'system',
+    editWho                    VARCHAR(100) DEFAULT 'system',
     oprSeqFlag                 VARCHAR(32)  DEFAULT '',
     currentVersion             INTEGER      DEFAULT 1,
     activeFlag                 CHAR(1)      DEFAULT 'Y',
@@ -79,9 +79,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE_INSTANCE (
     leaseSeconds        INTEGER      DEFAULT 30,
     ephemeral           CHAR(1)      DEFAULT 'Y',
     addTime             TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho              VARCHAR(32)  DEFAULT 'system',
+    addWho              VARCHAR(100) DEFAULT 'system',
     editTime            TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho             VARCHAR(32)  DEFAULT 'system',
+    editWho             VARCHAR(100) DEFAULT 'system',
     oprSeqFlag          VARCHAR(32)  DEFAULT '',
     currentVersion      INTEGER      DEFAULT 1,
     activeFlag          CHAR(1)      DEFAULT 'Y',
@@ -105,9 +105,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE_EVENT (
     eventTime      TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
     revision       BIGINT       DEFAULT 0,
     addTime        TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho         VARCHAR(32)  DEFAULT 'system',
+    addWho         VARCHAR(100) DEFAULT 'system',
     editTime       TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho        VARCHAR(32)  DEFAULT 'system',
+    editWho        VARCHAR(100) DEFAULT 'system',
     oprSeqFlag     VARCHAR(32)  DEFAULT '',
     currentVersion INTEGER      DEFAULT 1,
     activeFlag     CHAR(1)      DEFAULT 'Y',
@@ -115,10 +115,9 @@ CREATE TABLE HUB_REGISTRY_SERVICE_EVENT (
     extProperty    TEXT
 );
 
--- Resuming reads by revision, listing by time, retention by time over all tenants.
+-- Resuming reads by revision, listing by time. Retention goes by the id, which needs no index more.
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_REVISION ON HUB_REGISTRY_SERVICE_EVENT (tenantId, revision);
 CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TENANT ON HUB_REGISTRY_SERVICE_EVENT (tenantId, eventTime);
-CREATE INDEX HUB_REGISTRY_SERVICE_EVENT_TIME ON HUB_REGISTRY_SERVICE_EVENT (eventTime);
 
 CREATE TABLE HUB_REGISTRY_EXTERNAL_CONFIG (
     externalConfigId   VARCHAR(32)  NOT NULL DEFAULT (lower(hex(randomblob(16)))),
@@ -149,9 +148,9 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_CONFIG (
     syncInterval       INTEGER      DEFAULT 30,
     conflictResolution VARCHAR(50)  DEFAULT 'primary_wins',
     addTime            TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho             VARCHAR(32)  DEFAULT 'system',
+    addWho             VARCHAR(100) DEFAULT 'system',
     editTime           TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho            VARCHAR(32)  DEFAULT 'system',
+    editWho            VARCHAR(100) DEFAULT 'system',
     oprSeqFlag         VARCHAR(32)  DEFAULT '',
     currentVersion     INTEGER      DEFAULT 1,
     activeFlag         CHAR(1)      DEFAULT 'Y',
@@ -186,9 +185,9 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_STATUS (
     lastErrorTime       TIMESTAMP,
     errorDetails        TEXT,
     addTime             TIMESTAMP   DEFAULT CURRENT_TIMESTAMP,
-    addWho              VARCHAR(32) DEFAULT 'system',
+    addWho              VARCHAR(100) DEFAULT 'system',
     editTime            TIMESTAMP   DEFAULT CURRENT_TIMESTAMP,
-    editWho             VARCHAR(32) DEFAULT 'system',
+    editWho             VARCHAR(100) DEFAULT 'system',
     oprSeqFlag          VARCHAR(32) DEFAULT '',
     currentVersion      INTEGER     DEFAULT 1,
     activeFlag          CHAR(1)     DEFAULT 'Y',
@@ -199,7 +198,8 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_STATUS (
 );
 
 -- The last known good state of each external registry: one row per source and one per service, so
--- that a change writes what changed and no more.
+-- that a change writes what changed and no more. serviceHash is the SHA-256 of groupName, a zero byte and
+-- serviceName: the names themselves are too long for a key in MySQL.
 CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT (
     tenantId         VARCHAR(32) NOT NULL,
     externalConfigId VARCHAR(32) NOT NULL,
@@ -211,10 +211,11 @@ CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT (
 CREATE TABLE HUB_REGISTRY_EXTERNAL_SNAPSHOT_SERVICE (
     tenantId         VARCHAR(32)  NOT NULL,
     externalConfigId VARCHAR(32)  NOT NULL,
+    serviceHash      VARCHAR(64)  NOT NULL,
     groupName        VARCHAR(512) NOT NULL,
     serviceName      VARCHAR(512) NOT NULL,
     stateJson        TEXT         NOT NULL,
-    PRIMARY KEY (tenantId, externalConfigId, groupName, serviceName)
+    PRIMARY KEY (tenantId, externalConfigId, serviceHash)
 );
 
 -- The tokens callers show; a token itself is not kept. tenantId '*' is every tenant, groupNames is a
@@ -230,9 +231,9 @@ CREATE TABLE HUB_REGISTRY_ACCESS_TOKEN (
     groupNames     TEXT,
     expireTime     TIMESTAMP,
     addTime        TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    addWho         VARCHAR(32)  DEFAULT 'system',
+    addWho         VARCHAR(100) DEFAULT 'system',
     editTime       TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
-    editWho        VARCHAR(32)  DEFAULT 'system',
+    editWho        VARCHAR(100) DEFAULT 'system',
     oprSeqFlag     VARCHAR(32)  DEFAULT '',
     currentVersion INTEGER      DEFAULT 1,
     activeFlag     CHAR(1)      DEFAULT 'Y',

@@ -89,6 +89,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     }
     let (waiting, uptime) = (api.view.waiting(), api.started.elapsed());
     let view = ViewSample { services, instances, waiting, revision };
+    let database = api.database.connections();
+    api.metrics.database_connections(database.idle, database.open.saturating_sub(database.idle));
     let text = api.metrics.render(view, &samples, uptime);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

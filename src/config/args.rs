@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command as Parser, value_parser};
 
+use super::database::DatabaseType;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
@@ -13,6 +15,10 @@ pub enum Command {
     Serve,
     /// Ask a running server how it is, and answer with the exit code.
     Health,
+    /// Bring the tables of the database up to date.
+    Migrate,
+    /// Print the scripts that make the tables of this kind of database.
+    PrintTables(DatabaseType),
 }
 
 /// The command line.
@@ -34,6 +40,12 @@ impl Args {
         let matches = parser().try_get_matches_from(line.into_iter().map(two_dashes))?;
         let command = match matches.subcommand_name() {
             Some("health") => Command::Health,
+            Some("migrate") => {
+                let word = matches.subcommand_matches("migrate");
+                let word = word.and_then(|migrate| migrate.get_one::<String>("print"));
+                let known = word.and_then(|word| DatabaseType::from_word(word));
+                known.map_or(Command::Migrate, Command::PrintTables)
+            }
             _ => Command::Serve,
         };
         Ok(Self { command, config: matches.get_one("config").cloned() })
@@ -61,11 +73,20 @@ fn parser() -> Parser {
     let health = Parser::new("health")
         .hide(true)
         .about("Asks the server of this configuration for /health; exit code 0 when it is up");
+    let print = Arg::new("print")
+        .long("print")
+        .value_name("DATABASE")
+        .value_parser(DatabaseType::WORDS)
+        .help("Prints the SQL that makes the tables, and touches no database");
+    let migrate = Parser::new("migrate")
+        .about("Brings the tables of the configured database up to date")
+        .arg(print);
     Parser::new("registry-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .arg(config)
         .subcommand(health)
+        .subcommand(migrate)
         .disable_help_subcommand(true)
 }
 
@@ -102,6 +123,20 @@ mod tests {
             assert_eq!(args.command, Command::Health);
             assert_eq!(args.config, Some(PathBuf::from("a.yaml")));
         }
+    }
+
+    #[test]
+    fn tables_are_migrated_or_printed() {
+        let command = |line: &[&str]| parse(line).unwrap().command;
+        assert_eq!(command(&["migrate"]), Command::Migrate);
+        for (word, kind) in [
+            ("sqlite", DatabaseType::Sqlite),
+            ("mysql", DatabaseType::Mysql),
+            ("postgres", DatabaseType::Postgres),
+        ] {
+            assert_eq!(command(&["migrate", "--print", word]), Command::PrintTables(kind));
+        }
+        assert_eq!(parse(&["migrate", "--print", "oracle"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::database::DatabaseType;
 use super::problem::{ConfigError, Problem};
 use super::{Config, keys};
 
@@ -21,15 +20,8 @@ impl Config {
 
         let database = &self.database;
         let (kind, found) = (database.kind, database.dsn.database());
-        let built_in = DatabaseType::BUILT_IN;
         if kind != found {
             broken("database.type", format!("is {kind}, but database.dsn leads to {found}"));
-        } else if !built_in.contains(&kind) {
-            let names: Vec<_> = built_in.iter().map(|kind| kind.as_str()).collect();
-            let named = ["database.type", "database.dsn"];
-            let key = named.into_iter().rev().find(|key| self.origins.contains(key));
-            let message = format!("{kind} is not in this build, which has {}", names.join(", "));
-            broken(key.unwrap_or("database.type"), message);
         }
         if database.max_idle_conns > database.max_open_conns {
             let (idle, open) = (database.max_idle_conns, database.max_open_conns);

@@ -22,8 +22,14 @@ pub enum DatabaseType {
 }
 
 impl DatabaseType {
-    /// The kinds that this build can use.
-    pub const BUILT_IN: &'static [Self] = &[Self::Sqlite];
+    /// The words in the file.
+    pub const WORDS: [&'static str; 3] = ["sqlite", "mysql", "postgres"];
+
+    /// The kind of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Sqlite, Self::Mysql, Self::Postgres].into_iter().find(|kind| kind.as_str() == word)
+    }
 
     /// The word in the file.
     #[must_use]
@@ -71,8 +77,8 @@ impl Default for DatabaseConfig {
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "database.type",
-        Rule::OneOf(&["sqlite", "mysql", "postgres"]),
-        "The kind of database; taken from the dsn when left out. This build has sqlite.",
+        Rule::OneOf(&DatabaseType::WORDS),
+        "The kind of database; taken from the dsn when left out.",
     ),
     Key::new(
         "database.dsn",
@@ -90,6 +96,5 @@ pub(super) const KEYS: &[Key] = &[
         "database.maxIdleConns",
         Rule::Integer { min: 0, max: 10_000 },
         "How many of them are kept when idle; not above maxOpenConns. For database servers.",
-    )
-    .not_yet_effective(),
+    ),
 ];

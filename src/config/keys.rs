@@ -2,7 +2,7 @@
 //! read this one table.
 
 pub use super::rule::Rule;
-use super::{database, event, external, health_check, log, registry, server};
+use super::{database, event, external, health_check, log, registry, retention, server};
 
 /// One key of the configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         external::KEYS,
         health_check::KEYS,
         event::KEYS,
+        retention::KEYS,
         log::KEYS,
     ]
     .into_iter()

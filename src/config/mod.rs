@@ -10,7 +10,7 @@
 //! | `rule` | what a value may be |
 //! | [`problem`] | what a person is told when something is wrong |
 //! | [`dsn`] | the database address |
-//! | `server`, `database`, `registry`, `external`, `health_check`, `event`, `log` | one section each |
+//! | `server`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ mod load;
 mod log;
 pub mod problem;
 mod registry;
+mod retention;
 mod rule;
 mod server;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use load::load;
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
+pub use retention::RetentionConfig;
 pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 
 /// Everything that can be set.
@@ -62,6 +64,8 @@ pub struct Config {
     pub health_check: HealthCheckConfig,
     /// Events.
     pub event: EventConfig,
+    /// How long the tables keep things.
+    pub retention: RetentionConfig,
     /// The log.
     pub log: LogConfig,
     /// Where each value that is not a default comes from.

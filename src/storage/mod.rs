@@ -9,24 +9,29 @@
 //! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare |
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`TokenStore`] | the tokens callers show |
+//! | [`RetentionStore`] | what is too old, of any of them; [`clean`] asks it to remove that |
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
 mod access;
+mod cleaner;
 mod database;
 mod error;
 mod external;
 mod native;
+mod retention;
 mod revision;
 mod snapshot;
 pub mod sql;
 
 pub use access::{TokenRow, TokenStore};
-pub use database::Database;
+pub use cleaner::clean;
+pub use database::{Connections, Database};
 pub use error::{Result, StorageError, StorageErrorKind};
 pub use external::{ConfigStore, StatusStore};
 pub use native::{
     EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };
+pub use retention::{Dead, Events, RetentionStore};
 pub use revision::RevisionStore;
 pub use snapshot::{SnapshotBatch, SnapshotStore, SourceSnapshot};
-pub use sql::sqlite::Sqlite;
+pub use sql::SqlStore;

@@ -41,6 +41,8 @@ struct Inner {
     view_revision: IntGauge,
     native: IntCounterVec,
     leases: LeaseMetrics,
+    database: IntGaugeVec,
+    retired: IntCounterVec,
     uptime: Gauge,
     rendering: Mutex<()>,
 }
@@ -160,6 +162,16 @@ impl Metrics {
                 &["operation", "outcome"],
             ),
             leases: LeaseMetrics::new(),
+            database: gauges(
+                "hub_registry_database_connections",
+                "Open connections to the database, by whether they are in use.",
+                &["state"],
+            ),
+            retired: counters(
+                "hub_registry_retention_removed_rows_total",
+                "Rows removed from the database for their age or because nothing needs them.",
+                &["what"],
+            ),
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
             rendering: Mutex::default(),
@@ -180,6 +192,8 @@ impl Metrics {
             Box::new(inner.view_waiting.clone()),
             Box::new(inner.view_revision.clone()),
             Box::new(inner.native.clone()),
+            Box::new(inner.database.clone()),
+            Box::new(inner.retired.clone()),
             Box::new(inner.uptime.clone()),
             Box::new(build),
         ];
@@ -240,6 +254,18 @@ impl Metrics {
     #[must_use]
     pub fn leases(&self) -> &LeaseMetrics {
         &self.inner.leases
+    }
+
+    /// How many connections to the database are idle and in use now.
+    pub fn database_connections(&self, idle: usize, used: usize) {
+        for (state, count) in [("idle", idle), ("used", used)] {
+            self.inner.database.with_label_values(&[state]).set(count as i64);
+        }
+    }
+
+    /// Rows were removed for their age or because nothing needs them.
+    pub fn retired(&self, what: &str, rows: u64) {
+        self.inner.retired.with_label_values(&[what]).inc_by(rows);
     }
 
     /// The text format of Prometheus.

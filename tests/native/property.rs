@@ -8,7 +8,7 @@ use hub_registry::model::instance::{InstancePatch, NativeInstance, Registration}
 use hub_registry::model::names::instance_id;
 use hub_registry::model::service::NewService;
 use hub_registry::native::{Native, NativeRegistry};
-use hub_registry::storage::{NativeStore, Sqlite};
+use hub_registry::storage::{NativeStore, SqlStore};
 use hub_registry_core::Registry;
 use hub_registry_core::{GroupName, HealthStatus, Scope, ServiceKey, ServiceName, TenantId};
 use proptest::prelude::*;
@@ -214,7 +214,7 @@ proptest! {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("registry.db");
-            let store = Arc::new(Sqlite::open(path.to_str().unwrap(), 2).await.unwrap());
+            let store = Arc::new(SqlStore::sqlite(path.to_str().unwrap(), 2).await.unwrap());
             let world = World::start(Arc::clone(&store) as _).await;
             for step in steps.iter().filter(|step| !matches!(step, Step::Wait { .. })) {
                 take(&world, step).await;

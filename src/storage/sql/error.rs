@@ -1,14 +1,20 @@
 //! From sqlx' errors to ours.
 
-use crate::storage::error::{StorageError, StorageErrorKind};
+use std::time::Duration;
+
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+use super::{mysql, postgres, sqlite};
+use crate::storage::error::{Result, StorageError, StorageErrorKind};
 
 /// Says in which operation an error of sqlx happened.
 pub(super) trait During<T> {
-    fn during(self, operation: &'static str) -> Result<T, StorageError>;
+    fn during(self, operation: &'static str) -> Result<T>;
 }
 
 impl<T, E: Into<sqlx::Error>> During<T> for Result<T, E> {
-    fn during(self, operation: &'static str) -> Result<T, StorageError> {
+    fn during(self, operation: &'static str) -> Result<T> {
         self.map_err(|error| {
             let error = error.into();
             StorageError::new(kind(&error), operation).with_source(error)
@@ -16,30 +22,61 @@ impl<T, E: Into<sqlx::Error>> During<T> for Result<T, E> {
     }
 }
 
-fn kind(error: &sqlx::Error) -> StorageErrorKind {
+pub(super) fn kind(error: &sqlx::Error) -> StorageErrorKind {
     use sqlx::Error::{
-        ColumnDecode, Configuration, Database, Decode, Io, PoolClosed, PoolTimedOut, WorkerCrashed,
+        ColumnDecode, Configuration, Database, Decode, Io, PoolClosed, PoolTimedOut, Protocol, Tls,
+        WorkerCrashed,
     };
     match error {
         Database(error) if error.is_unique_violation() => StorageErrorKind::Conflict,
-        Database(error) => error.code().map_or(StorageErrorKind::Internal, |code| of_code(&code)),
-        Io(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Configuration(_) => {
-            StorageErrorKind::Unavailable
-        }
+        Database(error) => of_database(error.as_ref()),
+        // A connection that ends in the middle of an answer is a broken protocol to sqlx.
+        Io(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Configuration(_) | Protocol(_)
+        | Tls(_) => StorageErrorKind::Unavailable,
         Decode(_) | ColumnDecode { .. } => StorageErrorKind::Corrupt,
         _ => StorageErrorKind::Internal,
     }
 }
 
-/// SQLite's result codes: the low byte is the class, <https://www.sqlite.org/rescode.html>.
-fn of_code(code: &str) -> StorageErrorKind {
-    const CORRUPT: i64 = 11;
-    const NOT_A_DATABASE: i64 = 26;
-    // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL
-    const LATER: [i64; 11] = [3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15];
-    match code.parse::<i64>().map(|code| code & 0xff) {
-        Ok(CORRUPT | NOT_A_DATABASE) => StorageErrorKind::Corrupt,
-        Ok(code) if LATER.contains(&code) => StorageErrorKind::Unavailable,
-        _ => StorageErrorKind::Internal,
+fn of_database(error: &dyn sqlx::error::DatabaseError) -> StorageErrorKind {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        postgres::error_kind(error.code())
+    } else if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        mysql::error_kind(error.number())
+    } else {
+        error.code().map_or(StorageErrorKind::Internal, |code| sqlite::error_kind(&code))
     }
+}
+
+/// Whether another transaction came in the way: the same once more will likely do.
+fn is_in_the_way(error: &StorageError) -> bool {
+    let source = std::error::Error::source(error);
+    let Some(sqlx::Error::Database(error)) = source.and_then(|source| source.downcast_ref()) else {
+        return false;
+    };
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        postgres::is_in_the_way(error.code())
+    } else if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        mysql::is_in_the_way(error.number())
+    } else {
+        false
+    }
+}
+
+/// Runs a transaction, and again when another one came in its way. The database has then undone
+/// the whole of it.
+pub(super) async fn again<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for longest in [5_u64, 20, 80, 200] {
+        match transaction().await {
+            Err(error) if is_in_the_way(&error) => {
+                // Two that met must not meet again.
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=longest))).await;
+            }
+            done => return done,
+        }
+    }
+    transaction().await
 }

@@ -1,5 +1,38 @@
 //! The stores over SQL. The only place with SQL text; values are always bound, never written in.
+//!
+//! Each store is written once. What the databases do not have in common is behind two seams:
+//!
+//! | file | what |
+//! |---|---|
+//! | `engine` | pools, transactions, rows: the same calls for each database |
+//! | `dialect` | the forms of SQL that differ |
+//! | `sqlite`, `postgres`, `mysql` | one of each: connection options, bound values, forms, error codes |
+//! | `text` | makes statements from tables and forms; nothing else makes text safe to run |
+//! | `table`, `value`, `row` | columns in order, what is bound, what is read |
+//! | `batch` | many rows in few statements, in the order they were written |
+//! | `native`, `config`, `status`, `snapshot`, `revision`, `token`, `retention` | one store each |
 
-mod columns;
+mod batch;
+mod config;
+mod dialect;
+mod engine;
 mod error;
-pub mod sqlite;
+mod held;
+mod migrate;
+mod mysql;
+mod native;
+mod postgres;
+mod retention;
+mod revision;
+mod row;
+mod snapshot;
+mod sqlite;
+mod status;
+mod store;
+mod table;
+mod text;
+mod token;
+mod value;
+
+pub use migrate::{Migrated, script};
+pub use store::SqlStore;

@@ -26,3 +26,23 @@ pub(super) fn built_servers() -> Option<PathBuf> {
     };
     Some(cache.join("servers"))
 }
+
+/// The program of this name on the PATH, or in this folder, or in the `bin` of a folder in it: the
+/// last by name, which is the newest version.
+pub(super) fn program_or_in(name: &str, folder: &str) -> Option<PathBuf> {
+    program(name).or_else(|| {
+        let direct = PathBuf::from(folder).join(name);
+        let versions = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut found: Vec<_> =
+            versions.map(|version| version.path().join("bin").join(name)).collect();
+        found.sort();
+        found.push(direct);
+        found.into_iter().rev().find(|candidate| candidate.is_file())
+    })
+}
+
+/// Whether this process may do everything.
+pub(super) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}

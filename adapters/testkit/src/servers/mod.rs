@@ -1,4 +1,4 @@
-//! Finder and starter of the real registries: a process of its own for each, on free ports of the
+//! Finder and starter of the real registries and databases: a process of its own for each, on free ports of the
 //! loopback address, with its own folder. `tests/servers/install` installs them.
 //!
 //! ```no_run
@@ -16,13 +16,16 @@
 //! ```
 
 mod consul;
+mod database;
 mod environment;
 mod eureka;
 mod java;
+mod mariadb;
 mod nacos;
 mod options;
 mod plan;
 mod ports;
+mod postgres;
 mod process;
 mod server;
 
@@ -47,6 +50,8 @@ pub fn missing(kind: ServerKind) -> Option<String> {
         ServerKind::Consul => consul::missing(),
         ServerKind::Eureka => java::missing("eureka"),
         ServerKind::Nacos => java::missing("nacos"),
+        ServerKind::Postgres => postgres::missing(),
+        ServerKind::MariaDb => mariadb::missing(),
     }
 }
 

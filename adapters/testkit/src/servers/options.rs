@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Which registry.
+use super::database;
+
+/// Which registry or database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
     /// Consul 1.8.7: one agent in development mode.
@@ -12,6 +14,10 @@ pub enum ServerKind {
     Eureka,
     /// Java Nacos 2.2.4, its naming half, standalone.
     Nacos,
+    /// PostgreSQL, whichever version is installed.
+    Postgres,
+    /// MariaDB, which stands for MySQL too.
+    MariaDb,
 }
 
 impl fmt::Display for ServerKind {
@@ -20,6 +26,8 @@ impl fmt::Display for ServerKind {
             Self::Consul => "consul",
             Self::Eureka => "eureka",
             Self::Nacos => "nacos",
+            Self::Postgres => "postgresql",
+            Self::MariaDb => "mariadb",
         })
     }
 }
@@ -43,6 +51,8 @@ impl Login {
             ServerKind::Eureka => ("tester", "eureka-password"),
             // The one that comes with its database.
             ServerKind::Nacos => ("nacos", "nacos"),
+            // These always want some.
+            ServerKind::Postgres | ServerKind::MariaDb => (database::USER, database::PASSWORD),
         };
         Self { user, password }
     }
@@ -73,7 +83,7 @@ impl ServerOptions {
     }
 
     /// One more argument of the server's command line. It comes last and so wins over an earlier
-    /// one of the same name: `--eureka.instance.x=y`, `--nacos.x=y`, `-hcl=...`.
+    /// one of the same name: `--eureka.instance.x=y`, `--nacos.x=y`, `-hcl=...`, `--max-connections=5`.
     #[must_use]
     pub fn with_argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
@@ -113,7 +123,8 @@ impl EurekaOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data {
     /// It finds what it had on disk. Consul in development mode has there its own services and
-    /// checks, not the catalog; Eureka has nothing; Nacos has its persistent instances.
+    /// checks, not the catalog; Eureka has nothing; Nacos has its persistent instances;
+    /// databases have everything.
     Kept,
     /// It starts as if for the first time.
     Wiped,

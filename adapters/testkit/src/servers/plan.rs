@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::options::{Login, ServerKind, ServerOptions};
-use super::{consul, eureka, java, nacos};
+use super::{consul, eureka, java, mariadb, nacos, postgres};
 
 /// A command line.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// The port of the HTTP API.
+    /// The port of the API.
     pub(super) fn http_port(&self) -> u16 {
         self.ports[0]
     }
@@ -34,12 +34,22 @@ impl Setup {
             ServerKind::Consul => "",
             ServerKind::Eureka => "/eureka",
             ServerKind::Nacos => "/nacos",
+            ServerKind::Postgres | ServerKind::MariaDb => "",
         }
     }
 
     /// Where the API is.
     pub(super) fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}{}", self.http_port(), self.path())
+    }
+
+    /// The address of the database, of a database server.
+    pub(super) fn dsn(&self) -> Option<String> {
+        match self.kind {
+            ServerKind::Postgres => Some(postgres::dsn(self)),
+            ServerKind::MariaDb => Some(mariadb::dsn(self)),
+            _ => None,
+        }
     }
 
     /// The credentials that are needed, if any are.
@@ -55,6 +65,8 @@ impl Setup {
             ServerKind::Nacos => {
                 java::plan("nacos", 512, &nacos::properties(self), nacos::arguments(self))
             }
+            ServerKind::Postgres => postgres::plan(self),
+            ServerKind::MariaDb => mariadb::plan(self),
         }?;
         plan.arguments.extend(self.options.arguments.iter().cloned());
         Ok(plan)
@@ -66,6 +78,8 @@ impl Setup {
             ServerKind::Consul => consul::is_ready(self, client).await,
             ServerKind::Eureka => eureka::is_ready(self, client).await,
             ServerKind::Nacos => nacos::is_ready(self, client).await,
+            ServerKind::Postgres => postgres::is_ready(self).await,
+            ServerKind::MariaDb => mariadb::is_ready(self).await,
         }
     }
 
@@ -73,7 +87,7 @@ impl Setup {
     pub(super) fn extra_ports(kind: ServerKind) -> &'static [i32] {
         match kind {
             ServerKind::Consul => consul::EXTRA_PORTS,
-            ServerKind::Eureka => &[],
+            ServerKind::Eureka | ServerKind::Postgres | ServerKind::MariaDb => &[],
             ServerKind::Nacos => nacos::EXTRA_PORTS,
         }
     }

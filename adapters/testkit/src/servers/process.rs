@@ -12,20 +12,33 @@ use super::plan::Plan;
 /// the other end of its standard input any more, which is also so when the test was killed, it
 /// kills the server. A shell does this without unsafe code and on every Unix.
 ///
+/// A database server may be several processes: what is told to it is told to its children too, and
+/// to it first, so that it makes no more of them.
+///
 /// `read` is built in, so that the watcher is one process, and it is a child of its own, so that
 /// the shell can wait for the server at the same time.
 const WATCHDOG: &str = r#"
 log=$1
 shift
+tell() {
+    kill -s "$1" "$server"
+    for stat in /proc/[0-9]*/stat; do
+        read -r line <"$stat" || continue
+        set -- "$1" ${line##*) }
+        if [ "$3" = "$server" ]; then
+            kill -s "$1" "${line%% *}"
+        fi
+    done
+}
 exec 3<&0 </dev/null
 "$@" 3<&- >>"$log" 2>&1 &
 server=$!
 (
     while read -r signal; do
-        kill -s "$signal" "$server"
+        tell "$signal"
         echo "$signal"
     done <&3
-    kill -s KILL "$server"
+    tell KILL
 ) 2>/dev/null &
 watcher=$!
 exec 3<&-

@@ -140,7 +140,7 @@ impl Server {
         }
     }
 
-    /// Which registry it is.
+    /// Which it is.
     #[must_use]
     pub fn kind(&self) -> ServerKind {
         self.setup.kind
@@ -158,7 +158,7 @@ impl Server {
         (Ipv4Addr::LOCALHOST, self.http_port()).into()
     }
 
-    /// The path of its API: empty for Consul, `/eureka`, `/nacos`.
+    /// The path of its API: `/eureka`, `/nacos`, empty for the others.
     #[must_use]
     pub fn path(&self) -> &'static str {
         self.setup.path()
@@ -168,6 +168,13 @@ impl Server {
     #[must_use]
     pub fn base_url(&self) -> String {
         self.setup.base_url()
+    }
+
+    /// The address of the database of a database server, as a configuration has it: PostgreSQL's as
+    /// a URL, MariaDB's in the form of Go's driver. Empty for the others.
+    #[must_use]
+    pub fn dsn(&self) -> String {
+        self.setup.dsn().unwrap_or_default()
     }
 
     /// The credentials that it wants, if it was started so that it wants any.

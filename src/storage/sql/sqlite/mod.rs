@@ -1,14 +1,74 @@
-//! The stores over SQLite.
+//! SQLite.
 
-mod bind;
-mod config;
-mod native;
 mod pool;
-mod revision;
-mod snapshot;
-mod status;
-#[cfg(test)]
-mod tests;
-mod token;
 
-pub use pool::Sqlite;
+pub(super) use pool::{Address, open};
+
+use sqlx::Arguments;
+use sqlx::sqlite::SqliteArguments;
+
+use super::dialect::{Dialect, repeated, update_from};
+use super::table::Table;
+use super::value::Value;
+use crate::config::DatabaseType;
+use crate::storage::error::StorageErrorKind;
+
+#[derive(Debug)]
+pub(super) struct Sqlite;
+
+pub(super) static DIALECT: Sqlite = Sqlite;
+
+impl Dialect for Sqlite {
+    fn kind(&self) -> DatabaseType {
+        DatabaseType::Sqlite
+    }
+
+    // Not ON CONFLICT: a row somebody made by hand with another id for the same name or address
+    // gives way too, instead of failing every write that shares the transaction.
+    fn put(&self, _: &Table) -> (&'static str, String) {
+        ("INSERT OR REPLACE", String::new())
+    }
+
+    // It has one writer at a time.
+    fn for_update(&self) -> &'static str {
+        ""
+    }
+
+    fn beats(&self, rows: usize) -> String {
+        update_from(&format!("(VALUES {}) AS beat", repeated("(?, ?, ?, ?, ?)", rows)))
+    }
+
+    /// More of them save nothing any more.
+    fn rows_at_most(&self) -> usize {
+        64
+    }
+}
+
+/// The values as SQLite takes them. Times have the form of `CURRENT_TIMESTAMP`, so that they sort
+/// as text whoever wrote them.
+pub(super) fn arguments(values: &[Value<'_>]) -> sqlx::Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Value::Text(text) => Arguments::add(&mut arguments, *text),
+            Value::Int(number) => Arguments::add(&mut arguments, *number),
+            Value::Time(time) => Arguments::add(&mut arguments, time.map(|time| time.naive_utc())),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// SQLite's result codes: the low byte is the class, <https://www.sqlite.org/rescode.html>.
+pub(super) fn error_kind(code: &str) -> StorageErrorKind {
+    const CORRUPT: i64 = 11;
+    const NOT_A_DATABASE: i64 = 26;
+    // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL
+    const LATER: [i64; 11] = [3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15];
+    match code.parse::<i64>().map(|code| code & 0xff) {
+        Ok(CORRUPT | NOT_A_DATABASE) => StorageErrorKind::Corrupt,
+        Ok(code) if LATER.contains(&code) => StorageErrorKind::Unavailable,
+        _ => StorageErrorKind::Internal,
+    }
+}

@@ -5,85 +5,83 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlitePool, Transaction};
 
-use async_trait::async_trait;
-
-use crate::storage::Database;
+use crate::config::SqliteDsn;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
+use crate::storage::sql::engine::Pools;
 use crate::storage::sql::error::During;
 
 /// How long a statement waits for another process that writes, and a caller for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Statements that stay prepared on each connection; more than there are.
+const PREPARED: usize = 256;
+/// Rows that are read ahead of who asks for them.
+const ROWS: usize = 1024;
+/// What the writer keeps of the file in memory, in KiB. Ids are scattered over their whole index.
+const CACHE: u32 = 64 * 1024;
+/// Pages in the log before they go to the file: the more, the more often a page that is written
+/// again and again goes there only once. This is 32 MiB.
+const CHECKPOINT: u32 = 8192;
+const OPEN: &str = "open database";
 
-/// A SQLite file, opened: one connection that writes and several that read. Clones share them.
-///
-/// Other processes may read and write the file meanwhile: it is never locked for longer than one
-/// transaction.
-#[derive(Clone, Debug)]
-pub struct Sqlite {
-    pub(super) reader: SqlitePool,
-    writer: SqlitePool,
+/// A file, with options; or a database in memory.
+#[derive(Debug)]
+pub(in crate::storage::sql) struct Address {
+    options: SqliteConnectOptions,
+    in_memory: bool,
 }
 
-impl Sqlite {
-    /// Opens the file, making it and its folder if need be, and brings its tables up to date.
-    ///
+impl Address {
     /// `path` is a path, or a path after `sqlite:` or `sqlite://`, options after `?` allowed;
-    /// `:memory:` is a database that goes with this value.
-    ///
-    /// # Errors
-    /// `Unavailable` when it cannot be opened, `Corrupt` when it is no such database.
-    pub async fn open(path: &str, max_connections: u32) -> Result<Self> {
-        const OPEN: &str = "open database";
+    /// `:memory:` is a database that goes with its connections.
+    pub(in crate::storage::sql) fn parse(path: &str) -> Result<Self> {
         let bare = path.strip_prefix("sqlite:").unwrap_or(path);
         let bare = bare.strip_prefix("//").unwrap_or(bare);
         let in_memory = bare.starts_with(":memory:");
         let options = SqliteConnectOptions::from_str(&format!("sqlite://{bare}")).during(OPEN)?;
-        if !in_memory {
-            make_folder(options.get_filename())?;
-        }
-        let options = options
-            .create_if_missing(true)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let pool = |max| {
-            SqlitePoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(PATIENCE)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-        };
-        // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
-        let writer = pool(1).connect_with(options.clone()).await.during(OPEN)?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(|error| {
-            StorageError::new(StorageErrorKind::Corrupt, "update tables").with_source(error)
-        })?;
-        let reader = if in_memory {
-            writer.clone()
-        } else {
-            pool(max_connections.max(1)).connect_with(options).await.during(OPEN)?
-        };
-        Ok(Self { reader, writer })
+        Ok(Self { options, in_memory })
     }
 
-    /// Closes every connection, after what runs on them.
-    pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+    pub(in crate::storage::sql) fn of(dsn: &SqliteDsn) -> Result<Self> {
+        let path =
+            dsn.path.as_ref().map_or_else(|| ":memory:".into(), |path| path.to_string_lossy());
+        let options: Vec<_> = dsn.parameters.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let mark = if options.is_empty() { "" } else { "?" };
+        Self::parse(&format!("{path}{mark}{}", options.join("&")))
     }
+}
 
-    pub(super) async fn write(
-        &self,
-        operation: &'static str,
-    ) -> Result<Transaction<'static, sqlx::Sqlite>> {
-        // IMMEDIATE: a transaction that begins to read and then wants to write fails at once
-        // when another process wrote meanwhile, whatever the busy time-out.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.during(operation)
+/// Opens the file, making it and its folder if need be.
+pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Result<Pools> {
+    let Address { options, in_memory } = address;
+    if !in_memory {
+        make_folder(options.get_filename())?;
     }
+    let options = options
+        .create_if_missing(true)
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .statement_cache_capacity(PREPARED)
+        .row_buffer_size(ROWS);
+    let pool = |max| {
+        SqlitePoolOptions::new()
+            .max_connections(max)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
+    let writing = options
+        .clone()
+        .pragma("cache_size", format!("-{CACHE}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
+    let writer = pool(1).connect_with(writing).await.during(OPEN)?;
+    let reader =
+        if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
+    Ok(Pools::Sqlite { reader, writer })
 }
 
 fn make_folder(file: &Path) -> Result<()> {
@@ -94,12 +92,4 @@ fn make_folder(file: &Path) -> Result<()> {
     .map_err(|error| {
         StorageError::new(StorageErrorKind::Unavailable, "make database folder").with_source(error)
     })
-}
-
-#[async_trait]
-impl Database for Sqlite {
-    async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.reader).await.during("ping database")?;
-        Ok(())
-    }
 }

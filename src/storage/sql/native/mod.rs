@@ -1,0 +1,129 @@
+//! [`NativeStore`] over SQL.
+
+mod event;
+mod group;
+mod instance;
+mod service;
+
+pub(super) use event::EVENT;
+pub(super) use group::GROUP;
+pub(super) use instance::INSTANCE;
+pub(super) use service::SERVICE;
+
+use async_trait::async_trait;
+
+use super::batch::{self, Batch, Values, pieces};
+use super::error::again;
+use super::store::SqlStore;
+use super::text::Form;
+use super::value::of;
+use crate::storage::error::{Result, StorageErrorKind};
+use crate::storage::native::{HeartbeatRow, NativeRows, NativeStore, NativeWrite};
+
+#[async_trait]
+impl NativeStore for SqlStore {
+    async fn load(&self) -> Result<NativeRows> {
+        // One transaction, so that the tables are of one moment.
+        let mut tx = self.engine.read("load native rows").await?;
+        let groups = tx.fetch(Form::Select(&GROUP, group::ORDER), &[]).await?;
+        let services = tx.fetch(Form::Select(&SERVICE, service::ORDER), &[]).await?;
+        let instances = tx.fetch(Form::Select(&INSTANCE, instance::ORDER), &[]).await?;
+        tx.commit().await?;
+        Ok(NativeRows {
+            groups: groups.iter().map(group::read).collect(),
+            services: services.iter().map(service::read).collect(),
+            instances: instances.iter().map(instance::read).collect(),
+        })
+    }
+
+    async fn commit(&self, writes: &[NativeWrite]) -> Result<()> {
+        let plan = Plan::of(writes);
+        match again(|| self.write_native(&plan, false)).await {
+            // Only a row made by hand has another id for an address than ours.
+            Err(error)
+                if error.kind() == StorageErrorKind::Conflict
+                    && !self.engine.dialect().puts_over_other_key() =>
+            {
+                again(|| self.write_native(&plan, true)).await
+            }
+            done => done,
+        }
+    }
+
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
+        let rows: Vec<_> = beats.iter().map(beat).collect();
+        again(|| self.write_beats(&rows)).await
+    }
+}
+
+impl SqlStore {
+    async fn write_native(&self, plan: &Plan<'_>, displace: bool) -> Result<()> {
+        let mut tx = self.engine.write("write native rows").await?;
+        plan.groups.run(&mut tx, displace).await?;
+        plan.services.run(&mut tx, displace).await?;
+        plan.instances.run(&mut tx, displace).await?;
+        batch::insert(&mut tx, &EVENT, &plan.events).await?;
+        tx.commit().await
+    }
+
+    async fn write_beats(&self, rows: &[Values<'_>]) -> Result<()> {
+        let mut tx = self.engine.write("flush heartbeats").await?;
+        for rows in pieces(rows, tx.rows_at_most()) {
+            tx.execute(Form::Beats(rows.len()), &rows.concat()).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// The writes of a commit by table: no row of one table bears on those of another.
+#[derive(Debug)]
+struct Plan<'w> {
+    groups: Batch<'w>,
+    services: Batch<'w>,
+    instances: Batch<'w>,
+    events: Vec<Values<'w>>,
+}
+
+impl<'w> Plan<'w> {
+    fn of(writes: &'w [NativeWrite]) -> Self {
+        let mut plan = Self {
+            groups: Batch::new(&GROUP, group::NAME),
+            services: Batch::new(&SERVICE, service::NAME),
+            instances: Batch::new(&INSTANCE, instance::ID),
+            events: Vec::new(),
+        };
+        for write in writes {
+            plan.add(write);
+        }
+        plan
+    }
+
+    fn add(&mut self, write: &'w NativeWrite) {
+        match write {
+            NativeWrite::PutGroup(row) => self.groups.put(group::values(row)),
+            NativeWrite::PutService(row) => self.services.put(service::values(row)),
+            NativeWrite::PutInstance(row) => self.instances.put(instance::values(row)),
+            NativeWrite::DeleteGroup { tenant_id, group_name } => {
+                self.groups.remove(vec![of::key(tenant_id), of::key(group_name)]);
+            }
+            NativeWrite::DeleteService { tenant_id, group_name, service_name } => {
+                let key = vec![of::key(tenant_id), of::key(group_name), of::key(service_name)];
+                self.services.remove(key);
+            }
+            NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
+                self.instances.remove(vec![of::key(tenant_id), of::key(service_instance_id)]);
+            }
+            NativeWrite::AddEvent(row) => self.events.push(event::values(row)),
+        }
+    }
+}
+
+fn beat(row: &HeartbeatRow) -> Values<'_> {
+    vec![
+        of::key(&row.tenant_id),
+        of::key(&row.service_instance_id),
+        of::time(&row.last_heartbeat_time),
+        of::time(&row.last_health_check_time),
+        of::key(&row.health_status),
+    ]
+}

@@ -12,10 +12,11 @@ use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::api::{Api, ApiSettings, Gate, Limits, metrics_router, router, serve};
+use crate::access::{self, Guard, Tokens};
+use crate::api::{Api, ApiSettings, Gate, Limits, Places, metrics_router, router, serve};
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, TokenCommand};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
 use crate::model::service::NativeService;
 use crate::native::{Native, Preservation, Publish, Settings};
@@ -59,14 +60,14 @@ impl App {
             }
             None => None,
         };
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "listening beyond this machine, and this version has no \
-                authentication: whoever reaches this address can read and change everything");
-        }
-
         let database = open(&config.database).await?;
         let (clock, metrics) = (Clock::System, Metrics::new());
         let store = Arc::new(database.clone());
+        let poll = config.external.poll_interval;
+        let tokens = Tokens::start(store.clone(), clock.clone(), poll, &working)
+            .await
+            .context("the tokens cannot be read")?;
+        let guard = guard(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
         let native = Native::start(
@@ -112,10 +113,13 @@ impl App {
             native,
             federation,
             configs: store.clone(),
+            guard,
+            tokens,
             database: store,
             metrics,
             clock,
             settings: Arc::new(api_settings(&config)),
+            places: Places::default(),
             started,
             stopping: serving.stop_signal(),
         };
@@ -134,6 +138,21 @@ impl App {
         self.database.close().await;
         served && worked
     }
+}
+
+/// Looks after the tokens in the database of the configuration, whether or not a server runs on
+/// it: one that does takes notice within a moment.
+///
+/// # Errors
+/// A database that cannot be opened; a token that breaks a rule.
+pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
+    let (database, tasks) = (open(&config.database).await?, TaskGroup::new());
+    let (store, poll) = (Arc::new(database.clone()), config.external.poll_interval);
+    let tokens = Tokens::start(store, Clock::System, poll, &tasks).await?;
+    let outcome = access::run(&tokens, command).await;
+    tasks.stop(poll).await;
+    database.close().await;
+    Ok(outcome?)
 }
 
 /// The native registry as a source of the view: what it commits is shown before the caller is
@@ -178,6 +197,34 @@ fn native_settings(config: &Config) -> Settings {
         },
         events: event.enabled && event.enable_persistence,
     }
+}
+
+/// Who may ask. Where the server can be reached from other machines, security is on unless the
+/// configuration says in so many words that it is not.
+async fn guard(
+    config: &Config,
+    address: SocketAddr,
+    tokens: &Arc<Tokens>,
+) -> anyhow::Result<Guard> {
+    let reachable = !address.ip().is_loopback();
+    if !access::is_wanted(&config.security, reachable) {
+        if reachable {
+            tracing::warn!(%address, "SECURITY IS OFF and this address can be reached from other \
+                machines: whoever does may read and change everything (security.enabled: false)");
+        }
+        return Ok(Guard::Off);
+    }
+    let (guard, first) = access::guard(&config.security, tokens).await.context("security")?;
+    if let Some(token) = first {
+        tracing::info!("security is on, and there was no token: the first one is on stderr");
+        // Not through the log, which is kept and passed on.
+        eprintln!(
+            "\nThis token may do everything. It is shown only now; with it you can make others:\n\n    \
+             {}\n",
+            token.reveal()
+        );
+    }
+    Ok(guard)
 }
 
 async fn listen(

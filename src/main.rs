@@ -40,6 +40,18 @@ fn main() -> ExitCode {
         Command::Health => runtime.block_on(health(&config)),
         Command::Migrate => runtime.block_on(migrate(&config)),
         Command::PrintTables(_) => ExitCode::SUCCESS,
+        Command::Token(command) => ended(runtime.block_on(app::token(&config, command))),
+    }
+}
+
+/// The end of a command that does one thing.
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -19,6 +19,7 @@ fn expected() -> Config {
     let mut config = Config::default();
     config.server.http.host = "0.0.0.0".to_owned();
     config.server.metrics.host = "0.0.0.0".to_owned();
+    config.security.enabled = Some(true);
     config
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use hub_registry_core::{GroupName, TenantId};
 use serde_json::json;
 
+use super::credential::Tenants;
 use super::role::{Action, Role};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::group::NativeGroup;
@@ -17,6 +18,8 @@ pub struct Grant {
     pub role: Role,
     /// The groups it is for; `None`: all of them.
     pub groups: Option<BTreeSet<GroupName>>,
+    /// The tenants it is for; the caller's is one of them.
+    pub tenants: Tenants,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +70,15 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// The tenants the caller could have asked for.
+    #[must_use]
+    pub fn tenants(&self) -> &Tenants {
+        match &self.rights {
+            Rights::Unlimited => &Tenants::All,
+            Rights::Granted(grant) => &grant.tenants,
+        }
     }
 
     /// Whether nothing is forbidden, so that nobody needs to ask.

@@ -1,28 +1,98 @@
-//! Who asks, before anything is answered.
+//! Who asks, and whether such a one may ask that at all, before anything is answered.
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::TenantId;
 
 use super::error::ApiError;
 use super::extract::{said_tenant, said_user};
-use crate::access::Caller;
+use super::routes::{Need, Needs};
+use super::state::Api;
+use crate::access::{Caller, Guard, Said};
+use crate::error::{Error, ErrorCode};
 
-/// Finds out who asks; handlers take the [`Caller`].
-pub(super) async fn authenticate(request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    match caller(&parts) {
-        Ok(caller) => {
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(error) => error.into_response(),
-    }
+/// What the layer stands on.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    pub api: Api,
+    pub needs: Needs,
 }
 
-fn caller(parts: &axum::http::request::Parts) -> Result<Caller, ApiError> {
-    let tenant = said_tenant(parts)?.unwrap_or_else(TenantId::default_tenant);
+/// Finds out who asks; handlers take the [`Caller`]. What is not known to be allowed is refused:
+/// also a path nobody knows is told only to those who show a credential.
+pub(super) async fn authenticate(
+    State(door): State<Door>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match enter(&door, &parts).await {
+        Ok(Some(caller)) => {
+            parts.extensions.insert(caller);
+        }
+        Ok(None) => {}
+        Err(error) => return refused(error),
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
+    let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    let need = route.map(|path| door.needs.of(path, &parts.method));
+    let guard = &door.api.guard;
+    let action = match need {
+        Some(Some(Some(Need::Nothing))) => return Ok(caller(guard, parts).await.ok()),
+        Some(Some(Some(Need::Right(action)))) => Some(action),
+        // No such path, or no such method: the answer is 404 or 405, for those who may know.
+        None | Some(Some(None)) => None,
+        Some(None) => {
+            let message = "this path has no rule who may use it";
+            return Err(Error::new(ErrorCode::Forbidden, message).into());
+        }
+    };
+    let caller = caller(guard, parts).await?;
+    match action {
+        Some(action) => caller.need(action)?,
+        None if guard.is_on() => {}
+        None => return Ok(None),
+    }
+    Ok(Some(caller))
+}
+
+async fn caller(guard: &Guard, parts: &Parts) -> Result<Caller, ApiError> {
     let user = said_user(parts)?;
-    Ok(Caller::unlimited(tenant, user.as_deref().unwrap_or("system")))
+    let said = Said {
+        bearer: bearer(&parts.headers),
+        tenant: said_tenant(parts)?,
+        user: user.as_deref(),
+        forwarded: is_forwarded(&parts.headers),
+    };
+    Ok(guard.caller(said).await?)
+}
+
+/// What follows `Bearer`, if there is one such header (RFC 6750 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (first, None) = (given.next()?, given.next()) else {
+        return None;
+    };
+    let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let tells = |name: &str| name.starts_with("x-forwarded-") || name == "forwarded";
+    headers.keys().any(|name| tells(name.as_str()))
+}
+
+fn refused(error: ApiError) -> Response {
+    let unknown = error.error.code == ErrorCode::Unauthorized;
+    let mut response = error.into_response();
+    if unknown {
+        let scheme = HeaderValue::from_static("Bearer realm=\"hub-registry\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
 }

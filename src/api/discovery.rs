@@ -8,14 +8,16 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::{HealthStatus, InstanceStatus, ServiceName, TenantId};
+use hub_registry_core::{ServiceName, TenantId};
 use serde_json::{Value, json};
 
 use super::body::TwoParts;
 use super::error::{ApiError, ApiResult};
 use super::extract::Segment;
+use super::names;
 use super::params::Params;
 use super::state::Api;
+use super::tagged::knows;
 use crate::access::Caller;
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
@@ -50,6 +52,8 @@ struct Query {
     filter: InstanceFilter,
     strategy: Option<Strategy>,
     key: Option<String>,
+    /// The caller's zone, where it is a preference and no filter.
+    zone: Option<String>,
     limit: Option<usize>,
     index: Option<i64>,
     wait: Option<Duration>,
@@ -59,7 +63,8 @@ struct Query {
 
 impl Query {
     fn read(mut params: Params) -> Result<Self> {
-        let query = Self {
+        let mut query = Self {
+            zone: None,
             group: params.group()?,
             strategy: params.word("strategy")?,
             key: params.take("key")?,
@@ -78,6 +83,13 @@ impl Query {
             filter: params.filter()?,
         };
         params.finish()?;
+        if query.strategy == Some(Strategy::ConsistentHash) && query.key.is_none() {
+            let rule = "is required with strategy=CONSISTENT_HASH";
+            return Err(Error::invalid("key", Value::Null, rule));
+        }
+        if query.strategy == Some(Strategy::ZoneAffinity) {
+            query.zone = query.filter.zone.take();
+        }
         Ok(query)
     }
 }
@@ -95,7 +107,7 @@ pub(super) async fn instances(
         Ok(query) => query,
         Err(error) => return ApiError::from(error).into_response(),
     };
-    let name = match service_name(&name) {
+    let name = match names::service(&name) {
         Ok(name) => name,
         Err(error) => return ApiError::from(error).into_response(),
     };
@@ -127,7 +139,7 @@ pub(super) async fn select(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     params: Params,
 ) -> ApiResult<Response> {
-    let query = Query::read(params)?;
+    let mut query = Query::read(params)?;
     let only_lists = [
         ("index", query.index.is_some()),
         ("wait", query.wait.is_some()),
@@ -136,32 +148,22 @@ pub(super) async fn select(
     if let Some((name, _)) = only_lists.into_iter().find(|(_, given)| *given) {
         return Err(Error::invalid(name, Value::Null, "is for lists, not for select").into());
     }
-    let name = service_name(&name)?;
+    let name = names::service(&name)?;
     let found = find(&api, &caller, &name, &query.group, query.on_partial)?;
     check_freshness(api.view.freshness(caller.tenant(), &found), &query)?;
-    let mut eligible = matching(&found, &query.filter);
-    eligible.rows.retain(|&(view, row)| {
-        let instance = &found[view].rows[row].instance;
-        let lifted = found[view].is_protected();
-        instance.status == InstanceStatus::Up
-            && (lifted || instance.health != HealthStatus::Unhealthy)
-    });
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
-    arrange(&api, caller.tenant(), &found, &mut eligible, strategy, &query, peer);
+    if strategy == Strategy::ZoneAffinity {
+        query.zone = query.zone.or_else(|| query.filter.zone.take());
+    }
+    let lifted: Vec<_> = found.iter().map(|view| view.is_protected()).collect();
+    let mut eligible = matching(&found, &query.filter);
+    eligible.rows.retain(|&(view, row)| found[view].rows[row].is_usable(lifted[view]));
+    arrange(&found, &mut eligible, strategy, &query, peer);
     let Some(&(view, row)) = eligible.rows.first() else {
         let message = format!("no instance of {name} is up and healthy");
         return Err(Error::unavailable(message).into());
     };
     Ok(axum::Json(row_value(&found[view].rows[row])).into_response())
-}
-
-/// A service name from a path.
-///
-/// # Errors
-/// It is none.
-pub(super) fn service_name(name: &str) -> Result<ServiceName> {
-    ServiceName::parse(name)
-        .map_err(|error| Error::invalid("serviceName", error.value, &error.rule))
 }
 
 fn find(
@@ -227,7 +229,7 @@ fn answer(
     } else {
         let mut selection = matching(found, &query.filter);
         if let Some(strategy) = query.strategy {
-            arrange(api, tenant, found, &mut selection, strategy, query, peer);
+            arrange(found, &mut selection, strategy, query, peer);
         }
         selection.rows.truncate(query.limit.unwrap_or(usize::MAX));
         api.view.answer_of(tenant, found, &selection, index)
@@ -251,32 +253,37 @@ fn check_freshness(freshness: Freshness, query: &Query) -> Result<()> {
     }
 }
 
+/// Puts the rows in the order of the strategy. Turns and connections are the (first) service's.
 fn arrange(
-    api: &Api,
-    tenant: &TenantId,
     found: &[Arc<ServiceView>],
     selection: &mut Selection,
     strategy: Strategy,
     query: &Query,
     peer: SocketAddr,
 ) {
-    let caller = peer.ip().to_string();
+    let Some(service) = found.first() else { return };
+    // The address of the connection: a header could say anything.
+    let caller = peer.ip().to_canonical().to_string();
+    let lifted: Vec<_> = found.iter().map(|view| view.is_protected()).collect();
     let candidates: Vec<_> = selection
         .rows
         .iter()
         .map(|&(view, row)| {
             let row = &found[view].rows[row];
-            let zone = row.instance.metadata.get("zone").map(String::as_str);
-            Candidate { id: &row.id, weight: row.instance.weight.get(), zone, load: 0 }
+            Candidate {
+                id: &row.id,
+                weight: row.instance.weight.get(),
+                zone: row.instance.metadata.get("zone").map(String::as_str),
+                usable: row.is_usable(lifted[view]),
+            }
         })
         .collect();
-    let request = balance::Request {
-        key: query.key.as_deref().unwrap_or(&caller),
-        zone: query.filter.zone.as_deref(),
-        turn: api.view.next_turn(tenant),
-        random: fastrand::u64(..),
+    let key = match strategy {
+        Strategy::IpHash => &caller,
+        _ => query.key.as_ref().unwrap_or(&caller),
     };
-    let order = balance::order(strategy, &candidates, request);
+    let request = balance::Request { key, zone: query.zone.as_deref(), random: fastrand::u64(..) };
+    let order = balance::order(strategy, &candidates, request, &service.picks);
     selection.rows = order.into_iter().map(|place| selection.rows[place]).collect();
 }
 
@@ -285,8 +292,7 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, x-tenant-id"));
     if let Some(etag) = etag {
-        let known = asked.get_all(header::IF_NONE_MATCH);
-        let matches = known.iter().any(|value| lists_tag(value, answer.etag.as_bytes()));
+        let matches = knows(asked, answer.etag.as_bytes());
         headers.insert(header::ETAG, etag);
         if matches {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -301,18 +307,6 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
         (answer.head, answer.tail)
     };
     (headers, Body::new(TwoParts::new(head, tail))).into_response()
-}
-
-/// Whether an `If-None-Match` names this tag, or any.
-fn lists_tag(value: &HeaderValue, tag: &[u8]) -> bool {
-    let weak = |part: &[u8]| {
-        part.trim_ascii().strip_prefix(b"W/").unwrap_or_else(|| part.trim_ascii()).to_vec()
-    };
-    let wanted = weak(tag);
-    value
-        .as_bytes()
-        .split(|byte| *byte == b',')
-        .any(|part| part.trim_ascii() == b"*" || weak(part) == wanted)
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {

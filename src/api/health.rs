@@ -1,5 +1,6 @@
 //! Whether the process lives, whether it is ready, and its metrics.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -7,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::state::Api;
+use crate::access::{Action, Caller};
 use crate::catalog::{SourceId, SourceState};
 use crate::telemetry::metrics::{SourceSample, ViewSample};
 
@@ -22,7 +24,7 @@ pub(super) async fn health() -> Json<Value> {
 
 /// `GET /ready`: 200 when the database answers and each enabled source is loaded or restored, or
 /// the start-up deadline is over.
-pub(super) async fn ready(State(api): State<Api>) -> Response {
+pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller>>) -> Response {
     let database = api.database.ping().await;
     let waited = api.started.elapsed() >= api.settings.startup_deadline;
     let mut sources = Vec::new();
@@ -34,6 +36,9 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
             }
             let state = cell.state();
             loaded &= state.is_loaded();
+            if known.as_ref().is_none_or(|Extension(caller)| !caller.tenants().contain(&tenant)) {
+                continue;
+            }
             sources.push(json!({
                 "tenantId": tenant,
                 "configId": cell.info.id.as_str(),
@@ -46,7 +51,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
     let ready = loaded || waited;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
+    let mut body = json!({
         "status": if ready { "UP" } else { "DOWN" },
         "checks": {
             "database": { "status": if database.is_ok() { "UP" } else { "DOWN" } },
@@ -58,6 +63,10 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
             "listeners": { "status": "UP" },
         },
     });
+    // Which registries there are is told to those who may read; a probe needs the word alone.
+    if known.is_none_or(|Extension(caller)| caller.need(Action::Read).is_err()) {
+        body = json!({ "status": body["status"] });
+    }
     let mut response = (status, Json(body)).into_response();
     if !ready {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));

@@ -4,31 +4,50 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{Host, Protocol, RegistryKind};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, status};
 use super::extract::{JsonObject, Segment};
+use super::names;
 use super::params::Params;
+use super::places::find_row;
+use super::sort::{Fields, Sort};
 use super::state::Api;
+use super::tagged::tagged;
 use crate::access::Caller;
 use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::instance::{InstancePatch, Registration};
-use crate::model::names::InstanceId;
 use crate::native::Registered;
 
 /// The most instances of a batch, and the most ids of a batch of heartbeats.
 const MAX_BATCH: usize = 1000;
 
+/// What `sort` takes; equals are sorted by service, group, host and port.
+const SORT: &Fields<Row> = &[
+    ("serviceName", |a, b| a.key().service.name.cmp(&b.key().service.name)),
+    ("groupName", |a, b| a.key().service.group.cmp(&b.key().service.group)),
+    ("hostAddress", |a, b| a.key().host.cmp(&b.key().host)),
+    ("portNumber", |a, b| a.key().port.cmp(&b.key().port)),
+    ("instanceStatus", |a, b| a.instance.status.as_str().cmp(b.instance.status.as_str())),
+    ("healthStatus", |a, b| a.instance.health.as_str().cmp(b.instance.health.as_str())),
+    ("weightValue", |a, b| a.instance.weight.cmp(&b.instance.weight)),
+    ("registerTime", |a, b| a.instance.registered_at.cmp(&b.instance.registered_at)),
+];
+
 /// `POST /api/v1/instances`: 201 for a new one, 200 for an update; either is on disk.
 pub(super) async fn register(
     State(api): State<Api>,
     caller: Caller,
-    JsonObject(body): JsonObject,
+    mut params: Params,
+    JsonObject(mut body): JsonObject,
 ) -> ApiResult<Response> {
+    names::group_of_new(&mut params, &mut body)?;
+    params.finish()?;
+    names::same_tenant(&caller, &body)?;
     let outcome = match Registration::from_value(Value::Object(body)) {
         Ok(registration) => api.native.register(&caller, registration).await,
         Err(error) => Err(error),
@@ -43,11 +62,16 @@ pub(super) async fn register(
 pub(super) async fn register_batch(
     State(api): State<Api>,
     caller: Caller,
+    params: Params,
     JsonObject(mut body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     let items = list(&mut body, "instances")?;
-    let parsed: Vec<Result<Registration>> =
-        items.into_iter().map(Registration::from_value).collect();
+    let parse = |item: Value| {
+        item.as_object().map_or(Ok(()), |item| names::same_tenant(&caller, item))?;
+        Registration::from_value(item)
+    };
+    let parsed: Vec<Result<Registration>> = items.into_iter().map(parse).collect();
     let good: Vec<Registration> =
         parsed.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
     let mut outcomes = api.native.register_batch(&caller, good).await.into_iter();
@@ -107,7 +131,8 @@ pub(super) async fn list_all(
     State(api): State<Api>,
     caller: Caller,
     mut params: Params,
-) -> ApiResult<Json<Value>> {
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let group = params.group()?;
     let service = params.take("serviceName")?;
     let mut filter = params.filter()?;
@@ -115,24 +140,27 @@ pub(super) async fn list_all(
         Host::parse(&host).map_err(|error| Error::invalid("host", error.value, &error.rule))
     });
     filter.host = host.transpose()?;
+    let sort = Sort::take(&mut params, SORT)?;
     let page = params.page()?;
     params.finish()?;
     let visible = api.native.visible(&caller);
+    if let GroupChoice::Named(group) = &group {
+        visible.need(group)?;
+    }
     let wanted = |view: &Arc<ServiceView>| {
         service.as_ref().is_none_or(|name| view.key.name.as_str() == name)
-            && match &group {
-                GroupChoice::Named(group) => view.key.group == *group,
-                GroupChoice::Unsaid | GroupChoice::All => true,
-            }
+            && group.takes(&view.key.group)
             && visible.sees(&view.key.group)
     };
     let snapshot = api.view.snapshot(caller.tenant());
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
-    let rows: Vec<&Row> =
+    let mut rows: Vec<&Row> =
         views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
+    sort.apply_by(&mut rows, |row| row);
     let count = rows.len();
     let instances: Vec<Value> = page.of(rows).into_iter().map(row_value).collect();
-    Ok(Json(json!({ "instances": instances, "count": count, "revision": snapshot.revision })))
+    let revision = snapshot.revision;
+    Ok(tagged(&headers, &json!({ "instances": instances, "count": count, "revision": revision })))
 }
 
 /// `GET /api/v1/instances/{instanceId}`
@@ -140,7 +168,10 @@ pub(super) async fn get(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
-) -> ApiResult<Json<Value>> {
+    params: Params,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    params.finish()?;
     let row = find_row(&api, &caller, &id);
     let native = api.native.get(caller.tenant(), &id);
     let Some((view, place)) = row else {
@@ -158,7 +189,7 @@ pub(super) async fn get(
             fields.entry(key).or_insert(value);
         }
     }
-    Ok(Json(answer))
+    Ok(tagged(&headers, &answer))
 }
 
 /// `PUT /api/v1/instances/{instanceId}`
@@ -311,26 +342,6 @@ fn native_error(api: &Api, caller: &Caller, id: &str, error: Error) -> ApiError 
     }
 }
 
-/// Looks through the view: ids of foreign instances are not indexed, since few are asked for. What
-/// the caller may not read is not there.
-fn find_row(api: &Api, caller: &Caller, id: &str) -> Option<(Arc<ServiceView>, usize)> {
-    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
-    let snapshot = api.view.snapshot(tenant);
-    let place = |view: &ServiceView| view.rows.iter().position(|row| row.id == id);
-    let found = match api.native.get(tenant, id) {
-        Ok(native) => {
-            let view = Arc::clone(snapshot.service(&native.key.service)?);
-            place(&view).map(|place| (view, place))
-        }
-        Err(_) => {
-            id.parse::<InstanceId>().ok()?;
-            let mut views = snapshot.services.values().flat_map(|groups| groups.values());
-            views.find_map(|view| Some((Arc::clone(view), place(view)?)))
-        }
-    };
-    found.filter(|(view, _)| visible.sees(&view.key.group))
-}
-
-fn no_instance() -> Error {
+pub(super) fn no_instance() -> Error {
     Error::not_found("no such instance")
 }

@@ -1,5 +1,7 @@
 //! What happens to every request.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -65,8 +67,11 @@ fn as_problem(error: &ApiError, response: Response) -> Response {
 }
 
 /// Ends a request that takes too long.
-pub(super) async fn timeout(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let limit = api.settings.request_timeout;
+pub(super) async fn timeout(
+    State(limit): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} ms", limit.as_millis());
         ApiError::from(Error::new(ErrorCode::Unavailable, message)).into_response()

@@ -3,85 +3,142 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::authenticate::authenticate;
+use super::authenticate::{Door, authenticate};
 use super::error::{ApiError, plain};
-use super::state::Api;
-use super::{discovery, external, health, instances, middleware, services};
+use super::routes::{Route, Routes};
+use super::state::{Api, ApiSettings};
+use super::{
+    discovery, explain, external, groups, health, instances, load, middleware, services, stats,
+    tokens,
+};
+use crate::access::Action::{Administer, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
 pub fn router(api: Api) -> Router {
-    let limit = DefaultBodyLimit::max(api.settings.body_limit);
-    let batch_limit = DefaultBodyLimit::max(api.settings.batch_body_limit);
-    let batches = Router::new()
-        .route("/api/v1/instances/batch", post(instances::register_batch))
-        .route("/api/v1/heartbeats", put(instances::heartbeats))
-        .layer(batch_limit);
-    let bounded = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/api/v1/instances", get(instances::list_all).post(instances::register))
-        .route(
-            "/api/v1/instances/{instanceId}",
-            get(instances::get).put(instances::update).delete(instances::deregister),
-        )
-        .route("/api/v1/instances/{instanceId}/heartbeat", put(instances::heartbeat))
-        .route("/api/v1/instances/{instanceId}/health", put(instances::set_health))
-        .route("/api/v1/instances/{instanceId}/status", put(instances::set_status))
-        .route("/api/v1/services", get(services::list).post(services::create))
-        .route(
-            "/api/v1/services/{serviceName}",
-            get(services::get).put(services::update).delete(services::delete),
-        )
-        .route("/api/v1/services/{serviceName}/select", get(discovery::select))
-        .route("/api/v1/external/configs", get(external::list).post(external::create))
-        .route("/api/v1/external/configs/test", post(external::test_body))
-        .route(
-            "/api/v1/external/configs/{configId}",
-            get(external::get).put(external::update).delete(external::delete),
-        )
-        .route("/api/v1/external/configs/{configId}/status", get(external::status))
-        .route("/api/v1/external/configs/{configId}/disconnect", post(external::disconnect))
-        .layer(limit)
-        .merge(batches)
-        .layer(from_fn_with_state(api.clone(), middleware::timeout));
-    // These bound themselves: by the configuration's own time-outs.
-    let probing = Router::new()
-        .route("/api/v1/external/configs/{configId}/connect", post(external::connect))
-        .route("/api/v1/external/configs/{configId}/test", post(external::test_stored))
-        .layer(limit);
-    let mut rest = bounded.merge(probing);
-    if api.settings.gzip {
-        rest = rest.layer(CompressionLayer::new());
+    let routes = routes(&api.settings);
+    finish(routes, api)
+}
+
+/// What there is to ask for, and what it needs.
+#[must_use]
+pub fn route_table(settings: &ApiSettings) -> Vec<Route> {
+    routes(settings).table()
+}
+
+fn routes(settings: &ApiSettings) -> Routes {
+    let limit = DefaultBodyLimit::max(settings.body_limit);
+    let batch_limit = DefaultBodyLimit::max(settings.batch_body_limit);
+    let timeout = settings.request_timeout;
+    let bounded = probes()
+        .merge(groups_services_instances())
+        .merge(administration())
+        .behind(|router| router.layer(limit))
+        .merge(batches().behind(|router| router.layer(batch_limit)))
+        .behind(|router| router.layer(from_fn_with_state(timeout, middleware::timeout)));
+    let mut rest = bounded.merge(probing().behind(|router| router.layer(limit)));
+    if settings.gzip {
+        rest = rest.behind(|router| router.layer(CompressionLayer::new()));
     }
-    // The hot path has its own compressed answers and its own waiting time.
-    let hot =
-        Router::new().route("/api/v1/services/{serviceName}/instances", get(discovery::instances));
-    finish(rest.merge(hot), api)
+    rest.merge(hot())
 }
 
-/// The routes of the metrics listener.
+fn probes() -> Routes {
+    Routes::default().open("/health", health::health).open("/ready", health::ready).get(
+        "/metrics",
+        Read,
+        health::metrics,
+    )
+}
+
+fn groups_services_instances() -> Routes {
+    Routes::default()
+        .get("/api/v1/groups", Read, groups::list)
+        .post("/api/v1/groups", Write, groups::create)
+        .get("/api/v1/groups/{groupName}", Read, groups::get)
+        .put("/api/v1/groups/{groupName}", Write, groups::update)
+        .delete("/api/v1/groups/{groupName}", Write, groups::delete)
+        .get("/api/v1/groups/{groupName}/services", Read, groups::list_services)
+        .get("/api/v1/stats", Read, stats::totals)
+        .get("/api/v1/stats/instances", Read, stats::instances)
+        .get("/api/v1/stats/health", Read, stats::health)
+        .get("/api/v1/services", Read, services::list)
+        .post("/api/v1/services", Write, services::create)
+        .get("/api/v1/services/{serviceName}", Read, services::get)
+        .put("/api/v1/services/{serviceName}", Write, services::update)
+        .delete("/api/v1/services/{serviceName}", Write, services::delete)
+        .get("/api/v1/services/{serviceName}/select", Read, discovery::select)
+        .get("/api/v1/services/{serviceName}/explain", Read, explain::explain)
+        .get("/api/v1/instances", Read, instances::list_all)
+        .post("/api/v1/instances", Write, instances::register)
+        .get("/api/v1/instances/{instanceId}", Read, instances::get)
+        .put("/api/v1/instances/{instanceId}", Write, instances::update)
+        .delete("/api/v1/instances/{instanceId}", Write, instances::deregister)
+        .put("/api/v1/instances/{instanceId}/heartbeat", Write, instances::heartbeat)
+        .put("/api/v1/instances/{instanceId}/health", Write, instances::set_health)
+        .put("/api/v1/instances/{instanceId}/status", Write, instances::set_status)
+        .put("/api/v1/instances/{instanceId}/load", Write, load::report)
+}
+
+fn batches() -> Routes {
+    Routes::default().post("/api/v1/instances/batch", Write, instances::register_batch).put(
+        "/api/v1/heartbeats",
+        Write,
+        instances::heartbeats,
+    )
+}
+
+fn administration() -> Routes {
+    Routes::default()
+        .get("/api/v1/external/configs", Operate, external::list)
+        .post("/api/v1/external/configs", Operate, external::create)
+        .post("/api/v1/external/configs/test", Operate, external::test_body)
+        .get("/api/v1/external/configs/{configId}", Operate, external::get)
+        .put("/api/v1/external/configs/{configId}", Operate, external::update)
+        .delete("/api/v1/external/configs/{configId}", Operate, external::delete)
+        .get("/api/v1/external/configs/{configId}/status", Operate, external::status)
+        .post("/api/v1/external/configs/{configId}/disconnect", Operate, external::disconnect)
+        .get("/api/v1/tokens", Administer, tokens::list)
+        .post("/api/v1/tokens", Administer, tokens::create)
+        .delete("/api/v1/tokens/{tokenId}", Administer, tokens::revoke)
+}
+
+/// These bound themselves: by the configuration's own time-outs.
+fn probing() -> Routes {
+    Routes::default()
+        .post("/api/v1/external/configs/{configId}/connect", Operate, external::connect)
+        .post("/api/v1/external/configs/{configId}/test", Operate, external::test_stored)
+}
+
+/// The hot path has its own compressed answers and its own waiting time.
+fn hot() -> Routes {
+    Routes::default().get("/api/v1/services/{serviceName}/instances", Read, discovery::instances)
+}
+
+/// The routes of the metrics listener: it has an address of its own, so that who may reach it is
+/// a matter of the network.
 pub fn metrics_router(api: Api) -> Router {
-    let router =
-        Router::new().route("/health", get(health::health)).route("/metrics", get(health::metrics));
-    finish(router, api)
+    finish(Routes::default().open("/health", health::health).open("/metrics", health::metrics), api)
 }
 
-fn finish(router: Router<Api>, api: Api) -> Router {
-    let mut router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);
+fn finish(routes: Routes, api: Api) -> Router {
+    let (router, needs) = routes.finish();
+    let door = Door { api: api.clone(), needs };
+    let mut router = router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(door, authenticate));
     if let Some(origins) = &api.settings.cors_origins {
+        // Outside of the question who asks: browsers ask beforehand, without a credential.
         router = router.layer(cors(origins));
     }
     router
-        .layer(from_fn(authenticate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api.clone(), middleware::outermost))
         .with_state(api)

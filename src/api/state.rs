@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::places::Places;
+use crate::access::{Guard, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::federation::Manager;
@@ -43,6 +45,10 @@ pub struct Api {
     pub federation: Arc<Manager>,
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
+    /// Who may ask.
+    pub guard: Guard,
+    /// The tokens that count.
+    pub tokens: Arc<Tokens>,
     /// The database's sign of life.
     pub database: Arc<dyn Database>,
     /// Metrics.
@@ -51,6 +57,8 @@ pub struct Api {
     pub clock: Clock,
     /// Settings.
     pub settings: Arc<ApiSettings>,
+    /// Where instances of other registries were found.
+    pub places: Places,
     /// When the process began to serve.
     pub started: Instant,
     /// Cancelled when the server stops.

@@ -72,7 +72,8 @@ impl Desk {
             return None;
         }
         let existence = before.is_none().then_some(true);
-        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources);
+        let picks = before.map(|view| Arc::clone(&view.picks)).unwrap_or_default();
+        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources, picks);
         next.set(&key, Some(Arc::new(view)));
         Some(ServiceDelta { key, existence, rows: changes })
     }

@@ -56,6 +56,14 @@ impl Row {
         &self.instance.key
     }
 
+    /// Whether traffic is to be sent there: it is up, and not known to be sick unless its service
+    /// is so sick that health is no help.
+    #[must_use]
+    pub fn is_usable(&self, lift_health: bool) -> bool {
+        self.instance.status == InstanceStatus::Up
+            && (lift_health || self.instance.health != HealthStatus::Unhealthy)
+    }
+
     /// The same row but for the times at which origins last changed.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {

@@ -14,6 +14,7 @@ use super::attributes::Attributes;
 use super::gzip::GzipHead;
 use super::merge::Row;
 use super::tail::SourceSet;
+use crate::balance::Picks;
 
 /// The groups that hold a service of one name.
 pub(super) type Groups = BTreeMap<GroupName, Arc<ServiceView>>;
@@ -124,6 +125,8 @@ pub struct ServiceView {
     pub attributes: Attributes,
     /// Who contributes.
     pub sources: Arc<SourceSet>,
+    /// Whose turn it is; handed on from revision to revision, gone with the service.
+    pub picks: Arc<Picks>,
     /// The head of the answer with every instance.
     pub all: Prepared,
     /// The head of the answer for `status=UP&health=HEALTHY`.
@@ -165,6 +168,7 @@ impl ServiceView {
         rows: Vec<Row>,
         attributes: Attributes,
         sources: Arc<SourceSet>,
+        picks: Arc<Picks>,
     ) -> Self {
         let mut json = BytesMut::with_capacity(rows.len() * 512);
         let mut ranges = Vec::with_capacity(rows.len());
@@ -190,7 +194,7 @@ impl ServiceView {
             *range = range.start + shift..range.end + shift;
         }
         let (all, up) = (Prepared::new(all), Prepared::new(up));
-        Self { key, revision, rows, attributes, sources, all, up, ranges }
+        Self { key, revision, rows, attributes, sources, picks, all, up, ranges }
     }
 
     /// The JSON of the row at this place.

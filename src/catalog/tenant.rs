@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use hub_registry_core::TenantId;
@@ -25,8 +24,6 @@ pub(super) struct Tenant {
     pub sources: Sources,
     /// Who waits for a change.
     pub waiters: Waiters,
-    /// Rises with each request that asks for an order.
-    pub turn: AtomicU64,
     /// What writers work on, one at a time.
     pub(super) desk: Mutex<Desk>,
 }

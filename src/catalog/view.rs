@@ -1,7 +1,6 @@
 //! The readers' door.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hub_registry_core::{GroupName, ServiceName, TenantId};
@@ -24,6 +23,17 @@ pub enum GroupChoice {
     Named(GroupName),
     /// All groups together (`*`).
     All,
+}
+
+impl GroupChoice {
+    /// Whether a list takes this group in.
+    #[must_use]
+    pub fn takes(&self, group: &GroupName) -> bool {
+        match self {
+            Self::Named(named) => named == group,
+            Self::Unsaid | Self::All => true,
+        }
+    }
 }
 
 /// What a look-up found.
@@ -92,13 +102,6 @@ impl View {
     pub fn unloaded(&self, tenant: &TenantId) -> Vec<Arc<SourceCell>> {
         let tenant = self.tenants.get(tenant.as_str());
         tenant.map_or_else(Vec::new, |tenant| tenant.sources.unloaded())
-    }
-
-    /// The number of requests that asked this tenant for an order so far.
-    #[must_use]
-    pub fn next_turn(&self, tenant: &TenantId) -> u64 {
-        let tenant = self.tenants.get(tenant.as_str());
-        tenant.map_or(0, |tenant| tenant.turn.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The answer with the instances that pass the filter. The two common filters are answered

@@ -282,6 +282,17 @@ impl Catalog {
         keys.iter().map(state).collect()
     }
 
+    /// Looks at what the writers of a tenant work on, while none of them works.
+    pub(super) fn with_desk<T>(
+        &self,
+        tenant: &TenantId,
+        look: impl FnOnce(&Desk) -> T,
+    ) -> Option<T> {
+        let tenant = self.tenants.get(tenant.as_str())?;
+        let desk = tenant.desk.lock();
+        Some(look(&desk))
+    }
+
     /// Runs one write and publishes what it changed.
     fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
         let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
@@ -304,7 +315,6 @@ impl Catalog {
             snapshot: ArcSwap::from_pointee(snapshot),
             sources: Sources::default(),
             waiters: Waiters::default(),
-            turn: std::sync::atomic::AtomicU64::new(0),
             desk: Mutex::default(),
         }
     }

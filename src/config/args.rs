@@ -3,12 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Arg, Command as Parser, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser, value_parser};
 
 use super::database::DatabaseType;
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Command {
     /// Run the server.
     #[default]
@@ -19,6 +19,36 @@ pub enum Command {
     Migrate,
     /// Print the scripts that make the tables of this kind of database.
     PrintTables(DatabaseType),
+    /// Look after tokens, in the database of the configuration.
+    Token(TokenCommand),
+}
+
+/// What to do about tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenCommand {
+    /// Make one and print it.
+    Create(TokenArgs),
+    /// List them.
+    List,
+    /// Make one of this id count no more.
+    Revoke(String),
+}
+
+/// A token to make, as it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenArgs {
+    /// Whose.
+    pub user: String,
+    /// What for.
+    pub role: String,
+    /// For which tenant; `*` is every one.
+    pub tenant: String,
+    /// For which groups; none is all of them.
+    pub groups: Vec<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// How long it counts.
+    pub expires: Option<String>,
 }
 
 /// The command line.
@@ -38,11 +68,11 @@ impl Args {
     /// `--version`.
     pub fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = parser().try_get_matches_from(line.into_iter().map(two_dashes))?;
-        let command = match matches.subcommand_name() {
-            Some("health") => Command::Health,
-            Some("migrate") => {
-                let word = matches.subcommand_matches("migrate");
-                let word = word.and_then(|migrate| migrate.get_one::<String>("print"));
+        let command = match matches.subcommand() {
+            Some(("health", _)) => Command::Health,
+            Some(("token", matches)) => token(matches).map_or(Command::Serve, Command::Token),
+            Some(("migrate", matches)) => {
+                let word = matches.get_one::<String>("print");
                 let known = word.and_then(|word| DatabaseType::from_word(word));
                 known.map_or(Command::Migrate, Command::PrintTables)
             }
@@ -73,6 +103,17 @@ fn parser() -> Parser {
     let health = Parser::new("health")
         .hide(true)
         .about("Asks the server of this configuration for /health; exit code 0 when it is up");
+    let token = Parser::new("token")
+        .about("Makes, lists and revokes access tokens, in the database of the configuration")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(token_create())
+        .subcommand(Parser::new("list").about("Lists the tokens; their text is not kept"))
+        .subcommand(
+            Parser::new("revoke")
+                .about("Makes a token count no more")
+                .arg(Arg::new("id").value_name("TOKEN_ID").required(true)),
+        );
     let print = Arg::new("print")
         .long("print")
         .value_name("DATABASE")
@@ -86,8 +127,50 @@ fn parser() -> Parser {
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .arg(config)
         .subcommand(health)
+        .subcommand(token)
         .subcommand(migrate)
         .disable_help_subcommand(true)
+}
+
+fn token_create() -> Parser {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    Parser::new("create")
+        .about("Makes a token and prints it; it is shown only now")
+        .arg(
+            text("user", "USER", "Whose it is: what changes made with it are signed with")
+                .required(true),
+        )
+        .arg(
+            text("role", "ROLE", "What it allows: admin, operator, writer or reader")
+                .required(true),
+        )
+        .arg(text("tenant", "TENANT", "For which tenant; * is every one").default_value("default"))
+        .arg(
+            text("group", "GROUP", "For which group, may be given several times [default: all]")
+                .action(ArgAction::Append),
+        )
+        .arg(text("name", "NAME", "What people call it"))
+        .arg(text("expires", "DURATION", "How long it counts, as 720h [default: until revoked]"))
+}
+
+fn token(matches: &ArgMatches) -> Option<TokenCommand> {
+    let (name, matches) = matches.subcommand()?;
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    match name {
+        "create" => Some(TokenCommand::Create(TokenArgs {
+            user: text("user")?,
+            role: text("role")?,
+            tenant: text("tenant")?,
+            groups: matches.get_many("group").map(|all| all.cloned().collect()).unwrap_or_default(),
+            name: text("name"),
+            expires: text("expires"),
+        })),
+        "list" => Some(TokenCommand::List),
+        "revoke" => text("id").map(TokenCommand::Revoke),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +205,23 @@ mod tests {
             let args = parse(&line).unwrap();
             assert_eq!(args.command, Command::Health);
             assert_eq!(args.config, Some(PathBuf::from("a.yaml")));
+        }
+    }
+
+    #[test]
+    fn a_token_is_described_by_options() {
+        let line =
+            ["token", "create", "--user", "ci", "--role=writer", "--group", "a", "--group=b"];
+        let Command::Token(TokenCommand::Create(made)) = parse(&line).unwrap().command else {
+            panic!("no token to make");
+        };
+        assert_eq!((made.user.as_str(), made.role.as_str()), ("ci", "writer"));
+        assert_eq!(
+            (made.tenant.as_str(), made.groups.as_slice()),
+            ("default", &["a", "b"].map(str::to_owned)[..])
+        );
+        for line in [&["token"][..], &["token", "create"], &["token", "revoke"]] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! read this one table.
 
 pub use super::rule::Rule;
-use super::{database, event, external, health_check, log, registry, retention, server};
+use super::{database, event, external, health_check, log, registry, retention, security, server};
 
 /// One key of the configuration.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ impl Key {
 pub fn all() -> impl Iterator<Item = &'static Key> {
     [
         server::KEYS,
+        security::KEYS,
         database::KEYS,
         registry::KEYS,
         external::KEYS,

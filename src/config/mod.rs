@@ -10,7 +10,7 @@
 //! | `rule` | what a value may be |
 //! | [`problem`] | what a person is told when something is wrong |
 //! | [`dsn`] | the database address |
-//! | `server`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
+//! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
 
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +30,12 @@ pub mod problem;
 mod registry;
 mod retention;
 mod rule;
+mod security;
 mod server;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Command};
+pub use args::{Args, Command, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
 pub use env::Env;
@@ -46,6 +47,7 @@ pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
 pub use retention::RetentionConfig;
+pub use security::{JwtAlgorithm, JwtConfig, SecurityConfig};
 pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 
 /// Everything that can be set.
@@ -54,6 +56,8 @@ pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 pub struct Config {
     /// The listeners.
     pub server: ServerConfig,
+    /// Who may do what.
+    pub security: SecurityConfig,
     /// The hub's own database.
     pub database: DatabaseConfig,
     /// The native registry.

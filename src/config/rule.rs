@@ -35,6 +35,13 @@ pub enum Rule {
     Origins,
     /// A folder.
     Folder,
+    /// A file.
+    File,
+    /// Text without control characters.
+    Text {
+        /// The longest, in bytes.
+        max: usize,
+    },
     /// A database address.
     Dsn,
 }
@@ -55,9 +62,13 @@ impl Rule {
             Self::Origins => {
                 text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
             }
-            Self::Span { .. } | Self::Host | Self::OneOf(_) | Self::Folder | Self::Dsn => {
-                Value::from(text)
-            }
+            Self::Span { .. }
+            | Self::Host
+            | Self::OneOf(_)
+            | Self::Folder
+            | Self::File
+            | Self::Text { .. }
+            | Self::Dsn => Value::from(text),
         }
     }
 
@@ -85,7 +96,14 @@ impl Rule {
                     None => Ok(value),
                 }
             }
-            (Self::Folder, Value::String(text)) if !text.trim().is_empty() => Ok(value),
+            (Self::Folder | Self::File, Value::String(text)) if !text.trim().is_empty() => {
+                Ok(value)
+            }
+            (Self::Text { max }, Value::String(text))
+                if (1..=*max).contains(&text.len()) && !text.chars().any(char::is_control) =>
+            {
+                Ok(value)
+            }
             (Self::Dsn, Value::String(text)) => Dsn::parse(text).map(|_| value),
             // What is not even text may still hold a password.
             (Self::Dsn, _) => Err(format!("the value is not allowed: it must be {self}")),
@@ -118,6 +136,8 @@ impl fmt::Display for Rule {
                 f.write_str("a list of origins, as https://console.example.org, or \"*\" for any")
             }
             Self::Folder => f.write_str("a folder"),
+            Self::File => f.write_str("a file"),
+            Self::Text { max } => write!(f, "text of 1 to {max} bytes"),
             Self::Dsn => f.write_str("a database address"),
         }
     }

@@ -88,8 +88,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "server.http.host",
         Rule::Host,
-        "The address the REST API listens on. There is no authentication yet: 0.0.0.0 lets \
-         everybody in who can reach the port.",
+        "The address the REST API listens on; one that other machines can reach turns \
+         security.enabled on.",
     ),
     Key::new("server.http.port", PORT, "The port of the REST API; 0 is any free one."),
     Key::new(

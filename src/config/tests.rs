@@ -83,14 +83,14 @@ external:
 #[test]
 fn every_wrong_key_is_named_with_its_line() {
     let text =
-        "server:\n  http:\n    prot: 1\n    bodyLimit: 2048\nsecurity:\n  on: true\nlog: loud\n";
+        "server:\n  http:\n    prot: 1\n    bodyLimit: 2048\ncolour:\n  on: true\nlog: loud\n";
     assert_eq!(
         errors(text, &[]),
         [
             ":3: server.http.prot: there is no such key; server.http has host, port, enableCORS, \
              corsOrigins, enableGzip, requestTimeout, bodyLimit, batchBodyLimit, maxConnections, \
              shutdownTimeout",
-            ":5: security: there is no such key; the file has server, database, registry, \
+            ":5: colour: there is no such key; the file has server, security, database, registry, \
              external, healthCheck, event, retention, log",
             ":7: log: is a section with the keys level, format",
         ]

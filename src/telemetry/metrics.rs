@@ -40,9 +40,9 @@ struct Inner {
     view_waiting: IntGauge,
     view_revision: IntGauge,
     native: IntCounterVec,
-    leases: LeaseMetrics,
     database: IntGaugeVec,
     retired: IntCounterVec,
+    leases: LeaseMetrics,
     uptime: Gauge,
     rendering: Mutex<()>,
 }
@@ -161,7 +161,6 @@ impl Metrics {
                 "Operations of the native registry by outcome.",
                 &["operation", "outcome"],
             ),
-            leases: LeaseMetrics::new(),
             database: gauges(
                 "hub_registry_database_connections",
                 "Open connections to the database, by whether they are in use.",
@@ -172,6 +171,7 @@ impl Metrics {
                 "Rows removed from the database for their age or because nothing needs them.",
                 &["what"],
             ),
+            leases: LeaseMetrics::new(),
             uptime: Gauge::new("hub_registry_uptime_seconds", "Time since the start.")
                 .expect("a valid gauge"),
             rendering: Mutex::default(),
@@ -250,12 +250,6 @@ impl Metrics {
         }
     }
 
-    /// Those of the native registry's leases.
-    #[must_use]
-    pub fn leases(&self) -> &LeaseMetrics {
-        &self.inner.leases
-    }
-
     /// How many connections to the database are idle and in use now.
     pub fn database_connections(&self, idle: usize, used: usize) {
         for (state, count) in [("idle", idle), ("used", used)] {
@@ -266,6 +260,12 @@ impl Metrics {
     /// Rows were removed for their age or because nothing needs them.
     pub fn retired(&self, what: &str, rows: u64) {
         self.inner.retired.with_label_values(&[what]).inc_by(rows);
+    }
+
+    /// Those of the native registry's leases.
+    #[must_use]
+    pub fn leases(&self) -> &LeaseMetrics {
+        &self.inner.leases
     }
 
     /// The text format of Prometheus.

@@ -72,8 +72,10 @@ impl Hub {
         self.child = Some(child);
         let end = Instant::now() + START;
         loop {
+            // 401 is an answer of a server that has loaded everything.
             let answer = self.client.get(self.url("/api/v1/services")).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            let up = |status: StatusCode| status.is_success() || status == StatusCode::UNAUTHORIZED;
+            if answer.is_ok_and(|answer| up(answer.status())) {
                 return;
             }
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
@@ -88,6 +90,22 @@ impl Hub {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Runs a command of the binary with this server's configuration; its standard output.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_registry-server"))
+            .arg("--config")
+            .arg(self.dir.path().join("registry.yaml"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .envs(self.environment.iter().copied())
+            .output()
+            .await
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// SIGKILL, as a crash.

@@ -15,4 +15,5 @@ mod outages;
 mod plain_sql;
 mod proofs;
 mod registries;
+mod security;
 mod sick_registries;

@@ -1,3 +1,5 @@
+mod credentials;
+
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -20,7 +22,7 @@ fn caller(user: &str, role: Role, groups: &[&str]) -> Caller {
     let groups = groups.iter().map(|name| GroupName::parse(name).unwrap());
     let groups =
         Some(groups.collect()).filter(|all: &std::collections::BTreeSet<_>| !all.is_empty());
-    let grant = Arc::new(Grant { role, groups });
+    let grant = Arc::new(Grant { role, groups, tenants: Tenants::All });
     Caller::granted(TenantId::default_tenant(), Arc::from(user), grant)
 }
 

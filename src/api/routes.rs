@@ -1,0 +1,123 @@
+//! Routes, each with the right it needs: one without cannot be written down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+
+use super::state::Api;
+use crate::access::Action;
+
+/// What a request to a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it tells nobody anything that is worth hiding.
+    Nothing,
+    /// A credential whose role allows this somewhere. Whether it is allowed in the group that the
+    /// request is about is asked where the thing is done.
+    Right(Action),
+}
+
+/// A route, for whoever wants to know them all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method; GET answers HEAD too.
+    pub method: Method,
+    /// The path, variables in braces.
+    pub path: &'static str,
+    /// What it needs.
+    pub need: Need,
+}
+
+/// What each route needs, by path and method.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Needs(Arc<HashMap<&'static str, Vec<(Method, Need)>>>);
+
+impl Needs {
+    /// What this needs. `None`: no such route. The inner `None`: the path takes no such method.
+    pub(super) fn of(&self, path: &str, method: &Method) -> Option<Option<Need>> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let methods = self.0.get(path)?;
+        Some(methods.iter().find(|(known, _)| known == method).map(|(_, need)| *need))
+    }
+}
+
+/// Routes being put together.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    router: Router<Api>,
+    table: Vec<Route>,
+}
+
+macro_rules! methods {
+    ($($name:ident = $method:ident),+) => {
+        $(
+            pub(super) fn $name<H, T>(self, path: &'static str, action: Action, handler: H) -> Self
+            where
+                H: Handler<T, Api>,
+                T: 'static,
+            {
+                self.add(Method::$method, MethodFilter::$method, path, Need::Right(action), handler)
+            }
+        )+
+    };
+}
+
+impl Routes {
+    methods!(get = GET, post = POST, put = PUT, delete = DELETE);
+
+    /// A GET that anybody may send.
+    pub(super) fn open<H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        self.add(Method::GET, MethodFilter::GET, path, Need::Nothing, handler)
+    }
+
+    fn add<H, T>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &'static str,
+        need: Need,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        self.table.push(Route { method, path, need });
+        self.router = self.router.route(path, on(filter, handler));
+        self
+    }
+
+    /// The same routes behind layers.
+    pub(super) fn behind(mut self, layers: impl FnOnce(Router<Api>) -> Router<Api>) -> Self {
+        self.router = layers(self.router);
+        self
+    }
+
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.table.extend(other.table);
+        self
+    }
+
+    /// The routes as a list.
+    pub(super) fn table(self) -> Vec<Route> {
+        self.table
+    }
+
+    /// The router, and what its routes need.
+    pub(super) fn finish(self) -> (Router<Api>, Needs) {
+        let mut needs: HashMap<&'static str, Vec<(Method, Need)>> = HashMap::new();
+        for route in self.table {
+            needs.entry(route.path).or_default().push((route.method, route.need));
+        }
+        (self.router, Needs(Arc::new(needs)))
+    }
+}

@@ -247,7 +247,7 @@ async fn native_rows_come_back_as_written() {
         health_status: "HEALTHY".to_owned(),
     };
     let gone = HeartbeatRow { service_instance_id: "z".to_owned(), ..beat.clone() };
-    store.flush(&[beat, gone]).await.unwrap();
+    store.flush(&[beat, gone], &[]).await.unwrap();
     instance.last_heartbeat_time = Some(now());
     instance.health_status = Some("HEALTHY".to_owned());
     let rows = store.load().await.unwrap();

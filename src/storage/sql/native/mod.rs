@@ -18,7 +18,7 @@ use super::store::SqlStore;
 use super::text::Form;
 use super::value::of;
 use crate::storage::error::{Result, StorageErrorKind};
-use crate::storage::native::{HeartbeatRow, NativeRows, NativeStore, NativeWrite};
+use crate::storage::native::{EventRow, HeartbeatRow, NativeRows, NativeStore, NativeWrite};
 
 #[async_trait]
 impl NativeStore for SqlStore {
@@ -50,9 +50,15 @@ impl NativeStore for SqlStore {
         }
     }
 
-    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
+    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
         let rows: Vec<_> = beats.iter().map(beat).collect();
-        again(|| self.write_beats(&rows)).await
+        let events: Vec<_> = events.iter().map(event::values).collect();
+        again(|| self.write_beats(&rows, &events)).await
+    }
+
+    async fn has_event(&self, event: &EventRow) -> Result<bool> {
+        let found = Form::Select(&EVENT, event::SAME);
+        Ok(!self.engine.fetch("look for an event", found, &event::same(event)).await?.is_empty())
     }
 }
 
@@ -66,11 +72,12 @@ impl SqlStore {
         tx.commit().await
     }
 
-    async fn write_beats(&self, rows: &[Values<'_>]) -> Result<()> {
+    async fn write_beats(&self, rows: &[Values<'_>], events: &[Values<'_>]) -> Result<()> {
         let mut tx = self.engine.write("flush heartbeats").await?;
         for rows in pieces(rows, tx.rows_at_most()) {
             tx.execute(Form::Beats(rows.len()), &rows.concat()).await?;
         }
+        batch::insert(&mut tx, &EVENT, events).await?;
         tx.commit().await
     }
 }

@@ -1,6 +1,8 @@
 //! The native registry: what it keeps, and for how long.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "native/events.rs"]
+mod events;
 #[path = "native/faults.rs"]
 mod faults;
 #[path = "native/leases.rs"]

@@ -72,6 +72,46 @@ words!(
         ZoneAffinity = "ZONE_AFFINITY",
     }
 );
+words!(
+    /// What an event tells.
+    EventType {
+        /// A group was made.
+        #[default]
+        GroupCreate = "GROUP_CREATE",
+        /// A group was changed.
+        GroupUpdate = "GROUP_UPDATE",
+        /// A group was removed.
+        GroupDelete = "GROUP_DELETE",
+        /// A service was made, or is known for the first time.
+        ServiceCreate = "SERVICE_CREATE",
+        /// A service was changed.
+        ServiceUpdate = "SERVICE_UPDATE",
+        /// A service is no more.
+        ServiceDelete = "SERVICE_DELETE",
+        /// An instance is new.
+        InstanceRegister = "INSTANCE_REGISTER",
+        /// An instance is no more.
+        InstanceDeregister = "INSTANCE_DEREGISTER",
+        /// An instance was heard.
+        InstanceHeartbeat = "INSTANCE_HEARTBEAT",
+        /// An instance's health moved.
+        InstanceHealthChange = "INSTANCE_HEALTH_CHANGE",
+        /// An instance says something else of itself.
+        InstanceStatusChange = "INSTANCE_STATUS_CHANGE",
+        /// Something else of an instance was changed.
+        InstanceUpdate = "INSTANCE_UPDATE",
+        /// An external registry is connected.
+        ExternalConnect = "EXTERNAL_CONNECT",
+        /// An external registry is disconnected.
+        ExternalDisconnect = "EXTERNAL_DISCONNECT",
+        /// A standby serves in an external registry's place.
+        ExternalFailover = "EXTERNAL_FAILOVER",
+        /// An external registry serves itself again.
+        ExternalRecover = "EXTERNAL_RECOVER",
+        /// An external registry's removals are held.
+        RemovalsHeld = "REMOVALS_HELD",
+    }
+);
 
 impl Flag {
     /// Whether it says yes.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use hub_registry_core::{GroupName, ServiceKey, TenantId};
 
+use super::events::Cause;
 use super::leases::Leases;
 use super::rows;
 use super::start::Settings;
@@ -15,7 +16,7 @@ use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
 use crate::model::service::NativeService;
-use crate::storage::NativeWrite;
+use crate::storage::{EventRow, NativeWrite};
 
 /// The state as it will be once the writes are committed.
 #[derive(Debug)]
@@ -44,27 +45,38 @@ impl Draft {
     }
 
     pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
-        self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
         let group = Arc::new(group);
+        let before = self.next.group(&group.tenant, &group.name).cloned();
+        self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
+        self.tell(&group.audit.edit_who, |cause| cause.group(before.as_deref(), Some(&group)));
         self.next.put_group(Arc::clone(&group));
         group
     }
 
-    pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName) {
+    pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName, who: &str) {
+        let before = self.next.group(tenant, name).cloned();
         self.next.remove_group(tenant, name);
         let (tenant_id, group_name) = (tenant.to_string(), name.to_string());
         self.writes.push(NativeWrite::DeleteGroup { tenant_id, group_name });
+        self.tell(who, |cause| cause.group(before.as_deref(), None));
     }
 
     pub(super) fn put_service(&mut self, service: NativeService) -> Arc<NativeService> {
-        self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
-        self.changed.insert((service.tenant.clone(), service.key.clone()));
         let service = Arc::new(service);
+        let entry = self.next.service(&service.tenant, &service.key);
+        let before = entry.map(|entry| Arc::clone(&entry.service));
+        self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
+        self.tell(&service.audit.edit_who, |cause| {
+            cause.service(before.as_deref(), Some(&service))
+        });
+        self.changed.insert((service.tenant.clone(), service.key.clone()));
         self.next.put_service(Arc::clone(&service));
         service
     }
 
-    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey, who: &str) {
+        let entry = self.next.service(tenant, key);
+        let before = entry.map(|entry| Arc::clone(&entry.service));
         self.next.remove_service(tenant, key);
         self.changed.insert((tenant.clone(), key.clone()));
         self.writes.push(NativeWrite::DeleteService {
@@ -72,16 +84,29 @@ impl Draft {
             group_name: key.group.to_string(),
             service_name: key.name.to_string(),
         });
+        self.tell(who, |cause| cause.service(before.as_deref(), None));
     }
 
     pub(super) fn put_instance(&mut self, instance: NativeInstance, heard: bool) {
+        let instance = Arc::new(instance);
+        let before = self.next.instance(&instance.tenant, instance.id).cloned();
         self.writes.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+        self.tell(&instance.audit.edit_who, |cause| match &before {
+            None => cause.registered(&instance),
+            Some(before) => cause.updated(before, &instance),
+        });
         self.changed.insert((instance.tenant.clone(), instance.key.service.clone()));
         self.touch(&instance.tenant, instance.id, heard);
-        self.next.put_instance(Arc::new(instance));
+        self.next.put_instance(instance);
     }
 
-    pub(super) fn remove_instance(&mut self, instance: &NativeInstance) {
+    /// `why`: for people, when nobody asked for it.
+    pub(super) fn remove_instance(
+        &mut self,
+        instance: &NativeInstance,
+        who: &str,
+        why: Option<String>,
+    ) {
         let tenant = &instance.tenant;
         self.next.remove_instance(tenant, instance.id);
         self.changed.insert((tenant.clone(), instance.key.service.clone()));
@@ -90,6 +115,15 @@ impl Draft {
             tenant_id: tenant.to_string(),
             service_instance_id: instance.id.to_string(),
         });
+        self.tell(who, |cause| vec![cause.deregistered(instance, why)]);
+    }
+
+    /// Adds events to what is written, if they are kept.
+    fn tell(&mut self, who: &str, events: impl FnOnce(Cause<'_>) -> Vec<EventRow>) {
+        if self.settings.events {
+            let rows = events(Cause { time: self.now, who });
+            self.writes.extend(rows.into_iter().map(NativeWrite::AddEvent));
+        }
     }
 
     /// Whether it writes, removes or heard this instance.

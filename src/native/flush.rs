@@ -6,6 +6,7 @@ use std::time::Duration;
 use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
+use super::draft::Draft;
 use super::keeper::{Keeper, within};
 use crate::model::names::InstanceId;
 use crate::storage::HeartbeatRow;
@@ -46,6 +47,7 @@ impl Keeper {
     }
 
     async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
+        self.resolve_doubts(None).await;
         let wall = crate::clock::at(self.shared.clock.now_ms());
         let state = self.shared.state.load_full();
         let leases = Arc::clone(&self.shared.leases);
@@ -65,8 +67,10 @@ impl Keeper {
                 health_status: instance.health.to_string(),
             });
         }
+        let told = self.moved.take(some.iter().map(|(id, _)| *id));
+        let events: Vec<_> = told.iter().map(|(_, event)| event.clone()).collect();
         let store = Arc::clone(&self.store);
-        let flush = async { within(FLUSH_PATIENCE, store.flush(&rows)).await };
+        let flush = async { within(FLUSH_PATIENCE, store.flush(&rows, &events)).await };
         match self.meanwhile(flush, None).await {
             Ok(()) => {
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
@@ -77,8 +81,24 @@ impl Keeper {
             Err(error) => {
                 tracing::warn!(%error, rows = rows.len(), "heartbeats not written yet");
                 self.unwritten.extend(some);
+                self.moved.doubt(told);
                 self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
                 false
+            }
+        }
+    }
+
+    /// Finds out whether the events of transactions that failed are on disk, so that none is
+    /// there twice and none is missing.
+    pub(super) async fn resolve_doubts(&mut self, mut draft: Option<&mut Draft>) {
+        while let Some(told) = self.moved.doubtful() {
+            let Some((_, first)) = told.first() else { continue };
+            let (store, first) = (Arc::clone(&self.store), first.clone());
+            let look = async { within(FLUSH_PATIENCE, store.has_event(&first)).await };
+            match self.meanwhile(look, draft.as_deref_mut()).await {
+                Ok(true) => {}
+                Ok(false) => self.moved.again(told),
+                Err(_) => return self.moved.doubt(told),
             }
         }
     }

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadlines::Deadlines;
 use super::draft::Draft;
+use super::events::HUB;
 use super::lease::Lease;
+use super::moved::Moved;
 use super::preservation::Silence;
 use super::repair::RowKey;
 use super::start::{News, Publish, Shared};
@@ -50,6 +52,8 @@ pub(super) struct Keeper {
     pub(super) expiring: Vec<Arc<Lease>>,
     /// Instances whose heartbeat or health is not on disk.
     pub(super) unwritten: HashMap<InstanceId, TenantId>,
+    /// What is to be told of the health that leases moved.
+    pub(super) moved: Moved,
     pub(super) flush_at: Instant,
     pub(super) last_turn: Instant,
     /// The silent instances of each tenant that had any.
@@ -82,6 +86,7 @@ impl Keeper {
             deadlines: Deadlines::default(),
             expiring: Vec::new(),
             unwritten: HashMap::new(),
+            moved: Moved::default(),
             flush_at: now,
             last_turn: now,
             silences: BTreeMap::new(),
@@ -175,6 +180,13 @@ impl Keeper {
             }
         }
         let mut writes = self.repairs();
+        if !writes.is_empty() {
+            self.resolve_doubts(Some(&mut draft)).await;
+        }
+        // A row that is written takes the health with it that leases moved: its events too.
+        let mut told = self.moved.take_written(&writes);
+        told.extend(self.moved.take_written(&draft.writes));
+        writes.extend(told.iter().map(|(_, event)| NativeWrite::AddEvent(event.clone())));
         writes.append(&mut draft.writes);
         if writes.is_empty() {
             self.apply(draft);
@@ -191,6 +203,7 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::warn!(%error, writes = writes.len(), "native writes refused");
+                self.moved.doubt(told);
                 self.uncertain.extend(writes.iter().filter_map(RowKey::of));
                 self.repair_at = Instant::now() + Duration::from_secs(1);
                 // They are decided on again.
@@ -223,7 +236,9 @@ impl Keeper {
             return false;
         }
         tracing::info!(tenant.id = %lease.tenant, instance = %instance.key, "instance expired");
-        draft.remove_instance(&instance);
+        let silent = u64::from(instance.lease_seconds) * 3;
+        let why = format!("expired: not heard for {silent} s, three times its lease");
+        draft.remove_instance(&instance, HUB, Some(why));
         true
     }
 

@@ -16,8 +16,8 @@
 //! | module | what |
 //! |---|---|
 //! | `state` | everything the registry holds, as persistent maps |
-//! | `draft`, `plan` | a state being changed, and what each request does to it |
-//! | `keeper`, `turn`, `flush` | the task that commits drafts and minds leases |
+//! | `draft`, `plan`, `events` | a state being changed, what each request does to it, what is told |
+//! | `keeper`, `turn`, `flush`, `moved` | the task that commits drafts and minds leases |
 //! | `repair` | what the disk holds after a commit that failed |
 //! | `leases`, `lease`, `deadlines` | who was heard when, and what is due |
 //! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
@@ -28,12 +28,14 @@
 mod deadlines;
 mod decide;
 mod draft;
+mod events;
 mod flush;
 mod intake;
 mod keeper;
 mod lease;
 mod leases;
 mod load;
+mod moved;
 mod plan;
 mod preservation;
 mod reads;

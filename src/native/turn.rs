@@ -9,6 +9,7 @@ use hub_registry_core::HealthStatus;
 use tokio::time::Instant;
 
 use super::draft::Draft;
+use super::events::{Cause, HUB};
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::Due;
@@ -124,6 +125,7 @@ impl Keeper {
         }
         let before = self.shared.state.load_full();
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
+        let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
         for (lease, health) in verdicts {
             let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
             let Some(known) = known else { continue };
@@ -138,6 +140,14 @@ impl Keeper {
             }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
+            if self.shared.settings.events {
+                let why = match lapsed {
+                    true => format!("not heard for {} s, its lease", judged.lease_seconds),
+                    false => "heard again".to_owned(),
+                };
+                let event = cause.health(&judged, known.health, Some(why));
+                self.moved.add(lease.id, event);
+            }
             if let Some(draft) = draft.as_deref_mut() {
                 draft.next.put_instance(judged);
             }

@@ -173,6 +173,10 @@ pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
     /// it is *unknown* whether it happened, but never half of it.
     async fn commit(&self, writes: &[NativeWrite]) -> Result<()>;
 
-    /// Moves the columns that heartbeats move, in one transaction; rows that are gone are skipped.
-    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()>;
+    /// Moves the columns that heartbeats move, and adds events, in one transaction; rows that are
+    /// gone are skipped.
+    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()>;
+
+    /// Whether there is an event of this type, address and time.
+    async fn has_event(&self, event: &EventRow) -> Result<bool>;
 }

@@ -7,8 +7,8 @@
 )]
 
 mod bad_input;
-mod databases;
 mod choice;
+mod databases;
 mod discovery;
 mod durability;
 mod federation;

@@ -103,8 +103,16 @@ impl NativeStore for FakeStore {
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
 
-    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
+    async fn has_event(&self, event: &EventRow) -> Result<bool> {
         if *self.fault.lock() != Fault::None {
+            return Err(Self::unavailable());
+        }
+        Ok(self.tables.lock().events.contains(event))
+    }
+
+    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
+        let fault = *self.fault.lock();
+        if fault == Fault::Before {
             return Err(Self::unavailable());
         }
         let mut tables = self.tables.lock();
@@ -116,7 +124,8 @@ impl NativeStore for FakeStore {
                 row.health_status = Some(beat.health_status.clone());
             }
         }
-        Ok(())
+        tables.events.extend_from_slice(events);
+        if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
 }
 

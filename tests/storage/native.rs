@@ -150,8 +150,8 @@ pub(crate) async fn heartbeats_move_what_they_move(database: &Database) {
     // The last ones are not there.
     let mut beats: Vec<_> = (1..=310).map(beat).collect();
     beats.insert(0, HeartbeatRow { health_status: "UNHEALTHY".to_owned(), ..beat(1) });
-    store.flush(&beats).await.unwrap();
-    store.flush(&[]).await.unwrap();
+    store.flush(&beats, &[]).await.unwrap();
+    store.flush(&[], &[]).await.unwrap();
     let rows = instances(database).await;
     assert_eq!(rows.len(), 300);
     for row in rows {

@@ -81,7 +81,7 @@ impl Draft {
         for key in &services {
             self.delete_service(caller, key, force)?;
         }
-        self.remove_group(caller.tenant(), name);
+        self.remove_group(caller.tenant(), name, caller.user());
         Ok(())
     }
 }

@@ -171,7 +171,7 @@ impl Draft {
 
     pub(in crate::native) fn deregister(&mut self, caller: &Caller, id: InstanceId) -> Result<()> {
         let instance = self.writable(caller, id)?;
-        self.remove_instance(&instance);
+        self.remove_instance(&instance, caller.user(), None);
         Ok(())
     }
 }

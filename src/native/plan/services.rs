@@ -81,9 +81,9 @@ impl Draft {
             return Err(Error::conflict(message));
         }
         for instance in &instances {
-            self.remove_instance(instance);
+            self.remove_instance(instance, caller.user(), None);
         }
-        self.remove_service(caller.tenant(), key);
+        self.remove_service(caller.tenant(), key, caller.user());
         Ok(())
     }
 }

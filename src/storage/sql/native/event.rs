@@ -55,6 +55,21 @@ pub(super) fn values(row: &EventRow) -> Values<'_> {
     ]
 }
 
+/// An event of the same type, address and time.
+pub(super) const SAME: &str = " WHERE tenantId = ? AND eventTime = ? AND eventType = ? \
+     AND serviceName = ? AND hostAddress = ? AND portNumber = ?";
+
+pub(super) fn same(row: &EventRow) -> Values<'_> {
+    vec![
+        of::key(&row.tenant_id),
+        Value::from(row.event_time),
+        of::key(&row.event_type),
+        of::text(&row.service_name),
+        of::text(&row.host_address),
+        of::int(&row.port_number),
+    ]
+}
+
 fn cut(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }

@@ -20,7 +20,7 @@ use super::store::SqlStore;
 use super::text::Form;
 use super::value::of;
 use crate::storage::error::{Result, StorageErrorKind};
-use crate::storage::native::{HeartbeatRow, NativeRows, NativeStore, NativeWrite};
+use crate::storage::native::{EventRow, HeartbeatRow, NativeRows, NativeStore, NativeWrite};
 
 #[async_trait]
 impl NativeStore for SqlStore {
@@ -52,12 +52,18 @@ impl NativeStore for SqlStore {
         }
     }
 
-    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
+    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
         // The last of each instance, in the order of their keys: as a batch is.
         let last: BTreeMap<_, _> =
             beats.iter().map(|row| ((&row.tenant_id, &row.service_instance_id), row)).collect();
         let rows: Vec<_> = last.into_values().map(beat).collect();
-        again(|| self.write_beats(&rows)).await
+        let events: Vec<_> = events.iter().map(event::values).collect();
+        again(|| self.write_beats(&rows, &events)).await
+    }
+
+    async fn has_event(&self, event: &EventRow) -> Result<bool> {
+        let found = Form::Select(&EVENT, event::SAME);
+        Ok(!self.engine.fetch("look for an event", found, &event::same(event)).await?.is_empty())
     }
 }
 
@@ -71,11 +77,12 @@ impl SqlStore {
         tx.commit().await
     }
 
-    async fn write_beats(&self, rows: &[Values<'_>]) -> Result<()> {
+    async fn write_beats(&self, rows: &[Values<'_>], events: &[Values<'_>]) -> Result<()> {
         let mut tx = self.engine.write("flush heartbeats").await?;
         for rows in pieces(rows, tx.rows_at_most()) {
             tx.execute(Form::Beats(rows.len()), &rows.concat()).await?;
         }
+        batch::insert(&mut tx, &EVENT, events).await?;
         tx.commit().await
     }
 }

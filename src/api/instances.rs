@@ -157,8 +157,10 @@ pub(super) async fn list_all(
     };
     let snapshot = api.view.snapshot(caller.tenant());
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
-    let mut rows: Vec<&Row> =
-        views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
+    let mut rows: Vec<&Row> = {
+        let all = views.iter().flat_map(|view| &view.rows).map(AsRef::as_ref);
+        all.filter(|row| filter.matches(row, false)).collect()
+    };
     sort.apply_by(&mut rows, |row| row);
     let count = rows.len();
     let instances: Vec<Value> = page.of(rows).into_iter().map(row_value).collect();

@@ -225,7 +225,7 @@ pub(crate) fn state(name: &str, instances: u16) -> ServiceState {
     let host = Host::parse("10.0.0.1").unwrap();
     let instance =
         |port| Instance::new(InstanceKey { service: key.clone(), host: host.clone(), port });
-    ServiceState::new(key.clone(), (1..=instances).map(instance).collect())
+    ServiceState::new(key.clone(), (1..=instances).map(instance))
 }
 
 pub(crate) fn batch(puts: &[ServiceState], replace_all: bool) -> SnapshotBatch {

@@ -193,6 +193,7 @@ async fn statistics_add_up_and_stay_in_the_tenant() {
     assert_eq!(instances["byProtocol"], json!({ "HTTP": 5 }), "{instances:#}");
     assert_eq!(instances["byGroup"].as_array().unwrap().len(), 1);
     assert_eq!(instances["groups"], 2);
+    assert_eq!(instances["leases"]["heartBeating"], 4, "{instances:#}");
     let (_, health) = hub.get("/api/v1/stats/health").await;
     assert_eq!(
         (&health["healthy"], &health["healthyShare"]),

@@ -12,6 +12,7 @@ mod databases;
 mod discovery;
 mod durability;
 mod federation;
+mod foreign;
 mod fuzz;
 mod groups;
 mod hub;

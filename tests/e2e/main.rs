@@ -17,6 +17,7 @@ mod fuzz;
 mod groups;
 mod hub;
 mod input;
+mod odd_requests;
 mod outages;
 mod plain_sql;
 mod proofs;

@@ -63,7 +63,7 @@ async fn every_bad_body_is_refused_on_every_write_route() {
         });
         let made = hub.post("/api/v1/external/configs", &config).await.1;
         let path = path.replace("{configId}", made["configId"].as_str().unwrap());
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         for (header, body, expected, words) in &cases {
             let head = format!("{method} {path} HTTP/1.1\r\n{header}");
             let (status, _, text) = raw(&hub, &head, body).await;

@@ -32,4 +32,4 @@ pub use places::Places;
 pub use router::{metrics_router, route_table, router};
 pub use routes::{Need, Route};
 pub use serve::{Limits, serve};
-pub use state::{Api, ApiSettings};
+pub use state::{Api, ApiSettings, Parts};

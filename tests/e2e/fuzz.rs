@@ -246,6 +246,11 @@ async fn made_up_requests_break_nothing() {
         let (status, headers, text) = raw(&hub, &head, &body).await;
         let what = format!("seed {seed} round {round}: {head} {}", String::from_utf8_lossy(&body));
         assert!((200..500).contains(&status) || status == 503, "{what}: {status} {text}");
+        // "Not now" is said with when, and why.
+        assert!(status != 503 || headers.contains("retry-after"), "{what}: {headers} {text}");
+        if status == 503 {
+            println!("503: {method} {path}: {text}");
+        }
         *seen.entry(status).or_default() += 1;
         let plain = !headers.contains("content-encoding") && method != "HEAD";
         if status >= 400 && plain && !more.contains("problem") && !text.is_empty() {

@@ -94,7 +94,7 @@ impl Secured {
         let made = self.with_token(admin, &post, "/api/v1/instances", Some(&instance)).await;
         assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
         let id = field(&made.1, "instanceId");
-        let group = json!({ "groupName": CANARY, "ownerUserId": "writer-acme" });
+        let group = json!({ "groupName": CANARY });
         let made = self.with_token(admin, &post, "/api/v1/groups", Some(&group)).await;
         assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
         let config = json!({

@@ -41,7 +41,11 @@ pub(super) struct Cause<'a> {
 
 impl Cause<'_> {
     /// A group was made, changed or (`None`) removed.
-    pub(super) fn group(self, before: Option<&NativeGroup>, after: Option<&NativeGroup>) -> Vec<EventRow> {
+    pub(super) fn group(
+        self,
+        before: Option<&NativeGroup>,
+        after: Option<&NativeGroup>,
+    ) -> Vec<EventRow> {
         let Some(group) = after.or(before) else { return Vec::new() };
         let (kind, data) = match (before, after) {
             (None, _) => (EventType::GroupCreate, None),
@@ -56,7 +60,11 @@ impl Cause<'_> {
     }
 
     /// A service was made, changed or (`None`) removed.
-    pub(super) fn service(self, before: Option<&NativeService>, after: Option<&NativeService>) -> Vec<EventRow> {
+    pub(super) fn service(
+        self,
+        before: Option<&NativeService>,
+        after: Option<&NativeService>,
+    ) -> Vec<EventRow> {
         let Some(service) = after.or(before) else { return Vec::new() };
         let (kind, data) = match (before, after) {
             (None, _) => (EventType::ServiceCreate, None),

@@ -11,6 +11,8 @@ mod discovery;
 mod durability;
 mod federation;
 mod hub;
+mod kill;
+mod leases;
 mod outages;
 mod plain_sql;
 mod proofs;

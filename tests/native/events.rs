@@ -41,10 +41,14 @@ async fn every_change_is_told_with_what_changed_and_by_whom() {
     assert_eq!(events(&store).len(), 3);
     native.set_status(&by(&default, "op"), &id, InstanceStatus::Down).await.unwrap();
     native.set_health(&me, &id, HealthStatus::Unhealthy).await.unwrap();
-    let patch = json!({ "weightValue": 7, "metadata": { "zone": "z2" }, "extProperty": {"a": "b"} });
+    let patch =
+        json!({ "weightValue": 7, "metadata": { "zone": "z2" }, "extProperty": {"a": "b"} });
     native.update(&me, &id, InstancePatch::from_value(patch).unwrap()).await.unwrap();
     let told = events(&store).split_off(3);
-    assert_eq!((told[0].event_type.as_str(), told[0].who.as_str()), ("INSTANCE_STATUS_CHANGE", "op"));
+    assert_eq!(
+        (told[0].event_type.as_str(), told[0].who.as_str()),
+        ("INSTANCE_STATUS_CHANGE", "op")
+    );
     assert_eq!(data(&told[0]), json!({"instanceStatus": {"old": "UP", "new": "DOWN"}}));
     assert_eq!(told[1].event_type, "INSTANCE_HEALTH_CHANGE");
     assert_eq!(data(&told[1]), json!({"healthStatus": {"old": "HEALTHY", "new": "UNHEALTHY"}}));

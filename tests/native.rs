@@ -11,6 +11,8 @@ mod leases;
 mod preservation;
 #[path = "native/property.rs"]
 mod property;
+#[path = "native/silence.rs"]
+mod silence;
 #[path = "native/world.rs"]
 mod world;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{HealthStatus, TenantId};
+use hub_registry_core::{HealthStatus, InstanceKey, TenantId};
 use tokio::time::Instant;
 
 use super::draft::Draft;
@@ -67,7 +67,7 @@ impl Keeper {
                 self.publish.hold(&tenant, held, freed);
             }
         }
-        self.judge(verdicts, draft.as_deref_mut());
+        self.judge(verdicts, draft);
         self.measure();
     }
 
@@ -81,20 +81,21 @@ impl Keeper {
         self.late_until = now + LATE_FOR.max(now.elapsed() * LATE_SHARE);
     }
 
-    /// An instance was written or is removed: it may be silent no more.
-    pub(super) fn heard_or_gone(&mut self, tenant: &TenantId, id: InstanceId, exists: bool) {
-        let Some(silence) = self.silences.get_mut(tenant) else {
-            return;
-        };
+    /// An instance was written or is removed: it may be silent no more. Its key if it was held.
+    pub(super) fn heard_or_gone(
+        &mut self,
+        tenant: &TenantId,
+        id: InstanceId,
+        exists: bool,
+    ) -> Option<InstanceKey> {
+        let silence = self.silences.get_mut(tenant)?;
         let leases = &self.shared.leases;
         let silent = exists && leases.is_overdue(id);
         let rules = &self.shared.settings.preservation;
         let expired = silence.counts().3;
         let freed = silence.written(id, silent, exists, leases.now(), rules);
         self.shared.metrics.leases().expired(silence.counts().3 - expired);
-        if let Some(key) = freed {
-            self.publish.hold(tenant, Vec::new(), vec![key]);
-        }
+        freed
     }
 
     /// A removal did not come about.

@@ -245,13 +245,19 @@ impl Keeper {
     /// Makes the committed draft the state and tells everybody.
     fn apply(&mut self, draft: Draft) {
         let before = self.shared.state.load_full();
+        let mut freed: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
         for (id, (tenant, heard)) in &draft.touched {
             let instance = draft.next.instance(tenant, *id);
             match instance {
                 Some(instance) => self.follow_lease(instance, *heard),
                 None => self.shared.leases.close(*id),
             }
-            self.heard_or_gone(tenant, *id, instance.is_some());
+            if let Some(key) = self.heard_or_gone(tenant, *id, instance.is_some()) {
+                freed.entry(tenant.clone()).or_default().push(key);
+            }
+        }
+        for (tenant, keys) in freed {
+            self.publish.hold(&tenant, Vec::new(), keys);
         }
         self.swap(&before, draft.next, draft.changed);
     }

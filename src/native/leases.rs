@@ -22,6 +22,8 @@ const LOOK: u64 = 30_000;
 const EXPIRES_AFTER: u64 = 3;
 /// Clients beat so often in a lease: a pause that hides one beat counts.
 const BEATS: u64 = 3;
+/// A pause of the process is noticed by a pulse that is late.
+pub(super) const PULSE: Duration = Duration::from_millis(100);
 /// Pauses are told apart by powers of two of milliseconds, up to a third of the longest lease.
 const PAUSES: usize = 26;
 
@@ -48,6 +50,8 @@ pub(super) struct Leases {
     epoch: Instant,
     /// When the last pause of at least 2^index milliseconds ended. The start is one of any length.
     pauses: [AtomicU64; PAUSES],
+    /// The last sign that the process runs.
+    pulse: AtomicU64,
 }
 
 impl Leases {
@@ -56,7 +60,8 @@ impl Leases {
         let now = Instant::now();
         let epoch = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
         let pauses = std::array::from_fn(|_| AtomicU64::new(1000));
-        Self { all: DashMap::new(), beating: DashMap::new(), epoch, pauses }
+        let pulse = AtomicU64::new(1000);
+        Self { all: DashMap::new(), beating: DashMap::new(), epoch, pauses, pulse }
     }
 
     /// Milliseconds of a monotonic clock.
@@ -69,10 +74,28 @@ impl Leases {
         self.epoch + Duration::from_millis(time)
     }
 
-    /// Nobody could be heard for so long, until now: every lease of which a heartbeat may have
-    /// been missed gets its full length from now.
-    pub(super) fn grace(&self, paused: u64) {
+    /// The process runs: to be called every [`PULSE`]. How long it was paused before.
+    pub(super) fn beat_pulse(&self) -> u64 {
+        let paused = self.notice_pause();
+        self.pulse.store(self.now(), Ordering::SeqCst);
+        paused
+    }
+
+    /// Notices that the process was stopped (SIGSTOP, a suspended machine), for how many
+    /// milliseconds: nobody could be heard, so every lease of which a heartbeat may have been
+    /// missed gets its full length from now. A task that is merely slow is no pause: the others
+    /// took heartbeats meanwhile.
+    pub(super) fn notice_pause(&self) -> u64 {
         let now = self.now();
+        let since = now.saturating_sub(self.pulse.load(Ordering::SeqCst));
+        let paused = since.saturating_sub(PULSE.as_millis() as u64);
+        if paused > 0 {
+            self.grace(paused, now);
+        }
+        paused
+    }
+
+    fn grace(&self, paused: u64, now: u64) {
         let known = (u64::BITS - paused.leading_zeros()) as usize;
         self.pauses.iter().take(known).for_each(|ended| ended.store(now, Ordering::Relaxed));
     }

@@ -1,4 +1,4 @@
-//! Whether to believe that many clients are silent at once (docs/decisions/0010).
+//! Whether to believe that many clients are silent at once (docs/decisions/0012).
 //!
 //! Clients that fall silent together are more likely cut off than dead. Per tenant:
 //!

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::keeper::{Job, Keeper};
 use super::lease::Lease;
-use super::leases::Leases;
+use super::leases::{Leases, PULSE};
 use super::load::load;
 use super::preservation::Preservation;
 use super::state::State;
@@ -63,6 +63,8 @@ impl Default for Settings {
 const JOBS: usize = 2048;
 /// News for the watches; one that falls further behind starts anew.
 const NEWS: usize = 1024;
+/// A pause of so many milliseconds is worth a word in the log.
+const WORTH_A_WORD: u64 = 2000;
 /// Instances heard again; one that finds no room is found by its deadline.
 const REVIVED: usize = 1024;
 
@@ -134,7 +136,22 @@ impl Native {
         let mut keeper = Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish);
         keeper.reset();
         tasks.spawn(keeper.run(tasks.stop_signal()));
+        tasks.spawn(pulse(Arc::clone(&shared.leases), shared.ended.clone()));
         Ok(Arc::new(Self { shared, jobs }))
+    }
+}
+
+/// Shows that the process runs, for as long as the keeper does.
+async fn pulse(leases: Arc<Leases>, ended: CancellationToken) {
+    while ended.run_until_cancelled(tokio::time::sleep(PULSE)).await.is_some() {
+        let paused_ms = leases.beat_pulse();
+        if paused_ms > WORTH_A_WORD {
+            tracing::warn!(
+                paused_ms,
+                "the process was paused: each lease of which a heartbeat may have been missed \
+                 begins anew"
+            );
+        }
     }
 }
 

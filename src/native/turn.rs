@@ -16,10 +16,8 @@ use super::leases::Due;
 use super::state::State;
 use crate::model::instance::NativeInstance;
 
-/// The keeper turns at least this often: a pause of the process shorter than this is not noticed.
+/// The keeper turns at least this often.
 const TURN: Duration = Duration::from_millis(250);
-/// A turn this late is worth a word in the log.
-const PAUSE: Duration = Duration::from_secs(5);
 /// So many that were heard again are made healthy together.
 const REVIVED: usize = 1024;
 
@@ -53,7 +51,8 @@ impl Keeper {
 
     /// Looks at every lease that is due.
     pub(super) fn turn(&mut self, mut draft: Option<&mut Draft>) {
-        self.notice_pause();
+        self.last_turn = Instant::now();
+        self.shared.leases.notice_pause();
         let leases = Arc::clone(&self.shared.leases);
         let now = leases.now();
         let mut verdicts = Vec::new();
@@ -79,26 +78,6 @@ impl Keeper {
         }
         self.judge(verdicts, draft.as_deref_mut());
         self.decide(draft);
-    }
-
-    /// A late turn: the process was stopped (SIGSTOP, a suspended machine) and clients could not
-    /// be heard.
-    fn notice_pause(&mut self) {
-        let now = Instant::now();
-        let late = now.saturating_duration_since(self.wake());
-        self.last_turn = now;
-        let late_ms = late.as_millis() as u64;
-        if late_ms == 0 {
-            return;
-        }
-        self.shared.leases.grace(late_ms);
-        if late > PAUSE {
-            tracing::warn!(
-                paused_ms = late_ms,
-                "the process was paused: each lease of which a heartbeat may have been missed \
-                 begins anew"
-            );
-        }
     }
 
     /// Instances were heard again.

@@ -114,6 +114,12 @@ impl Hub {
         child.kill().await.unwrap();
     }
 
+    /// Sends this signal, as `-STOP`.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id().unwrap().to_string();
+        Command::new("kill").args([signal, &id]).status().await.unwrap();
+    }
+
     /// SIGTERM, as an operator; the exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();

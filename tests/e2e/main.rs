@@ -17,6 +17,8 @@ mod fuzz;
 mod groups;
 mod hub;
 mod input;
+mod kill;
+mod leases;
 mod odd_requests;
 mod outages;
 mod plain_sql;

@@ -13,12 +13,12 @@ use crate::hub::Hub;
 const WEB: &str = "/api/v1/services/web/instances";
 
 /// `sample`, or `full` when all of it is asked for.
-fn rounds(sample: u32, full: u32) -> u32 {
+pub(crate) fn rounds(sample: u32, full: u32) -> u32 {
     if std::env::var_os("HUB_REGISTRY_LONG").is_some() { full } else { sample }
 }
 
 /// A seed of the clock's, printed, or the one given to repeat a run.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("HUB_REGISTRY_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| fastrand::u64(..));
     println!("HUB_REGISTRY_SEED={seed}");
@@ -99,60 +99,4 @@ async fn a_flapping_registry_never_empties_the_view() {
         "{count} faults, {} reads, no instance missing, no removal",
         reads.load(Ordering::Relaxed)
     );
-}
-
-/// kill -9 at a random moment under registrations, again and again on the same data: whatever was
-/// acknowledged is there.
-#[tokio::test(flavor = "multi_thread")]
-async fn kill_9_again_and_again() {
-    let mut random = fastrand::Rng::with_seed(seed());
-    let mut hub = Hub::start().await;
-    let mut acknowledged: Vec<String> = Vec::new();
-    let count = rounds(4, 300);
-    for round in 0..count {
-        let (client, url) = (hub.client.clone(), hub.url("/api/v1/instances"));
-        let mut writers = tokio::task::JoinSet::new();
-        for writer in 0..8_u32 {
-            let (client, url) = (client.clone(), url.clone());
-            writers.spawn(async move {
-                let mut mine = Vec::new();
-                for number in 0..200_u32 {
-                    let body = json!({
-                        "serviceName": format!("s{}", number % 7), "leaseSeconds": 86400,
-                        "hostAddress": format!("r{round}-w{writer}-n{number}"), "portNumber": 80,
-                    });
-                    let Ok(answer) = client.post(&url).json(&body).send().await else {
-                        break;
-                    };
-                    assert!(answer.status() == 201, "{}", answer.status());
-                    let Ok(body) = answer.json::<serde_json::Value>().await else {
-                        break;
-                    };
-                    mine.push(body["instanceId"].as_str().unwrap().to_owned());
-                }
-                mine
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(random.u64(30..600))).await;
-        hub.kill().await;
-        let mut new = Vec::new();
-        while let Some(mine) = writers.join_next().await {
-            new.extend(mine.unwrap());
-        }
-        hub.run().await;
-        acknowledged.extend(new);
-        // All of this round's, and a part of those before.
-        let old = acknowledged.len().saturating_sub(1600);
-        let sample: Vec<_> = (0..200)
-            .filter(|_| old > 0)
-            .map(|_| random.usize(..old))
-            .chain(old..acknowledged.len())
-            .collect();
-        for index in sample {
-            let id = &acknowledged[index];
-            let (status, _) = hub.get(&format!("/api/v1/instances/{id}")).await;
-            assert_eq!(status, 200, "round {round}: {id} was acknowledged and is lost");
-        }
-    }
-    println!("{count} kills, {} acknowledged registrations, none lost", acknowledged.len());
 }

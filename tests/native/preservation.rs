@@ -1,4 +1,4 @@
-//! Self-preservation, on a clock that the tests move (docs/decisions/0010).
+//! Self-preservation, on a clock that the tests move (docs/decisions/0012).
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hub_registry::model::instance::Registration;
 use hub_registry::native::Settings;
-use hub_registry_core::{HealthStatus, Instance, TenantId};
+use hub_registry_core::{HealthStatus, Instance, InstanceKey, TenantId};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -19,7 +19,11 @@ pub(crate) struct Fleet {
     pub(crate) world: Arc<World>,
     pub(crate) tenant: TenantId,
     ids: Vec<String>,
+    said: Vec<Registration>,
     lease: u64,
+    /// Since when each is surely known; `None`: it was cut off.
+    steady: Vec<Option<Instant>>,
+    left: BTreeSet<InstanceKey>,
     /// When each beats next; `None`: it is cut off.
     next: Vec<Option<Instant>>,
 }
@@ -38,23 +42,36 @@ impl Fleet {
     ) -> Self {
         let me = by(tenant, "me");
         let service = format!("s-{lease}-{ephemeral}");
-        let all = (1..=count).map(|port| {
+        let said = (1..=count).map(|port| {
             let mut said = body(&service, port);
             said["leaseSeconds"] = json!(lease);
             said["ephemeral"] = json!(ephemeral);
-            world.native.register(&me, Registration::from_value(said).unwrap())
+            Registration::from_value(said).unwrap()
         });
+        let said: Vec<_> = said.collect();
+        let all = said.iter().map(|said| world.native.register(&me, said.clone()));
         let all = join_all(all).await;
         let ids: Vec<_> = all.into_iter().map(|one| one.unwrap().instance_id.to_string()).collect();
         let now = Instant::now();
         let spread = |i: usize| now + Duration::from_millis(lease * 1000 / 3) * i as u32 / 1000;
         let next = (0..ids.len()).map(|i| Some(spread(i * 617 % 1000))).collect();
-        Self { world: Arc::clone(world), tenant: tenant.clone(), ids, lease, next }
+        let steady = vec![None; ids.len()];
+        Self {
+            world: Arc::clone(world),
+            tenant: tenant.clone(),
+            ids,
+            said,
+            lease,
+            steady,
+            left: BTreeSet::new(),
+            next,
+        }
     }
 
     /// These do not reach the hub any more.
     pub(crate) fn cut(&mut self, which: Range<usize>) {
-        self.next[which].fill(None);
+        self.next[which.clone()].fill(None);
+        self.steady[which].fill(None);
     }
 
     /// They reach it again, each within a third of its lease.
@@ -89,8 +106,73 @@ impl Fleet {
         }
     }
 
-    pub(crate) fn id(&self, i: usize) -> &str {
-        &self.ids[i]
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn key(&self, i: usize) -> InstanceKey {
+        self.said[i].key.clone()
+    }
+
+    /// They say goodbye; if the hub cannot take it they are simply gone.
+    pub(crate) async fn leave(&mut self, which: Range<usize>) {
+        self.cut(which.clone());
+        for i in which {
+            let left = self.world.native.deregister(&by(&self.tenant, "me"), &self.ids[i]).await;
+            if left.is_ok() {
+                self.left.insert(self.key(i));
+            }
+        }
+    }
+
+    /// Beats for all that are due; whom the hub does not know registers again, if it can.
+    pub(crate) async fn beat_or_return(&mut self) {
+        let now = Instant::now();
+        for i in self.beat() {
+            assert!(self.steady[i].is_none_or(|since| since > now), "a client that beats is gone");
+            let me = by(&self.tenant, "me");
+            if self.world.native.register(&me, self.said[i].clone()).await.is_err() {
+                // Not reached: it tries again at its next beat.
+                self.steady[i] = None;
+            }
+        }
+        let third = Duration::from_millis(self.lease * 1000 / 3);
+        for (i, next) in self.next.iter().enumerate() {
+            match (next, self.steady[i]) {
+                (None, _) => self.steady[i] = None,
+                // Two of its beats were taken by then.
+                (Some(_), None) => self.steady[i] = Some(now + 3 * third + Duration::from_secs(1)),
+                _ => {}
+            }
+        }
+        let next = &self.next;
+        self.left.retain(|key| next[usize::from(key.port) - 1].is_none());
+    }
+
+    /// After a pause of the process each beats when it is its turn.
+    pub(crate) fn resume(&mut self) {
+        let now = Instant::now();
+        let third = Duration::from_millis(self.lease * 1000 / 3);
+        for (i, next) in self.next.iter_mut().enumerate().filter(|(_, next)| next.is_some()) {
+            *next = Some(now + third * ((i * 389 % 1000) as u32) / 1000);
+        }
+    }
+
+    /// Those that have been beating for a while.
+    pub(crate) fn steady(&self) -> Vec<InstanceKey> {
+        let now = Instant::now();
+        let steady = |i: &usize| self.steady[*i].is_some_and(|since| since <= now);
+        (0..self.len()).filter(steady).map(|i| self.key(i)).collect()
+    }
+
+    /// Those that said goodbye.
+    pub(crate) fn left(&self) -> Vec<InstanceKey> {
+        self.left.iter().cloned().collect()
+    }
+
+    /// Who is to be there in the end.
+    pub(crate) fn fate(&self) -> Vec<(InstanceKey, bool)> {
+        (0..self.len()).map(|i| (self.key(i), self.next[i].is_some())).collect()
     }
 }
 
@@ -368,5 +450,4 @@ async fn a_hundred_percent_switches_it_off() {
     fleet.cut(0..100);
     pass(&mut [&mut fleet], 31).await;
     is(&world, &default(), 0, 0, 0);
-    assert!(!fleet.id(0).is_empty());
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::access::{self, Guard, Tokens};
-use crate::api::{Api, ApiSettings, Gate, Limits, Places, metrics_router, router, serve};
+use crate::api::{Api, ApiSettings, Gate, Limits, Parts, Places, metrics_router, router, serve};
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
@@ -107,7 +107,7 @@ impl App {
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
 
-        let api = Api {
+        let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
             native,
@@ -118,11 +118,11 @@ impl App {
             database: store,
             metrics,
             clock,
-            settings: Arc::new(api_settings(&config)),
+            settings: api_settings(&config),
             places: Places::default(),
             started,
             stopping: serving.stop_signal(),
-        };
+        });
         metrics_gate.open(metrics_router(api.clone()));
         gate.open(router(api));
         tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");

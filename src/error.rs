@@ -60,7 +60,7 @@ impl Error {
     /// A field whose value breaks a rule.
     #[must_use]
     pub fn invalid(field: &str, value: impl Into<Value>, rule: &str) -> Self {
-        let value = shorten(value.into());
+        let (field, rule, value) = (cut(field), cut_to(rule, 400), shorten(value.into()));
         Self::new(ErrorCode::Invalid, format!("{field} {rule}"))
             .with_details(json!({ "field": field, "value": value, "rule": rule }))
     }
@@ -81,12 +81,21 @@ impl Error {
     }
 }
 
+fn cut(text: &str) -> String {
+    cut_to(text, 120)
+}
+
+fn cut_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// An offending value goes back to the sender, but not a megabyte of it.
 fn shorten(value: Value) -> Value {
     match value {
-        Value::String(text) if text.chars().count() > 120 => {
-            Value::String(text.chars().take(120).chain("…".chars()).collect())
-        }
+        Value::String(text) => Value::String(cut(&text)),
         Value::Array(_) | Value::Object(_) if value.to_string().len() > 240 => Value::Null,
         other => other,
     }

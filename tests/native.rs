@@ -226,7 +226,7 @@ async fn services_and_groups_are_made_changed_and_removed() {
     let patch = ServicePatch::from_value(json!({"contextPath": null, "protocolType": "GRPC"}));
     native.update_service(&by(&default, "me"), &service.key, patch.unwrap()).await.unwrap();
     let instance = world.listener.instances(&default).remove(0);
-    assert_eq!((instance.context_path, instance.protocol), (None, Protocol::Grpc));
+    assert_eq!((instance.context_path.as_deref(), instance.protocol), (None, Protocol::Grpc));
 
     let group = GroupName::parse("g").unwrap();
     let refused = native.delete_group(&by(&default, "me"), &group, false).await.unwrap_err();

@@ -12,7 +12,7 @@ use super::params::Params;
 use super::services::find_one;
 use super::state::Api;
 use crate::access::Caller;
-use crate::catalog::{Conflict, Entry, Row, ServiceView, SourceCell, Standing};
+use crate::catalog::{Conflict, Entry, Row, ServiceView, SourceCell, SourceId, Standing};
 use crate::clock::{at, rfc3339};
 use crate::model::words::HealthCheckType;
 
@@ -231,9 +231,10 @@ fn origin_json((standing, entry): &(&Standing, &Entry), now: Instant) -> Value {
         json!({
             "missingMs": waiting.missing_ms,
             "leavesInMs": waiting.leaves_in_ms,
-            "reason": match waiting.leaves_in_ms {
-                Some(_) => "its registry no longer lists it; its removal is being confirmed",
-                None => "its registry no longer lists it, and does not answer now: nothing leaves",
+            "reason": match (&cell.info.id, waiting.leaves_in_ms) {
+                (SourceId::Native, _) => "too many leases ran out together to be believed",
+                (_, Some(_)) => "its registry no longer lists it; its removal is being confirmed",
+                (_, None) => "its registry no longer lists it, and does not answer: nothing leaves",
             },
         })
     });

@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{ConfigId, TenantId};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::error::ApiResult;
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
+use super::names;
 use super::params::Params;
+use super::sort::{Fields, Sort};
 use super::state::Api;
+use super::tagged::tagged;
 use crate::access::Caller;
 use crate::catalog::{SourceId, SourceState};
 use crate::clock::rfc3339;
@@ -23,6 +27,15 @@ use crate::model::external::{
     ExternalConfigRow, apply_body, brings_secrets, needs_secrets, row_json,
 };
 use crate::storage::StorageErrorKind;
+
+/// What `sort` takes.
+const SORT: &Fields<ExternalConfigRow> = &[
+    ("configName", |a, b| a.config_name.cmp(&b.config_name)),
+    ("environmentName", |a, b| a.environment_name.cmp(&b.environment_name)),
+    ("registryType", |a, b| a.registry_type.cmp(&b.registry_type)),
+    ("addTime", |a, b| a.common.add_time.cmp(&b.common.add_time)),
+    ("editTime", |a, b| a.common.edit_time.cmp(&b.common.edit_time)),
+];
 
 /// How often a change is applied anew when others change the row at the same time.
 const WRITE_TRIES: usize = 10;
@@ -40,23 +53,30 @@ pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
     mut params: Params,
-) -> ApiResult<Json<Value>> {
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let environment = params.take("environmentName")?;
     let kind = params.take("registryType")?;
+    let sort = Sort::take(&mut params, SORT)?;
     let page = params.page()?;
     params.finish()?;
-    let rows = api.configs.list(caller.tenant(), environment.as_deref(), kind.as_deref()).await?;
+    let mut rows =
+        api.configs.list(caller.tenant(), environment.as_deref(), kind.as_deref()).await?;
+    sort.apply_by(&mut rows, |row| row);
     let count = rows.len();
     let configs: Vec<_> = page.of(rows).iter().map(row_json).collect();
-    Ok(Json(json!({ "configs": configs, "count": count })))
+    Ok(tagged(&headers, &json!({ "configs": configs, "count": count })))
 }
 
 /// `POST /api/v1/external/configs`
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
+    params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
+    params.finish()?;
+    names::same_tenant(&caller, &body)?;
     let mut row = fresh_row(&api, caller.tenant(), caller.user());
     apply_body(&mut row, &body)?;
     required(&body)?;
@@ -77,8 +97,11 @@ pub(super) async fn get(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
-) -> ApiResult<Json<Value>> {
-    Ok(Json(row_json(&stored(&api, caller.tenant(), &id).await?)))
+    params: Params,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    params.finish()?;
+    Ok(tagged(&headers, &row_json(&stored(&api, caller.tenant(), &id).await?)))
 }
 
 /// `PUT /api/v1/external/configs/{configId}`
@@ -86,8 +109,13 @@ pub(super) async fn update(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
+    params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
+    names::same_tenant(&caller, &body)?;
+    names::same(&body, "configId", &id)?;
+    names::same(&body, "externalConfigId", &id)?;
     let expected = expected_version(&body)?;
     for _ in 0..WRITE_TRIES {
         let before = stored(&api, caller.tenant(), &id).await?;
@@ -96,6 +124,11 @@ pub(super) async fn update(
         check_secrets(&before, &row, &body)?;
         row.unreadable.clear();
         api.federation.check(&row).await?;
+        let stale = expected.is_some_and(|version| Some(version) != before.common.current_version);
+        if same(&before, &row) && !stale {
+            let message = "External registry config is as it was";
+            return Ok(Json(json!({ "configId": id, "message": message })));
+        }
         (row.common.edit_time, row.common.edit_who) =
             (Some(api.clock.now()), Some(caller.user().to_owned()));
         // Without a version of the caller's, this one keeps what others changed in between.
@@ -319,6 +352,15 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
         "lastErrorTime": time(row.last_error_time),
         "errorDetails": details,
     })
+}
+
+/// Whether a reader would see no difference, and no secret is another one.
+fn same(before: &ExternalConfigRow, after: &ExternalConfigRow) -> bool {
+    before.unreadable.is_empty()
+        && row_json(before) == row_json(after)
+        && before.password == after.password
+        && before.access_token == after.access_token
+        && before.secret_key == after.secret_key
 }
 
 fn skips_verification(config: &ExternalConfigRow) -> bool {

@@ -1,15 +1,13 @@
-//! What every handler takes from a request: caller, JSON body, query.
+//! What every handler takes from a request: caller, path, query.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::TenantId;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::ApiError;
-use super::params::Params;
+use super::params::{self, Params};
 use crate::access::Caller;
 use crate::error::{Error, ErrorCode};
 
@@ -39,9 +37,7 @@ fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<Strin
 }
 
 fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
-    Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-        .map(|Query(pairs)| pairs)
-        .map_err(|error| Error::new(ErrorCode::Invalid, error.body_text()).into())
+    Ok(params::pairs(parts.uri.query().unwrap_or_default())?)
 }
 
 /// The tenant a request names: header `X-Tenant-Id`, else query `tenantId`.
@@ -104,60 +100,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(segment) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Error::new(ErrorCode::Invalid, rejection.body_text()))?;
+        let Path(segment) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|_| {
+                let path = parts.uri.path().to_owned();
+                Error::invalid("path", path, "must be UTF-8, in percent-encoding")
+            })?;
         Ok(Self(segment))
-    }
-}
-
-/// A JSON object of `application/json`.
-#[derive(Clone, Debug)]
-pub(super) struct JsonObject(pub Map<String, Value>);
-
-/// How deep a body may nest.
-const MAX_DEPTH: usize = 32;
-
-impl<S: Send + Sync> FromRequest<S> for JsonObject {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        check_type(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let code = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
-                _ => ErrorCode::Invalid,
-            };
-            Error::new(code, rejection.body_text())
-        })?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorCode::Invalid, format!("the body is not JSON: {error}"))
-        })?;
-        if depth(&value) > MAX_DEPTH {
-            return Err(Error::new(ErrorCode::Invalid, "the body nests deeper than 32").into());
-        }
-        match value {
-            Value::Object(object) => Ok(Self(object)),
-            _ => Err(Error::new(ErrorCode::Invalid, "the body must be a JSON object").into()),
-        }
-    }
-}
-
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = given.and_then(|value| value.split(';').next()).map(str::trim);
-    if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
-        return Ok(());
-    }
-    let message = "the body must be of Content-Type application/json";
-    let details = serde_json::json!({ "contentType": given });
-    Err(Error::new(ErrorCode::UnsupportedMediaType, message).with_details(details).into())
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::error::{ApiError, ApiResult};
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
 use super::params::Params;
 use super::sort::{Fields, Sort};
 use super::state::Api;
 use super::tagged::tagged;
 use super::{names, services};
-use crate::access::Caller;
+use crate::access::{Action, Caller};
 use crate::catalog::GroupChoice;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::group::{GroupPatch, NativeGroup, NewGroup};
@@ -165,6 +166,7 @@ pub(super) async fn delete(
     params.finish()?;
     let name = names::group(&name)?;
     let group = find(&api, &caller, &name)?;
+    caller.need_in(Action::Manage, &name, group.native.as_deref())?;
     // Those of other registries count too: the lists of a group hold for them as well.
     if group.native.is_some() && group.services > 0 && !force {
         let message = format!("group {name} has {} services", group.services);

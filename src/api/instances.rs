@@ -10,13 +10,14 @@ use hub_registry_core::{Host, Protocol, RegistryKind};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, status};
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
 use super::names;
 use super::params::Params;
 use super::places::find_row;
 use super::sort::{Fields, Sort};
 use super::state::Api;
-use super::tagged::tagged;
+use super::tagged::{tagged, tagged_but};
 use crate::access::Caller;
 use crate::catalog::{GroupChoice, Row, ServiceView, row_value};
 use crate::error::{Error, ErrorCode, Result};
@@ -25,6 +26,8 @@ use crate::native::Registered;
 
 /// The most instances of a batch, and the most ids of a batch of heartbeats.
 const MAX_BATCH: usize = 1000;
+/// The longest text taken for an id; unknown ones are answered as they came.
+const MAX_ID: usize = 100;
 
 /// What `sort` takes; equals are sorted by service, group, host and port.
 const SORT: &Fields<Row> = &[
@@ -154,8 +157,10 @@ pub(super) async fn list_all(
     };
     let snapshot = api.view.snapshot(caller.tenant());
     let views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
-    let mut rows: Vec<&Row> =
-        views.iter().flat_map(|view| &view.rows).filter(|row| filter.matches(row, false)).collect();
+    let mut rows: Vec<&Row> = {
+        let all = views.iter().flat_map(|view| &view.rows).map(AsRef::as_ref);
+        all.filter(|row| filter.matches(row, false)).collect()
+    };
     sort.apply_by(&mut rows, |row| row);
     let count = rows.len();
     let instances: Vec<Value> = page.of(rows).into_iter().map(row_value).collect();
@@ -189,7 +194,7 @@ pub(super) async fn get(
             fields.entry(key).or_insert(value);
         }
     }
-    Ok(tagged(&headers, &answer))
+    Ok(tagged_but(&headers, &answer, "lastHeartbeatTime"))
 }
 
 /// `PUT /api/v1/instances/{instanceId}`
@@ -197,8 +202,10 @@ pub(super) async fn update(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
+    params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     if let Ok(now) = api.native.get(caller.tenant(), &id)
         && api.native.visible(&caller).sees(&now.key.service.group)
     {
@@ -214,7 +221,8 @@ fn same_place(now: &Value, body: &serde_json::Map<String, Value>) -> Result<()> 
     let fields =
         ["instanceId", "tenantId", "groupName", "serviceName", "hostAddress", "portNumber"];
     for field in fields {
-        if let Some(value) = body.get(field).filter(|value| **value != now[field]) {
+        let given = body.get(field).filter(|value| !value.is_null());
+        if let Some(value) = given.filter(|value| **value != now[field]) {
             let rule = "cannot be changed: register the other instance and deregister this one";
             return Err(Error::invalid(field, value.clone(), rule));
         }
@@ -242,13 +250,18 @@ pub(super) async fn heartbeat(
 pub(super) async fn heartbeats(
     State(api): State<Api>,
     caller: Caller,
+    params: Params,
     JsonObject(mut body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     let mut ids = Vec::new();
     for id in list(&mut body, "instanceIds")? {
         match id {
-            Value::String(id) => ids.push(id),
-            other => return Err(Error::invalid("instanceIds", other, "must hold strings").into()),
+            Value::String(id) if id.len() <= MAX_ID => ids.push(id),
+            other => {
+                let rule = "must hold strings of at most 100 bytes";
+                return Err(Error::invalid("instanceIds", other, rule).into());
+            }
         }
     }
     let (renewed, unknown) = api.native.heartbeats(&caller, &ids)?;
@@ -261,8 +274,10 @@ pub(super) async fn set_health(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
+    params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     let health = only_word(&body, "healthStatus")?;
     let outcome = api.native.set_health(&caller, &id, health).await;
     done(&api, &caller, &id, "health", outcome.map(drop), "Health status updated successfully")
@@ -273,8 +288,10 @@ pub(super) async fn set_status(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
+    params: Params,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     let status = only_word(&body, "instanceStatus")?;
     let outcome = api.native.set_status(&caller, &id, status).await;
     done(&api, &caller, &id, "status", outcome.map(drop), "Instance status updated successfully")
@@ -285,7 +302,9 @@ pub(super) async fn deregister(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
+    params: Params,
 ) -> ApiResult<Json<Value>> {
+    params.finish()?;
     let outcome = api.native.deregister(&caller, &id).await;
     done(&api, &caller, &id, "deregister", outcome, "Instance deregistered successfully")
 }

@@ -5,8 +5,9 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::error::ApiResult;
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
 use super::instances::no_instance;
+use super::json_body::JsonObject;
 use super::params::Params;
 use super::places::find_row;
 use super::state::Api;

@@ -11,6 +11,41 @@ use hub_registry_core::{GroupName, duration};
 use crate::catalog::{GroupChoice, InstanceFilter};
 use crate::error::{Error, Result};
 
+/// The parameters of a query.
+///
+/// # Errors
+/// It is not UTF-8 in percent-encoding.
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let bad = || Error::invalid("query", part, "must be UTF-8, in percent-encoding");
+            Ok((decoded(key).ok_or_else(bad)?, decoded(value).ok_or_else(bad)?))
+        })
+        .collect()
+}
+
+/// Undoes `%20` and `+`.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        bytes.push(match first {
+            b'+' => b' ',
+            b'%' => {
+                let digits = after.get(..2)?;
+                rest = &after[2..];
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                (digit(digits[0])? * 16 + digit(digits[1])?) as u8
+            }
+            other => *other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// The largest page.
 const MAX_PAGE_SIZE: usize = 1000;
 const PAGE_SIZE: usize = 100;

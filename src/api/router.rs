@@ -17,7 +17,7 @@ use super::{
     discovery, explain, external, groups, health, instances, load, middleware, services, stats,
     tokens,
 };
-use crate::access::Action::{Administer, Operate, Read, Write};
+use crate::access::Action::{Administer, Manage, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
@@ -62,8 +62,8 @@ fn groups_services_instances() -> Routes {
         .get("/api/v1/groups", Read, groups::list)
         .post("/api/v1/groups", Write, groups::create)
         .get("/api/v1/groups/{groupName}", Read, groups::get)
-        .put("/api/v1/groups/{groupName}", Write, groups::update)
-        .delete("/api/v1/groups/{groupName}", Write, groups::delete)
+        .put("/api/v1/groups/{groupName}", Manage, groups::update)
+        .delete("/api/v1/groups/{groupName}", Manage, groups::delete)
         .get("/api/v1/groups/{groupName}/services", Read, groups::list_services)
         .get("/api/v1/stats", Read, stats::totals)
         .get("/api/v1/stats/instances", Read, stats::instances)

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use wildmatch::WildMatch;
 
 use super::error::{ApiError, ApiResult};
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
 use super::names;
 use super::params::Params;
 use super::sort::{Fields, Sort};
@@ -184,19 +185,20 @@ pub(super) fn find_one(
 ) -> std::result::Result<Arc<ServiceView>, ApiError> {
     let name = names::service(name)?;
     let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
-    if let GroupChoice::Named(group) = group {
-        visible.need(group)?;
+    match group {
+        GroupChoice::Named(group) => visible.need(group)?,
+        GroupChoice::All => {
+            return Err(Error::invalid("groupName", "*", "must name one group here").into());
+        }
+        GroupChoice::Unsaid => {}
     }
     match api.view.find(tenant, &name, group, &visible) {
         Found::One(view) => Ok(view),
-        Found::Several(_) => {
-            Err(Error::invalid("groupName", "*", "must name one group here").into())
-        }
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one");
             Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
-        Found::Unknown => Err(super::discovery::unknown(api, tenant, &name)),
+        Found::Several(_) | Found::Unknown => Err(super::discovery::unknown(api, tenant, &name)),
     }
 }
 

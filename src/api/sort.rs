@@ -5,12 +5,14 @@ use std::cmp::Ordering;
 use super::params::Params;
 use crate::error::{Error, Result};
 
+type Compare<T> = fn(&T, &T) -> Ordering;
+
 /// The fields a list can be sorted by, each with its comparison.
-pub(super) type Fields<T> = [(&'static str, fn(&T, &T) -> Ordering)];
+pub(super) type Fields<T> = [(&'static str, Compare<T>)];
 
 /// An order of a list; equals stay in the list's own order.
 pub(super) struct Sort<T> {
-    chosen: Option<(fn(&T, &T) -> Ordering, bool)>,
+    chosen: Option<(Compare<T>, bool)>,
 }
 
 impl<T> Sort<T> {

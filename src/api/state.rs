@@ -1,5 +1,6 @@
 //! What handlers work with.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,9 +33,29 @@ pub struct ApiSettings {
     pub startup_deadline: Duration,
 }
 
-/// Everything handlers are handed.
+/// Everything handlers are handed; a clone is cheap, and each request takes several.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+impl Api {
+    /// With these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What handlers work with.
+#[derive(Debug)]
+pub struct Parts {
     /// The readers' side of the view.
     pub view: View,
     /// The state of the sources.
@@ -56,7 +77,7 @@ pub struct Api {
     /// Wall time.
     pub clock: Clock,
     /// Settings.
-    pub settings: Arc<ApiSettings>,
+    pub settings: ApiSettings,
     /// Where instances of other registries were found.
     pub places: Places,
     /// When the process began to serve.

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::error::ApiResult;
 use super::params::Params;
 use super::state::Api;
-use crate::access::Caller;
+use crate::access::{Action, Caller};
 use crate::catalog::{Row, ServiceView, SourceCell};
+use crate::clock::rfc3339;
 
 /// What instances add up to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,11 +76,10 @@ impl Totals {
         }
         let mut hidden = BTreeSet::new();
         for (name, view) in snapshot.services.values().flat_map(|groups| groups.iter()) {
-            if !totals.groups.contains_key(name) {
-                if hidden.contains(name) || !visible.sees(name) {
-                    hidden.insert(name);
-                    continue;
-                }
+            let known = totals.groups.contains_key(name);
+            if !known && (hidden.contains(name) || !visible.sees(name)) {
+                hidden.insert(name);
+                continue;
             }
             totals.service(view);
         }
@@ -222,8 +222,21 @@ fn checks() -> Value {
     json!({ "checks": 0, "successRate": null, "meanMs": null, "p99Ms": null })
 }
 
-/// The leases of the tenant's native instances and their self-preservation: the one place for
-/// what the native registry says of them.
-fn leases(_api: &Api, _caller: &Caller) -> Value {
-    Value::Null
+/// The leases of the tenant's native instances and their self-preservation. They are counted over
+/// all groups, so they are for whoever runs the tenant.
+fn leases(api: &Api, caller: &Caller) -> Value {
+    if caller.need(Action::Operate).is_err() {
+        return Value::Null;
+    }
+    let stats = api.native.lease_stats(caller.tenant());
+    json!({
+        "heartBeating": stats.heart_beating,
+        "overdue": stats.overdue,
+        "held": stats.held,
+        "selfPreservation": stats.preserving_since.is_some(),
+        "preservingSince": stats.preserving_since.map(rfc3339),
+        "sweeping": stats.sweeping,
+        "sweeps": stats.sweeps,
+        "expired": stats.expired,
+    })
 }

@@ -10,13 +10,31 @@ use serde_json::Value;
 /// changes with whatever the answer shows and with nothing else.
 pub(super) fn tagged(asked: &HeaderMap, answer: &Value) -> Response {
     let body = answer.to_string();
+    let tag = tag_of(&body);
+    respond(asked, &tag, body)
+}
+
+/// The same for an answer with a field that moves without anything having changed, as the time of
+/// the last heartbeat does: it is no part of the tag.
+pub(super) fn tagged_but(asked: &HeaderMap, answer: &Value, moving: &str) -> Response {
+    let mut still = answer.clone();
+    if let Some(fields) = still.as_object_mut() {
+        fields.remove(moving);
+    }
+    respond(asked, &tag_of(&still.to_string()), answer.to_string())
+}
+
+fn tag_of(text: &str) -> String {
     let mut digest = DefaultHasher::new();
-    digest.write(body.as_bytes());
-    let tag = format!("W/\"{:016x}\"", digest.finish());
+    digest.write(text.as_bytes());
+    format!("W/\"{:016x}\"", digest.finish())
+}
+
+fn respond(asked: &HeaderMap, tag: &str, body: String) -> Response {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, x-tenant-id"));
     let matches = knows(asked, tag.as_bytes());
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
     if matches {

@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::error::ApiResult;
-use super::extract::{JsonObject, Segment};
+use super::extract::Segment;
+use super::json_body::JsonObject;
 use super::params::Params;
 use super::state::Api;
 use crate::access::{Caller, NewToken, Tenants};

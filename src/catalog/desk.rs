@@ -57,11 +57,11 @@ impl Desk {
                 key,
             });
         }
-        let rows = merge(tenant, &contributions);
+        let old = before.as_ref().map_or(&[][..], |view| &view.rows);
+        let rows = merge(tenant, &contributions, old);
         let attributes = self.attributes.get(&key).cloned().unwrap_or_default();
         let ids: Vec<_> = contributions.iter().map(|c| c.source.id.clone()).collect();
         let sources = self.source_set(ids);
-        let old = before.as_ref().map_or(&[][..], |view| &view.rows);
         let changes = diff::rows(old, &rows);
         let same = before.as_ref().is_some_and(|view| {
             changes.is_empty()
@@ -72,8 +72,8 @@ impl Desk {
             return None;
         }
         let existence = before.is_none().then_some(true);
-        let picks = before.map(|view| Arc::clone(&view.picks)).unwrap_or_default();
-        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources, picks);
+        let before = before.as_deref();
+        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources, before);
         next.set(&key, Some(Arc::new(view)));
         Some(ServiceDelta { key, existence, rows: changes })
     }

@@ -1,6 +1,6 @@
 //! What changed between two states of a service. Pure.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hub_registry_core::ServiceKey;
 
@@ -10,16 +10,16 @@ use super::merge::Row;
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowChange {
     /// It was not there before.
-    Added(Row),
+    Added(Arc<Row>),
     /// Its content or its origins differ.
     Updated {
         /// As it was.
-        before: Row,
+        before: Arc<Row>,
         /// As it is.
-        after: Row,
+        after: Arc<Row>,
     },
     /// It is no more.
-    Removed(Row),
+    Removed(Arc<Row>),
 }
 
 /// All that changed in one service at one revision.
@@ -33,25 +33,33 @@ pub struct ServiceDelta {
     pub rows: Vec<RowChange>,
 }
 
-/// The rows that differ, sorted by key. Times at which origins last changed make no difference.
+/// The rows that differ, sorted by key as both lists are. Times at which origins last changed make
+/// no difference.
 #[must_use]
-pub(super) fn rows(before: &[Row], after: &[Row]) -> Vec<RowChange> {
-    let mut old: BTreeMap<_, _> = before.iter().map(|row| (row.key(), row)).collect();
-    let mut changes = BTreeMap::new();
-    for row in after {
-        match old.remove(row.key()) {
-            None => {
-                changes.insert(row.key(), RowChange::Added(row.clone()));
+pub(super) fn rows(mut before: &[Arc<Row>], mut after: &[Arc<Row>]) -> Vec<RowChange> {
+    let mut changes = Vec::new();
+    loop {
+        match (before, after) {
+            ([], []) => return changes,
+            ([old, rest @ ..], []) => {
+                changes.push(RowChange::Removed(Arc::clone(old)));
+                before = rest;
             }
-            Some(was) if !was.same_content(row) => {
-                let change = RowChange::Updated { before: was.clone(), after: row.clone() };
-                changes.insert(row.key(), change);
+            ([old, rest @ ..], [new, ..]) if old.key() < new.key() => {
+                changes.push(RowChange::Removed(Arc::clone(old)));
+                before = rest;
             }
-            Some(_) => {}
+            ([old, old_rest @ ..], [new, new_rest @ ..]) if old.key() == new.key() => {
+                if !Arc::ptr_eq(old, new) && !old.same_content(new) {
+                    let (before, after) = (Arc::clone(old), Arc::clone(new));
+                    changes.push(RowChange::Updated { before, after });
+                }
+                (before, after) = (old_rest, new_rest);
+            }
+            (_, [new, rest @ ..]) => {
+                changes.push(RowChange::Added(Arc::clone(new)));
+                after = rest;
+            }
         }
     }
-    for (key, row) in old {
-        changes.insert(key, RowChange::Removed(row.clone()));
-    }
-    changes.into_values().collect()
 }

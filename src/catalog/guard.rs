@@ -4,11 +4,10 @@
 //! instances missing from it wait `settle`, in which the registry's clients register
 //! again. Whatever is seen in that time is no longer waited for, and leaves later like any other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{Instance, InstanceKey};
+use hub_registry_core::Instance;
 use tokio::time::Instant;
 
 use super::shelf::Entry;
@@ -64,29 +63,33 @@ pub(super) enum Missing {
 #[must_use]
 pub(super) fn replace(
     before: &[Entry],
-    listed: Vec<Instance>,
+    mut listed: Vec<Arc<Instance>>,
     missing: Missing,
     wall_ms: i64,
 ) -> Vec<Entry> {
-    let mut old: HashMap<&InstanceKey, &Entry> =
-        before.iter().map(|entry| (&entry.instance.key, entry)).collect();
-    let mut after = Vec::with_capacity(listed.len());
-    for instance in listed {
-        let same = old.remove(&instance.key).filter(|entry| *entry.instance == instance);
-        after.push(match same {
-            Some(entry) => Entry { hold: None, ..entry.clone() },
-            None => Entry { instance: Arc::new(instance), observed_at: wall_ms, hold: None },
-        });
+    if !listed.is_sorted_by(|a, b| a.key <= b.key) {
+        listed.sort_by(|a, b| a.key.cmp(&b.key));
     }
-    let kept = old.into_values().filter_map(|entry| {
+    let missed = |entry: &Entry| {
         let hold = match missing {
             Missing::Leave => entry.hold,
             Missing::LeaveAll => None,
             Missing::Hold(now, settle) => Some(Hold::resume(entry.hold, now, settle)),
         };
         hold.map(|hold| Entry { hold: Some(hold), ..entry.clone() })
-    });
-    after.extend(kept);
-    after.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));
+    };
+    let mut old = before.iter().peekable();
+    let mut after = Vec::with_capacity(listed.len());
+    for instance in listed {
+        while let Some(entry) = old.next_if(|entry| entry.instance.key < instance.key) {
+            after.extend(missed(entry));
+        }
+        let same = old.next_if(|entry| entry.instance.key == instance.key);
+        after.push(match same.filter(|entry| entry.instance == instance) {
+            Some(entry) => Entry { hold: None, ..entry.clone() },
+            None => Entry { instance, observed_at: wall_ms, hold: None },
+        });
+    }
+    after.extend(old.filter_map(missed));
     after
 }

@@ -1,6 +1,7 @@
 //! From what the sources say of a service to the rows a reader sees. Pure: the same input gives
 //! the same rows, whatever the order of arrival.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -64,6 +65,17 @@ impl Row {
             && (lift_health || self.instance.health != HealthStatus::Unhealthy)
     }
 
+    /// Whether this entry of this source is all that the row is made of.
+    fn is_just(&self, source: &SourceInfo, entry: &Entry) -> bool {
+        let [origin] = &self.origins[..] else { return false };
+        Arc::ptr_eq(&origin.instance, &entry.instance)
+            && Arc::ptr_eq(&self.instance, &entry.instance)
+            && origin.observed_at == entry.observed_at
+            && *origin.source == *source.name
+            && origin.kind == source.kind
+            && self.held == entry.hold.is_some()
+    }
+
     /// The same row but for the times at which origins last changed.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
@@ -79,27 +91,74 @@ impl Row {
 /// The first origin in rank order gives all fields; metadata and tags are its own plus what each
 /// `merge` source adds, in that order. The states come from the first origin that is current and
 /// not holding the instance, so that a stale winner never hides a live one's health.
+///
+/// `before`: the rows there were, sorted too. One whose only origin still says the same is used
+/// again as it is, so that whoever compares rows need not look into it.
 #[must_use]
-pub(super) fn merge(tenant: &TenantId, contributions: &[Contribution<'_>]) -> Vec<Row> {
+pub(super) fn merge(
+    tenant: &TenantId,
+    contributions: &[Contribution<'_>],
+    before: &[Arc<Row>],
+) -> Vec<Arc<Row>> {
     let mut order: Vec<_> = contributions.iter().collect();
     order.sort_by_key(|contribution| contribution.source.rank());
+    let mut before = Sorted::new(before);
+    if let [only] = order[..] {
+        // Most services are known to one source, whose entries are in order already.
+        let rows = only.entries.iter().map(|entry| {
+            row(tenant, &entry.instance.key, &[(only, entry)], before.find(&entry.instance.key))
+        });
+        return rows.collect();
+    }
     let mut by_key: BTreeMap<&InstanceKey, Vec<(&Contribution<'_>, &Entry)>> = BTreeMap::new();
     for contribution in order {
         for entry in contribution.entries {
             by_key.entry(&entry.instance.key).or_default().push((contribution, entry));
         }
     }
-    by_key.into_iter().map(|(key, origins)| row(tenant, key, &origins)).collect()
+    let rows = by_key.into_iter();
+    rows.map(|(key, origins)| row(tenant, key, &origins, before.find(key))).collect()
 }
 
-fn row(tenant: &TenantId, key: &InstanceKey, origins: &[(&Contribution<'_>, &Entry)]) -> Row {
+/// Rows in the order of their keys, asked for in that order.
+pub(super) struct Sorted<'a>(&'a [Arc<Row>]);
+
+impl<'a> Sorted<'a> {
+    pub(super) fn new(rows: &'a [Arc<Row>]) -> Self {
+        Self(rows)
+    }
+
+    /// The row of this key, which is above all that were asked for before.
+    pub(super) fn find(&mut self, key: &InstanceKey) -> Option<&'a Arc<Row>> {
+        while let [first, rest @ ..] = self.0 {
+            match first.key().cmp(key) {
+                Ordering::Greater => return None,
+                Ordering::Equal => return Some(first),
+                Ordering::Less => self.0 = rest,
+            }
+        }
+        None
+    }
+}
+
+fn row(
+    tenant: &TenantId,
+    key: &InstanceKey,
+    origins: &[(&Contribution<'_>, &Entry)],
+    before: Option<&Arc<Row>>,
+) -> Arc<Row> {
+    if let ([(contribution, entry)], Some(before)) = (origins, before)
+        && before.is_just(contribution.source, entry)
+    {
+        return Arc::clone(before);
+    }
     let first = &origins[0].1.instance;
     let speaks = |(c, entry): &&(&Contribution<'_>, &Entry)| c.current && entry.hold.is_none();
     let states = origins.iter().find(speaks).map_or((first.status, first.health), |(_, entry)| {
         (entry.instance.status, entry.instance.health)
     });
-    Row {
-        id: instance_id(tenant, key),
+    Arc::new(Row {
+        id: before.map_or_else(|| instance_id(tenant, key), |row| row.id.clone()),
         instance: joined(first, states, &origins[1..]),
         held: origins.iter().all(|(_, entry)| entry.hold.is_some()),
         origins: origins
@@ -111,7 +170,7 @@ fn row(tenant: &TenantId, key: &InstanceKey, origins: &[(&Contribution<'_>, &Ent
                 instance: Arc::clone(&entry.instance),
             })
             .collect(),
-    }
+    })
 }
 
 /// The first origin's instance; a copy of it is made only when something differs.

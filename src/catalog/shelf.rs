@@ -279,7 +279,7 @@ impl Shelf {
         &mut self,
         key: &ServiceKey,
         listed: bool,
-        instances: Vec<Instance>,
+        instances: Vec<Arc<Instance>>,
         missing: Missing,
         wall_ms: i64,
     ) -> bool {

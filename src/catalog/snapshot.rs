@@ -120,7 +120,7 @@ pub struct ServiceView {
     /// The revision of its last change.
     pub revision: i64,
     /// Its instances, sorted by key.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Arc<Row>>,
     /// Settings that change how it is answered.
     pub attributes: Attributes,
     /// Who contributes.
@@ -160,28 +160,39 @@ impl Prepared {
 }
 
 impl ServiceView {
-    /// Makes the answers.
+    /// Makes the answers. What `before` wrote of a row that is the same is copied.
     #[must_use]
     pub fn new(
         key: ServiceKey,
         revision: i64,
-        rows: Vec<Row>,
+        rows: Vec<Arc<Row>>,
         attributes: Attributes,
         sources: Arc<SourceSet>,
-        picks: Arc<Picks>,
+        before: Option<&Self>,
     ) -> Self {
+        let picks = before.map(|view| Arc::clone(&view.picks)).unwrap_or_default();
         let mut json = BytesMut::with_capacity(rows.len() * 512);
         let mut ranges = Vec::with_capacity(rows.len());
+        let mut written = before.into_iter().flat_map(|view| view.rows.iter().enumerate());
+        let mut next = written.next();
         for row in &rows {
             let start = json.len() as u32;
-            answer::write_row(row, &mut json);
+            while next.is_some_and(|(_, old)| old.key() < row.key()) {
+                next = written.next();
+            }
+            match (next, before) {
+                (Some((index, old)), Some(before)) if Arc::ptr_eq(old, row) => {
+                    json.extend_from_slice(before.row_json(index));
+                }
+                _ => answer::write_row(row, &mut json),
+            }
             ranges.push(start..json.len() as u32);
         }
         let slice = |range: &Range<u32>| &json[range.start as usize..range.end as usize];
         let all = answer::head(ranges.iter().map(slice), revision, false);
         let protected = is_protected(&rows, &attributes);
         let selected = |row: &Row| is_up(row, !protected);
-        let up = if !protected && rows.iter().all(selected) {
+        let up = if !protected && rows.iter().all(|row| selected(row)) {
             all.clone()
         } else {
             let wanted = rows.iter().zip(&ranges).filter(|(row, _)| selected(row));
@@ -222,7 +233,7 @@ fn is_up(row: &Row, by_health: bool) -> bool {
         && (!by_health || row.instance.health == HealthStatus::Healthy)
 }
 
-fn is_protected(rows: &[Row], attributes: &Attributes) -> bool {
+fn is_protected(rows: &[Arc<Row>], attributes: &Attributes) -> bool {
     if attributes.protect_threshold <= 0.0 || rows.is_empty() {
         return false;
     }

@@ -276,7 +276,8 @@ impl Catalog {
         };
         let state = |key: &ServiceKey| {
             let service = slot.shelf.service(key).ok_or_else(|| key.clone())?;
-            let instances = service.entries.iter().map(|entry| (*entry.instance).clone()).collect();
+            let instances =
+                service.entries.iter().map(|entry| Arc::clone(&entry.instance)).collect();
             Ok(ServiceState { key: key.clone(), instances })
         };
         keys.iter().map(state).collect()

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use hub_registry_core::instance::UnknownWord;
 use serde_json::{Map, Value};
 
+use super::json;
 use super::labels::{self, Metadata};
 use crate::error::{Error, Result};
 
@@ -107,30 +108,26 @@ impl Fields {
         }
     }
 
-    /// `metadata`, or else `metadataJson`: an object of strings, or its text.
+    /// `metadata` or `metadataJson`: an object of strings, or its text.
     ///
     /// # Errors
-    /// The field, the value and the rule.
+    /// The field, the value and the rule; both are there and say different things.
     pub fn metadata(&mut self) -> Result<Option<Metadata>> {
         let text = self.parsed("metadataJson")?;
-        match (self.take("metadata"), text) {
-            (Some(value), _) => labels::metadata("metadata", value).map(Some),
-            (None, Some(value)) => labels::metadata("metadataJson", value).map(Some),
-            (None, None) => Ok(None),
-        }
+        let text = text.map(|value| labels::metadata("metadataJson", value)).transpose()?;
+        let typed = self.take("metadata").map(|value| labels::metadata("metadata", value));
+        one_of("metadata", "metadataJson", typed.transpose()?, text)
     }
 
-    /// `tags`, or else `tagsJson`: an array of strings, or its text.
+    /// `tags` or `tagsJson`: an array of strings, or its text.
     ///
     /// # Errors
-    /// The field, the value and the rule.
+    /// The field, the value and the rule; both are there and say different things.
     pub fn tags(&mut self) -> Result<Option<Vec<String>>> {
         let text = self.parsed("tagsJson")?;
-        match (self.take("tags"), text) {
-            (Some(value), _) => labels::tags("tags", value).map(Some),
-            (None, Some(value)) => labels::tags("tagsJson", value).map(Some),
-            (None, None) => Ok(None),
-        }
+        let text = text.map(|value| labels::tags("tagsJson", value)).transpose()?;
+        let typed = self.take("tags").map(|value| labels::tags("tags", value));
+        one_of("tags", "tagsJson", typed.transpose()?, text)
     }
 
     /// A JSON column, taken as a value or as its text; `null` and an empty text clear it.
@@ -157,12 +154,26 @@ impl Fields {
         match self.take(field) {
             Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
             Some(Value::String(text)) => {
-                let parsed = serde_json::from_str::<Value>(&text);
-                let parsed =
-                    parsed.map_err(|_| Error::invalid(field, text.as_str(), "must be JSON"))?;
+                let parsed = json::parse(field, text.as_bytes())?;
                 Ok(Some(parsed).filter(|value| !value.is_null()))
             }
             other => Ok(other),
         }
+    }
+}
+
+/// What two fields for the same thing say.
+fn one_of<T: PartialEq>(
+    field: &str,
+    text_field: &str,
+    typed: Option<T>,
+    text: Option<T>,
+) -> Result<Option<T>> {
+    match (typed, text) {
+        (Some(typed), Some(text)) if typed != text => {
+            let rule = format!("says something else than {text_field}: give one of the two");
+            Err(Error::invalid(field, Value::Null, &rule))
+        }
+        (typed, text) => Ok(typed.or(text)),
     }
 }

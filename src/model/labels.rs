@@ -29,6 +29,15 @@ pub fn check_metadata(field: &str, metadata: &Metadata) -> Result<()> {
     if metadata.contains_key("") {
         return Err(Error::invalid(field, "", "must not have an empty key"));
     }
+    // Keys become query parameters and header names.
+    if let Some(key) = metadata.keys().find(|key| key.chars().any(char::is_control)) {
+        let rule = "must not have control characters in a key";
+        return Err(Error::invalid(field, key.as_str(), rule));
+    }
+    if let Some((key, value)) = metadata.iter().find(|(_, value)| value.contains('\0')) {
+        let rule = "must not contain the character U+0000";
+        return Err(Error::invalid(&format!("{field}.{key}"), value.as_str(), rule));
+    }
     Ok(())
 }
 
@@ -40,8 +49,14 @@ pub fn check_tags(field: &str, tags: &[String]) -> Result<()> {
     if tags.len() > MAX_TAGS {
         return Err(Error::invalid(field, tags.len(), "must have at most 64 tags"));
     }
-    match tags.iter().find(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
-        Some(tag) => Err(Error::invalid(field, tag.as_str(), "must have tags of 1 to 255 bytes")),
+    if let Some(tag) = tags.iter().find(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
+        return Err(Error::invalid(field, tag.as_str(), "must have tags of 1 to 255 bytes"));
+    }
+    match tags.iter().find(|tag| tag.chars().any(char::is_control)) {
+        Some(tag) => {
+            let rule = "must not have control characters in a tag";
+            Err(Error::invalid(field, tag.as_str(), rule))
+        }
         None => Ok(()),
     }
 }

@@ -9,12 +9,14 @@
 //! | [`row`] | what every table has |
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
+//! | [`json`] | JSON from outside, read strictly |
 
 pub mod audit;
 pub mod external;
 pub mod fields;
 pub mod group;
 pub mod instance;
+pub mod json;
 pub mod labels;
 pub mod names;
 pub mod patch;

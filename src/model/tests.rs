@@ -74,15 +74,20 @@ fn metadata_is_bounded() {
 }
 
 #[test]
-fn text_forms_are_taken_and_the_typed_form_wins() {
+fn text_forms_are_taken_and_must_not_contradict() {
     let text = Registration::from_value(with("metadataJson", json!("{\"a\":\"1\"}"))).unwrap();
     assert_eq!(text.metadata.unwrap()["a"], "1");
     let mut both = with("metadataJson", json!("{\"a\":\"1\"}"));
-    both["metadata"] = json!({"a": "2"});
+    both["metadata"] = json!({"a": "1"});
     both["tagsJson"] = json!("[\"t\"]");
-    let both: Registration = serde_json::from_value(both).unwrap();
-    assert_eq!(both.metadata.unwrap()["a"], "2");
-    assert_eq!(both.tags.unwrap(), ["t"]);
+    let read: Registration = serde_json::from_value(both.clone()).unwrap();
+    assert_eq!(read.metadata.unwrap()["a"], "1");
+    assert_eq!(read.tags.unwrap(), ["t"]);
+    both["metadata"] = json!({"a": "2"});
+    let error = Registration::from_value(both).unwrap_err();
+    assert_eq!(error.details["field"], "metadata");
+    let twice = with("metadataJson", json!("{\"a\":\"1\",\"a\":\"2\"}"));
+    assert_eq!(Registration::from_value(twice).unwrap_err().details["field"], "metadataJson.a");
 }
 
 fn instance(key: InstanceKey) -> NativeInstance {

@@ -34,7 +34,7 @@ impl Keeper {
     }
 
     /// Decides who is gone, shows it, and tells the operator.
-    pub(super) fn decide(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) fn decide(&mut self, draft: Option<&mut Draft>) {
         let now = Instant::now();
         if now < self.decided_at + TOGETHER {
             return;
@@ -67,7 +67,7 @@ impl Keeper {
                 self.publish.hold(&tenant, held, freed);
             }
         }
-        self.judge(verdicts, draft.as_deref_mut());
+        self.judge(verdicts, draft);
         self.measure();
     }
 

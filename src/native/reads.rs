@@ -117,6 +117,6 @@ impl Native {
     /// One service's instances as readers of any source see them.
     pub(super) fn instances(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Instance> {
         let state = self.shared.state.load();
-        state.service(tenant, key).map_or_else(Vec::new, |entry| entry.to_core().instances)
+        state.service(tenant, key).map_or_else(Vec::new, |entry| entry.to_core().into_instances())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::{GroupName, InstanceKey, ServiceKey, ServiceState, TenantId};
+use hub_registry_core::{GroupName, Instance, InstanceKey, ServiceKey, ServiceState, TenantId};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::model::group::NativeGroup;
@@ -31,14 +31,47 @@ pub(super) struct Tenant {
 pub(super) struct ServiceEntry {
     pub(super) service: Arc<NativeService>,
     pub(super) instances: RedBlackTreeMapSync<InstanceKey, Arc<NativeInstance>>,
+    /// The same as readers see them, made once per change and shared from then on.
+    shown: RedBlackTreeMapSync<InstanceKey, Arc<Instance>>,
 }
 
 impl ServiceEntry {
     /// As readers see it.
     pub(super) fn to_core(&self) -> ServiceState {
-        let instances = self.instances.values().map(|instance| instance.to_core(&self.service));
         // The map is sorted by key: no need to sort again.
-        ServiceState { key: self.service.key.clone(), instances: instances.collect() }
+        let instances = self.shown.values().cloned().collect();
+        ServiceState { key: self.service.key.clone(), instances }
+    }
+
+    fn new(service: Arc<NativeService>) -> Self {
+        let (instances, shown) = (RedBlackTreeMapSync::default(), RedBlackTreeMapSync::default());
+        Self { service, instances, shown }
+    }
+
+    /// Takes other settings, which readers may see in every instance.
+    fn set_service(&mut self, service: Arc<NativeService>) {
+        self.service = service;
+        for instance in self.instances.clone().values() {
+            self.show(instance);
+        }
+    }
+
+    fn put(&mut self, instance: &Arc<NativeInstance>) {
+        self.instances.insert_mut(instance.key.clone(), Arc::clone(instance));
+        self.show(instance);
+    }
+
+    fn remove(&mut self, key: &InstanceKey) {
+        self.instances.remove_mut(key);
+        self.shown.remove_mut(key);
+    }
+
+    fn show(&mut self, instance: &NativeInstance) {
+        let shown = instance.to_core(&self.service);
+        // What looks the same stays the same, so that nobody looks at it again.
+        if self.shown.get(&instance.key).is_none_or(|before| **before != shown) {
+            self.shown.insert_mut(instance.key.clone(), Arc::new(shown));
+        }
     }
 }
 
@@ -86,12 +119,8 @@ impl State {
     pub(super) fn put_service(&mut self, service: Arc<NativeService>) {
         let tenant = service.tenant.clone();
         self.edit(&tenant, |tenant| match tenant.services.get_mut(&service.key) {
-            Some(entry) => entry.service = service,
-            None => {
-                let key = service.key.clone();
-                let entry = ServiceEntry { service, instances: RedBlackTreeMapSync::default() };
-                tenant.services.insert_mut(key, entry);
-            }
+            Some(entry) => entry.set_service(service),
+            None => tenant.services.insert_mut(service.key.clone(), ServiceEntry::new(service)),
         });
     }
 
@@ -105,7 +134,7 @@ impl State {
         let tenant = instance.tenant.clone();
         self.edit(&tenant, |tenant| {
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
-                entry.instances.insert_mut(instance.key.clone(), Arc::clone(&instance));
+                entry.put(&instance);
                 tenant.instances.insert_mut(instance.id, instance);
             }
         });
@@ -118,7 +147,7 @@ impl State {
             };
             tenant.instances.remove_mut(&id);
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
-                entry.instances.remove_mut(&instance.key);
+                entry.remove(&instance.key);
             }
         });
     }

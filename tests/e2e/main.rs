@@ -7,12 +7,19 @@
 )]
 
 mod bad_input;
+mod choice;
+mod databases;
 mod discovery;
 mod durability;
 mod federation;
+mod foreign;
+mod fuzz;
+mod groups;
 mod hub;
+mod input;
 mod kill;
 mod leases;
+mod odd_requests;
 mod outages;
 mod plain_sql;
 mod proofs;

@@ -195,7 +195,7 @@ struct Seen {
 
 fn seen(world: &World, tenant: &TenantId) -> Seen {
     let all = world.listener.instances(tenant);
-    let healthy = |one: &&Instance| one.health == HealthStatus::Healthy;
+    let healthy = |one: &&Arc<Instance>| one.health == HealthStatus::Healthy;
     let held = world.listener.held.lock().get(tenant).map_or(0, BTreeSet::len);
     Seen { there: all.len(), healthy: all.iter().filter(healthy).count(), held }
 }

@@ -129,7 +129,7 @@ impl NativeStore for FakeStore {
     }
 }
 
-type Seen = BTreeMap<TenantId, BTreeMap<ServiceKey, Vec<Instance>>>;
+type Seen = BTreeMap<TenantId, BTreeMap<ServiceKey, Vec<Arc<Instance>>>>;
 
 /// Applies what is published, checking that it keeps the contract.
 #[derive(Debug, Default)]
@@ -176,7 +176,7 @@ impl Publish for Listener {
 }
 
 impl Listener {
-    pub(crate) fn instances(&self, tenant: &TenantId) -> Vec<Instance> {
+    pub(crate) fn instances(&self, tenant: &TenantId) -> Vec<Arc<Instance>> {
         let seen = self.seen.lock();
         seen.get(tenant).into_iter().flatten().flat_map(|(_, all)| all.clone()).collect()
     }

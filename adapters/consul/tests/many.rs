@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const SERVICES: usize = 300;
 const ALLOWED: usize = 180;
 const SOON: Duration = Duration::from_secs(5);
 
-type Seen = BTreeMap<ServiceKey, Vec<Instance>>;
+type Seen = BTreeMap<ServiceKey, Vec<Arc<Instance>>>;
 
 fn name(number: usize) -> String {
     format!("many-{number:03}")
@@ -79,7 +80,7 @@ async fn three_hundred_services_are_watched_with_few_connections() {
         let start = Instant::now();
         let update = format!("agent/check/update/{}-2", name(number));
         agent.send(&update, json!({"Status": "critical"})).await;
-        let unhealthy = |list: &Vec<Instance>| {
+        let unhealthy = |list: &Vec<Arc<Instance>>| {
             list.iter().any(|instance| instance.health == HealthStatus::Unhealthy)
         };
         follower.until("its check", SOON, |seen| seen.get(&service).is_some_and(unhealthy)).await;

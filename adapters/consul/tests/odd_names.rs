@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::subject::Agent;
@@ -24,7 +25,7 @@ const REFUSED: [&str; 3] = ["u\u{202E}x", "a\u{a0}b", "z\u{200b}"];
 /// Odd, and no trouble.
 const FINE: [&str; 8] = ["good", "...", "a/b", "a/", "a b", "%2e%2e", "é?#", "x*;\\"];
 
-type Seen = BTreeMap<ServiceKey, Vec<Instance>>;
+type Seen = BTreeMap<ServiceKey, Vec<Arc<Instance>>>;
 
 async fn register(agent: &Agent, name: &str, port: u16) {
     let body = json!({"ID": format!("{name}:{port}"), "Name": name, "Port": port});

@@ -1,5 +1,7 @@
 //! What a watch yields.
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
@@ -11,17 +13,28 @@ use crate::instance::{Instance, ServiceKey};
 pub struct ServiceState {
     /// Which service.
     pub key: ServiceKey,
-    /// All its instances, sorted by key, each key once.
-    pub instances: Vec<Instance>,
+    /// All its instances, sorted by key, each key once. Shared: whoever keeps or passes on a state
+    /// copies no instance.
+    pub instances: Vec<Arc<Instance>>,
 }
 
 impl ServiceState {
     /// A state in canonical order: sorted by key; of two instances with one key the first stays.
     #[must_use]
-    pub fn new(key: ServiceKey, mut instances: Vec<Instance>) -> Self {
+    pub fn new(
+        key: ServiceKey,
+        instances: impl IntoIterator<Item = impl Into<Arc<Instance>>>,
+    ) -> Self {
+        let mut instances: Vec<Arc<Instance>> = instances.into_iter().map(Into::into).collect();
         instances.sort_by(|a, b| a.key.cmp(&b.key));
         instances.dedup_by(|a, b| a.key == b.key);
         Self { key, instances }
+    }
+
+    /// Its instances, each for itself.
+    #[must_use]
+    pub fn into_instances(self) -> Vec<Instance> {
+        self.instances.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 }
 

@@ -70,9 +70,7 @@ impl Memory {
     fn states(&self, scope: &Scope) -> Vec<ServiceState> {
         let services = self.services.lock();
         let wanted = services.iter().filter(|(key, _)| scope.contains(key));
-        wanted
-            .map(|(key, all)| ServiceState::new(key.clone(), all.values().cloned().collect()))
-            .collect()
+        wanted.map(|(key, all)| ServiceState::new(key.clone(), all.values().cloned())).collect()
     }
 }
 
@@ -113,7 +111,7 @@ impl Registry for Memory {
 
     fn watch(&self, scope: Scope) -> ChangeStream {
         let (memory, version) = (self.clone(), self.version.subscribe());
-        let known: Option<BTreeMap<ServiceKey, Vec<Instance>>> = None;
+        let known: Option<BTreeMap<ServiceKey, Vec<Arc<Instance>>>> = None;
         let state = (memory, version, scope, known, Vec::new(), false);
         stream::unfold(
             state,

@@ -91,7 +91,7 @@ impl Registry for EurekaRegistry {
             return Err(self.client.senseless("list instances", &problem));
         }
         self.unshown.note(&app, &all);
-        Ok(convert::state(service.clone(), &all).instances)
+        Ok(convert::state(service.clone(), &all).into_instances())
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

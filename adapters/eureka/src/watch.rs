@@ -98,7 +98,7 @@ impl Mirror {
             match services.get_mut(&state.key) {
                 Some(same) => {
                     let both = same.instances.iter().chain(&state.instances).cloned();
-                    *same = ServiceState::new(state.key.clone(), both.collect());
+                    *same = ServiceState::new(state.key.clone(), both);
                 }
                 None => {
                     services.insert(state.key.clone(), state.clone());

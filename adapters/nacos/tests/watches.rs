@@ -163,7 +163,9 @@ async fn forged_health_is_not_believed() {
     let mut follower = Follower::new(registry.watch(Scope::all()));
     follower.step().await.unwrap();
     subscriptions(&stub, 1).await;
-    let health = |health| move |list: &Vec<hub_registry_core::Instance>| list[0].health == health;
+    let health = |health| {
+        move |list: &Vec<std::sync::Arc<hub_registry_core::Instance>>| list[0].health == health
+    };
     assert!(health(HealthStatus::Unhealthy)(&follower.seen[&service]));
     written.health = HealthStatus::Healthy;
     Writer::new(stub.port()).put(&written).await;

@@ -206,3 +206,66 @@ async fn nacos_with_login() {
     let token = answer["accessToken"].as_str().unwrap();
     assert_eq!(ask(list(token)).await.0, StatusCode::OK);
 }
+
+/// A database server takes queries when it is ready, refuses others than its user, and has on disk
+/// what was written before it was killed.
+async fn database(kind: ServerKind, client: &str, arguments: impl Fn(&Server) -> Vec<String>) {
+    if !servers::require(kind) {
+        return;
+    }
+    let mut server = servers::start(kind, ServerOptions::default()).await.unwrap();
+    assert!(
+        server.dsn().contains(&format!("127.0.0.1:{}", server.http_port())),
+        "{}",
+        server.dsn()
+    );
+    let run = async |server: &Server, sql: &str| {
+        let mut command = tokio::process::Command::new(client);
+        command.args(arguments(server)).arg(sql).kill_on_drop(true);
+        let login = server.login().unwrap();
+        command.env("PGPASSWORD", login.password).env("MYSQL_PWD", login.password);
+        tokio::time::timeout(Duration::from_secs(2), command.output()).await
+    };
+    let good = async |server: &Server, sql: &str| {
+        let output = run(server, sql).await.expect("an answer in time").unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    good(&server, "CREATE TABLE t (x INT)").await;
+    good(&server, "INSERT INTO t VALUES (42)").await;
+    server.kill().await;
+    let refused = run(&server, "SELECT x FROM t").await.unwrap().unwrap();
+    assert!(!refused.status.success(), "a killed server refuses");
+    server.restart(Data::Kept).await.unwrap();
+    assert_eq!(good(&server, "SELECT x FROM t").await, "42");
+    server.pause().await;
+    assert!(run(&server, "SELECT x FROM t").await.is_err(), "a paused server is silent");
+    server.resume();
+    assert_eq!(good(&server, "SELECT x FROM t").await, "42");
+    server.restart(Data::Wiped).await.unwrap();
+    let gone = run(&server, "SELECT x FROM t").await.unwrap().unwrap();
+    assert!(!gone.status.success(), "nothing is left after a wipe");
+    let (id, folder) = (server.process_id().unwrap(), server.data_dir().to_owned());
+    drop(server);
+    assert!(!runs(id) && !folder.exists(), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn postgresql() {
+    database(ServerKind::Postgres, "psql", |server| {
+        let (port, user) = (server.http_port(), server.login().unwrap().user);
+        let words = format!("-X -A -t -h 127.0.0.1 -p {port} -U {user} -d registry -c");
+        words.split(' ').map(str::to_owned).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mariadb() {
+    database(ServerKind::MariaDb, "mariadb", |server| {
+        let (port, user) = (server.http_port(), server.login().unwrap().user);
+        let words = format!("--no-defaults -N -B -h 127.0.0.1 -P {port} -u {user} -D registry -e");
+        words.split(' ').map(str::to_owned).collect()
+    })
+    .await;
+}

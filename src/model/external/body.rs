@@ -1,12 +1,13 @@
 //! A request body applied to a row: only the fields it names change.
 
 use hub_registry_core::Secret;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::config::ExternalConfig;
 
 use super::row::ExternalConfigRow;
 use crate::error::{Error, Result};
+use crate::model::json;
 
 /// What a secret reads as, and what leaves it unchanged when put back.
 pub(super) const MASK: &str = "***";
@@ -41,20 +42,20 @@ pub fn apply_body(row: &mut ExternalConfigRow, body: &Map<String, Value>) -> Res
 fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
     match key {
         "configName" => row.config_name = required(key, value)?,
-        "configDescription" => row.config_description = text(key, value)?,
+        "configDescription" => row.config_description = text(key, value, 500)?,
         "registryType" => row.registry_type = required(key, value)?,
         "environmentName" => {
-            row.environment_name = text(key, value)?.unwrap_or_else(|| "default".to_owned());
+            row.environment_name = text(key, value, 50)?.unwrap_or_else(|| "default".to_owned());
         }
         "serverAddress" => row.server_address = required(key, value)?,
         "serverPort" => row.server_port = integer(key, value)?,
-        "serverPath" => row.server_path = text(key, value)?,
-        "serverScheme" => row.server_scheme = text(key, value)?,
+        "serverPath" => row.server_path = text(key, value, 200)?,
+        "serverScheme" => row.server_scheme = text(key, value, 10)?,
         "authEnabled" => row.auth_enabled = flag(key, value)?,
-        "username" => row.username = text(key, value)?,
-        "password" => secret(key, value, &mut row.password)?,
-        "accessToken" => secret(key, value, &mut row.access_token)?,
-        "secretKey" => secret(key, value, &mut row.secret_key)?,
+        "username" => row.username = text(key, value, 100)?,
+        "password" => secret(key, value, 500, &mut row.password)?,
+        "accessToken" => secret(key, value, 2000, &mut row.access_token)?,
+        "secretKey" => secret(key, value, 500, &mut row.secret_key)?,
         "connectionTimeout" => row.connection_timeout = integer(key, value)?,
         "readTimeout" => row.read_timeout = integer(key, value)?,
         "maxRetries" => row.max_retries = integer(key, value)?,
@@ -62,13 +63,13 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
         "specificConfig" => row.specific_config = json_object(key, value)?,
         "fieldMapping" => row.field_mapping = json_object(key, value)?,
         "failoverEnabled" => row.failover_enabled = flag(key, value)?,
-        "failoverConfigId" => row.failover_config_id = text(key, value)?,
-        "failoverStrategy" => row.failover_strategy = text(key, value)?,
+        "failoverConfigId" => row.failover_config_id = text(key, value, 32)?,
+        "failoverStrategy" => row.failover_strategy = text(key, value, 50)?,
         "syncEnabled" => row.sync_enabled = flag(key, value)?,
         "syncInterval" => row.sync_interval = integer(key, value)?,
-        "conflictResolution" => row.conflict_resolution = text(key, value)?,
+        "conflictResolution" => row.conflict_resolution = text(key, value, 50)?,
         "activeFlag" => row.common.active_flag = flag(key, value)?,
-        "noteText" => row.common.note_text = text(key, value)?,
+        "noteText" => row.common.note_text = text(key, value, 500)?,
         "extProperty" => row.common.ext_property = json_object(key, value)?,
         _ => {
             return Err(Error::invalid(key, value.clone(), "is not a field of a configuration"));
@@ -93,8 +94,8 @@ fn reach(row: &ExternalConfigRow) -> Value {
     let trust = ["caPem", "caName", "insecureSkipVerify"].map(|key| specific.get(key).cloned());
     match ExternalConfig::from_row(row) {
         // The path counts: another one can be another server behind the same gate.
-        Ok(config) => json!([config.spec.kind, config.spec.info().endpoints, trust]),
-        Err(_) => json!([
+        Ok(config) => serde_json::json!([config.spec.kind, config.spec.info().endpoints, trust]),
+        Err(_) => serde_json::json!([
             row.registry_type,
             row.server_address,
             row.server_port,
@@ -119,16 +120,23 @@ pub fn brings_secrets(before: &ExternalConfigRow, body: &Map<String, Value>) -> 
         .all(|(key, _)| body.get(*key).is_some_and(|value| value.as_str() != Some(MASK)))
 }
 
-fn text(key: &str, value: &Value) -> Result<Option<String>> {
+/// Text that fits its column.
+fn text(key: &str, value: &Value, max: usize) -> Result<Option<String>> {
     match value {
         Value::Null => Ok(None),
+        Value::String(text) if text.chars().any(char::is_control) => {
+            Err(Error::invalid(key, text.as_str(), "must not contain control characters"))
+        }
+        Value::String(text) if text.len() > max => {
+            Err(Error::invalid(key, text.as_str(), &format!("must be at most {max} bytes long")))
+        }
         Value::String(text) => Ok(Some(text.clone())),
         other => Err(Error::invalid(key, other.clone(), "must be a string")),
     }
 }
 
 fn required(key: &str, value: &Value) -> Result<String> {
-    text(key, value)?.ok_or_else(|| Error::invalid(key, Value::Null, "must be a string"))
+    text(key, value, 500)?.ok_or_else(|| Error::invalid(key, Value::Null, "must be a string"))
 }
 
 fn integer(key: &str, value: &Value) -> Result<Option<i64>> {
@@ -149,8 +157,10 @@ fn flag(key: &str, value: &Value) -> Result<Option<String>> {
     }
 }
 
-fn secret(key: &str, value: &Value, to: &mut Option<Secret>) -> Result<()> {
-    match text(key, value).map_err(|_| Error::invalid(key, MASK, "must be a string"))? {
+fn secret(key: &str, value: &Value, max: usize, to: &mut Option<Secret>) -> Result<()> {
+    // The value is not repeated, whatever is wrong with it.
+    let rule = format!("must be a string of at most {max} bytes, without control characters");
+    match text(key, value, max).map_err(|_| Error::invalid(key, MASK, &rule))? {
         Some(text) if text == MASK => {}
         Some(text) => *to = Some(Secret::new(&text)),
         None => *to = None,
@@ -165,8 +175,8 @@ fn json_object(key: &str, value: &Value) -> Result<Option<String>> {
         Value::Null => Ok(None),
         Value::Object(_) => Ok(Some(value.to_string())),
         Value::String(text) if text.trim().is_empty() => Ok(None),
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(_)) => Ok(Some(text.clone())),
+        Value::String(text) => match json::parse(key, text.as_bytes())? {
+            Value::Object(_) => Ok(Some(text.clone())),
             _ => Err(bad()),
         },
         _ => Err(bad()),

@@ -50,6 +50,18 @@ impl<'w> Batch<'w> {
         }
     }
 
+    /// Brings the rows of each step in the order of their keys: two transactions that lock rows in
+    /// the same order cannot wait for each other.
+    pub(super) fn sorted(mut self) -> Self {
+        for step in &mut self.steps {
+            step.removes.sort_unstable();
+            step.puts.sort_unstable_by(|a, b| pick(a, &self.key).cmp(&pick(b, &self.key)));
+            step.by_key.clear();
+            step.by_other_key.clear();
+        }
+        self
+    }
+
     /// Puts a row, given by its values in the order of the table's columns.
     pub(super) fn put(&mut self, row: Values<'w>) {
         let key = pick(&row, &self.key);

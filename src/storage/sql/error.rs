@@ -69,7 +69,7 @@ pub(super) async fn again<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for longest in [5_u64, 20, 80, 200] {
+    for longest in [5_u64, 10, 20, 40, 80, 160, 320, 640] {
         match transaction().await {
             Err(error) if is_in_the_way(&error) => {
                 // Two that met must not meet again.
@@ -79,4 +79,39 @@ where
         }
     }
     transaction().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable() {
+        // Busy, read-only, I/O, full; the extended ones too.
+        for code in ["5", "8", "10", "13", "14", "517", "1032"] {
+            assert_eq!(sqlite::error_kind(code), StorageErrorKind::Unavailable, "{code}");
+        }
+        // Refused, deadlock, serialization, disk full, connections, read-only, lock, shutdown.
+        for code in
+            ["08006", "40P01", "40001", "53100", "53300", "25006", "55P03", "57P01", "57P03"]
+        {
+            assert_eq!(postgres::error_kind(code), StorageErrorKind::Unavailable, "{code}");
+        }
+        // Disk full, table full, connections, shutdown, lock, deadlock, read-only.
+        for number in [1021, 1114, 1040, 1203, 1053, 1205, 1213, 1290, 1836] {
+            assert_eq!(mysql::error_kind(number), StorageErrorKind::Unavailable, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_pass_is_not() {
+        assert_eq!(sqlite::error_kind("11"), StorageErrorKind::Corrupt);
+        assert_eq!(sqlite::error_kind("1"), StorageErrorKind::Internal);
+        assert_eq!(postgres::error_kind("23505"), StorageErrorKind::Conflict);
+        assert_eq!(postgres::error_kind("42P01"), StorageErrorKind::Internal);
+        assert_eq!(postgres::error_kind("28P01"), StorageErrorKind::Internal);
+        assert_eq!(mysql::error_kind(1062), StorageErrorKind::Conflict);
+        assert_eq!(mysql::error_kind(1045), StorageErrorKind::Internal);
+        assert_eq!(mysql::error_kind(1146), StorageErrorKind::Internal);
+    }
 }

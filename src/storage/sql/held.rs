@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Executor, Pool};
 
+use super::postgres::ALTERED;
+
 /// The longest a single statement may take: longer than any lock is waited for.
 pub(super) const STATEMENT: Duration = Duration::from_secs(15);
 /// The longest that reading whole tables may take.
@@ -67,6 +69,8 @@ where
         let outcome = within(bound, statement(connection)).await;
         match &outcome {
             Ok(_) => self.state = before,
+            // What is prepared on it is of no use any more.
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|c| c == ALTERED) => {}
             Err(sqlx::Error::Database(_)) if before == State::Open => {
                 // A failure of this leaves the connection to be cut, which undoes all as well.
                 self.plain("ROLLBACK", State::Clean).await.ok();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
@@ -30,16 +30,31 @@ pub struct Migrated {
     pub before: usize,
 }
 
-/// All scripts of a database in their order, exactly as they are run.
+/// All scripts of a database in their order, exactly as they are run, and the records that they
+/// were: a server that finds them has nothing left to do, and needs no right to make tables.
 #[must_use]
 pub fn script(database: DatabaseType) -> String {
-    let mut script = String::new();
+    let (binary, time, [before, after]) = match database {
+        DatabaseType::Sqlite | DatabaseType::Mysql => ("BLOB", "TIMESTAMP", ["X'", "'"]),
+        DatabaseType::Postgres => ("BYTEA", "TIMESTAMPTZ", ["decode('", "', 'hex')"]),
+    };
+    let (mut script, mut records) = (String::new(), String::new());
     for migration in migrator(database).iter() {
-        if !script.is_empty() {
-            script.push('\n');
-        }
         script.push_str(migration.sql.as_str());
+        script.push('\n');
+        let digits: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (number, name) = (migration.version, &migration.description);
+        records.push_str(&format!(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES ({number}, '{name}', TRUE, {before}{digits}{after}, 0);\n"
+        ));
     }
+    // As sqlx makes it.
+    script.push_str(&format!(
+        "-- What has been run.\nCREATE TABLE IF NOT EXISTS _sqlx_migrations (\n    version BIGINT PRIMARY KEY,\n    \
+         description TEXT NOT NULL,\n    installed_on {time} NOT NULL DEFAULT CURRENT_TIMESTAMP,\n    \
+         success BOOLEAN NOT NULL,\n    checksum {binary} NOT NULL,\n    execution_time BIGINT NOT NULL\n);\n{records}"
+    ));
     script
 }
 
@@ -76,6 +91,15 @@ pub(super) async fn postgres(options: &PgConnectOptions) -> Result<Migrated> {
 pub(super) async fn mysql(options: &MySqlConnectOptions) -> Result<Migrated> {
     let connect = MySqlConnection::connect_with(options);
     let mut connection = within(CONNECT, connect).await.during("connect")?;
+    // sqlx asks for its lock with an endless wait, which MariaDB takes for none at all. This one
+    // is ours, and ends with the connection.
+    let lock = "SELECT GET_LOCK(CONCAT('hub_registry_', MD5(DATABASE())), 600)";
+    let locked: Option<i64> =
+        sqlx::query_scalar(lock).fetch_one(&mut connection).await.during(UPDATE)?;
+    if locked != Some(1) {
+        let error = StorageError::new(StorageErrorKind::Unavailable, UPDATE);
+        return Err(error.with_source("another server has been at it for ten minutes"));
+    }
     let migrated = run(&MYSQL, &mut connection).await;
     connection.close().await.ok();
     migrated
@@ -97,6 +121,17 @@ async fn steps<C: Migrate>(
     connection: &mut C,
 ) -> Result<Migrated, MigrateError> {
     let table = &migrator.table_name;
+    // Where all is done nothing is asked for that needs more rights than to read.
+    if let Ok(done) = connection.list_applied_migrations(table).await
+        && done.len() == migrator.iter().count()
+        && migrator.iter().all(|migration| {
+            let same = |m: &AppliedMigration| m.version == migration.version;
+            done.iter().any(|m| same(m) && m.checksum == migration.checksum)
+        })
+        && connection.dirty_version(table).await?.is_none()
+    {
+        return Ok(Migrated { applied: Vec::new(), before: done.len() });
+    }
     connection.lock().await?;
     connection.ensure_migrations_table(table).await?;
     let before = connection.list_applied_migrations(table).await?;

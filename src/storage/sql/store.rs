@@ -118,12 +118,14 @@ impl Database for SqlStore {
     }
 }
 
+type Count = Box<dyn Fn() -> usize + Send>;
+
 /// Keeps no more connections idle than are wanted; sqlx has no such bound itself.
 #[derive(Clone)]
 pub(super) struct Idle {
     most: usize,
     // Known only after the pool is made, which already asks.
-    count: Arc<Mutex<Option<Box<dyn Fn() -> usize + Send>>>>,
+    count: Arc<Mutex<Option<Count>>>,
 }
 
 impl Idle {

@@ -152,6 +152,6 @@ impl Texts {
         }
         let text = form.text(self.dialect);
         let text = if self.dialect.numbers_placeholders() { numbered(&text) } else { text };
-        self.made.write().entry(key).or_insert(Sql(Arc::from(text))).clone()
+        self.made.write().entry(key).or_insert_with(|| Sql(Arc::from(text))).clone()
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 /// A value for a placeholder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Value<'v> {
     Text(Option<&'v str>),
     Int(Option<i64>),

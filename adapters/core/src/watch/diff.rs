@@ -1,6 +1,7 @@
 //! What turns one full state into another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::change::{Change, ServiceState};
 use crate::instance::{Instance, ServiceKey};
@@ -8,7 +9,7 @@ use crate::instance::{Instance, ServiceKey};
 /// The `Put`s and `Gone`s that lead from `before` to `after`, in the order of their keys; empty
 /// when nothing differs. `before` is left as `after`.
 pub fn diff(
-    before: &mut BTreeMap<ServiceKey, Vec<Instance>>,
+    before: &mut BTreeMap<ServiceKey, Vec<Arc<Instance>>>,
     after: Vec<ServiceState>,
 ) -> Vec<Change> {
     let after: BTreeMap<_, _> =

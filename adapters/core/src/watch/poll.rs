@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -9,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use super::diff;
 use crate::change::{Change, ChangeStream, ServiceState};
 use crate::error::{Error, ErrorKind, Result};
+use crate::instance::{Instance, ServiceKey};
 
 /// Fetches everything at once and then every `interval`: the first answer becomes a `Reset`, a
 /// later one the `Put`s and `Gone`s that lead to it, or `Unchanged`. The first failed fetch ends
@@ -73,7 +75,7 @@ where
 
 struct Polling<F> {
     fetch: F,
-    known: Option<BTreeMap<crate::ServiceKey, Vec<crate::Instance>>>,
+    known: Option<BTreeMap<ServiceKey, Vec<Arc<Instance>>>>,
     ready: VecDeque<Change>,
     failed: bool,
 }
@@ -87,7 +89,7 @@ mod tests {
     fn service(name: &str, ports: &[u16]) -> ServiceState {
         let key = ServiceKey::new(GroupName::default_group(), ServiceName::parse(name).unwrap());
         let host = Host::parse("10.0.0.1").unwrap();
-        let instances = ports
+        let instances: Vec<_> = ports
             .iter()
             .map(|&port| {
                 Instance::new(InstanceKey { service: key.clone(), host: host.clone(), port })

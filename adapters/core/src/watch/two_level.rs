@@ -54,7 +54,7 @@ struct Joined {
     // Of thousands of streams only the woken ones are polled.
     services: SelectAll<KeyedStream>,
     stops: HashMap<ServiceKey, AbortHandle>,
-    last: HashMap<ServiceKey, Vec<Instance>>,
+    last: HashMap<ServiceKey, Vec<Arc<Instance>>>,
     gone: Vec<ServiceKey>,
     next_names: Option<BoxStream<'static, Names>>,
     failed: bool,

@@ -32,7 +32,7 @@ fn line(one: &Instance) -> String {
 fn a_recorded_list() {
     let apps = read_applications(RECORDED).unwrap();
     let states = all(apps, &rules(HostPreference::Ip)).unwrap();
-    let mut lines: Vec<_> = states.iter().flat_map(|s| &s.instances).map(line).collect();
+    let mut lines: Vec<_> = states.iter().flat_map(|s| &s.instances).map(|one| line(one)).collect();
     lines.sort();
     let expected = [
         "Orders 10.1.0.1 8080 HTTP OUT_OF_SERVICE/UNKNOWN /shop",

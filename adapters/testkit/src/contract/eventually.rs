@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -37,7 +38,7 @@ pub async fn eventually<T, F, Fut>(
 pub struct Follower {
     stream: ChangeStream,
     /// What the watch said so far; a service that is gone is not in it.
-    pub seen: BTreeMap<ServiceKey, Vec<Instance>>,
+    pub seen: BTreeMap<ServiceKey, Vec<Arc<Instance>>>,
     started: bool,
 }
 
@@ -96,7 +97,7 @@ impl Follower {
         &mut self,
         what: &str,
         within: Duration,
-        satisfied: impl Fn(&BTreeMap<ServiceKey, Vec<Instance>>) -> bool,
+        satisfied: impl Fn(&BTreeMap<ServiceKey, Vec<Arc<Instance>>>) -> bool,
     ) {
         let end = Instant::now() + within;
         while !self.started || !satisfied(&self.seen) {
@@ -111,7 +112,7 @@ impl Follower {
     }
 }
 
-fn check(instances: &[Instance]) {
+fn check(instances: &[Arc<Instance>]) {
     let sorted = instances.windows(2).all(|pair| pair[0].key < pair[1].key);
     assert!(sorted, "instances not sorted by key, or one key twice: {instances:#?}");
 }

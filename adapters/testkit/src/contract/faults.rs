@@ -52,8 +52,11 @@ pub(super) async fn outage(subject: &dyn Subject) {
     }
     let list = || registry.instances(&service);
     let within = lag + Duration::from_secs(10);
-    eventually("the instance is read again", within, list, |list| list.as_ref().is_ok_and(shown))
-        .await;
+    eventually("the instance is read again", within, list, |list| {
+        let same = |list: &Vec<_>| sample.all_same(list, std::slice::from_ref(&instance));
+        list.as_ref().is_ok_and(same)
+    })
+    .await;
     // A watch may meet a registry that is still waking up: it ends with an error and is begun
     // anew, as the hub does.
     let again = async {

@@ -1,5 +1,6 @@
 //! Instances to register.
 
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hub_registry_core::{
@@ -92,8 +93,8 @@ impl Sample {
 
     /// The same for whole lists.
     #[must_use]
-    pub fn all_same(&self, read: &[Instance], written: &[Instance]) -> bool {
+    pub fn all_same(&self, read: &[impl Borrow<Instance>], written: &[Instance]) -> bool {
         read.len() == written.len()
-            && read.iter().zip(written).all(|(read, written)| self.same(read, written))
+            && read.iter().zip(written).all(|(read, written)| self.same(read.borrow(), written))
     }
 }

@@ -1,6 +1,7 @@
 //! Cases of `watch`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::{Change, Instance, Registry, ServiceKey};
@@ -10,7 +11,7 @@ use super::eventually::Follower;
 use super::sample::Sample;
 use super::subject::{Lags, Subject};
 
-type Seen = BTreeMap<ServiceKey, Vec<Instance>>;
+type Seen = BTreeMap<ServiceKey, Vec<Arc<Instance>>>;
 
 /// `Registry::watch` promises an item at least this often.
 const QUIET: Duration = Duration::from_secs(30);

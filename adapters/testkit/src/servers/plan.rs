@@ -54,7 +54,8 @@ impl Setup {
 
     /// The credentials that are needed, if any are.
     pub(super) fn login(&self) -> Option<Login> {
-        self.options.login.then(|| Login::of(self.kind))
+        let always = self.dsn().is_some();
+        (always || self.options.login).then(|| Login::of(self.kind))
     }
 
     /// The command line; the error is the reason why there is none.

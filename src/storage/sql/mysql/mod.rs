@@ -59,7 +59,8 @@ pub(super) fn arguments(values: &[Value<'_>]) -> sqlx::Result<MySqlArguments> {
         match value {
             Value::Text(text) => arguments.add(*text),
             Value::Int(number) => arguments.add(*number),
-            Value::Time(time) => arguments.add(*time),
+            // With a zone it would travel as a TIMESTAMP, of which one after 2038 becomes NULL.
+            Value::Time(time) => arguments.add(time.map(|time| time.naive_utc())),
         }
         .map_err(sqlx::Error::Encode)?;
     }

@@ -10,6 +10,8 @@ pub(super) use group::GROUP;
 pub(super) use instance::INSTANCE;
 pub(super) use service::SERVICE;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::batch::{self, Batch, Values, pieces};
@@ -51,7 +53,10 @@ impl NativeStore for SqlStore {
     }
 
     async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
-        let rows: Vec<_> = beats.iter().map(beat).collect();
+        // The last of each instance, in the order of their keys: as a batch is.
+        let last: BTreeMap<_, _> =
+            beats.iter().map(|row| ((&row.tenant_id, &row.service_instance_id), row)).collect();
+        let rows: Vec<_> = last.into_values().map(beat).collect();
         let events: Vec<_> = events.iter().map(event::values).collect();
         again(|| self.write_beats(&rows, &events)).await
     }
@@ -102,7 +107,12 @@ impl<'w> Plan<'w> {
         for write in writes {
             plan.add(write);
         }
-        plan
+        Self {
+            groups: plan.groups.sorted(),
+            services: plan.services.sorted(),
+            instances: plan.instances.sorted(),
+            events: plan.events,
+        }
     }
 
     fn add(&mut self, write: &'w NativeWrite) {

@@ -78,8 +78,9 @@ pub(super) fn error_kind(code: &str) -> StorageErrorKind {
         "23505" => StorageErrorKind::Conflict,
         // Data or index found broken.
         "XX001" | "XX002" => StorageErrorKind::Corrupt,
-        // A read-only transaction (a standby), a lock not had in time.
-        "25006" | "55P03" => StorageErrorKind::Unavailable,
+        // A read-only transaction (a standby), a lock not had in time, a table that was altered
+        // since its statement was prepared.
+        "25006" | "55P03" | ALTERED => StorageErrorKind::Unavailable,
         _ => match code.get(..2) {
             // Connection, transaction undone, resources (disk full, memory, connections), an
             // operator came in the way (shutdown, starting up, cancelled), I/O.
@@ -88,6 +89,9 @@ pub(super) fn error_kind(code: &str) -> StorageErrorKind {
         },
     }
 }
+
+/// What an altered table makes of a prepared statement.
+pub(super) const ALTERED: &str = "0A000";
 
 /// A serialization failure or a deadlock.
 pub(super) fn is_in_the_way(code: &str) -> bool {

@@ -4,6 +4,9 @@ mod pool;
 
 pub(super) use pool::{Address, open};
 
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
 
@@ -49,11 +52,20 @@ impl Dialect for Sqlite {
 pub(super) fn arguments(values: &[Value<'_>]) -> sqlx::Result<SqliteArguments> {
     let mut arguments = SqliteArguments::default();
     arguments.reserve(values.len(), 0);
+    // Most times of a batch are the same, and making text of one takes a while.
+    let mut last: Option<(DateTime<Utc>, Arc<str>)> = None;
     for value in values {
         match value {
             Value::Text(text) => Arguments::add(&mut arguments, *text),
             Value::Int(number) => Arguments::add(&mut arguments, *number),
-            Value::Time(time) => Arguments::add(&mut arguments, time.map(|time| time.naive_utc())),
+            Value::Time(None) => Arguments::add(&mut arguments, None::<&str>),
+            Value::Time(Some(time)) => {
+                let (_, text) = match last.take() {
+                    Some(same) if same.0 == *time => last.insert(same),
+                    _ => last.insert((*time, time.format("%F %T%.f").to_string().into())),
+                };
+                Arguments::add(&mut arguments, Arc::clone(text))
+            }
         }
         .map_err(sqlx::Error::Encode)?;
     }

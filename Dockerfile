@@ -17,6 +17,7 @@ RUN mkdir data && chown 10001:10001 data
 USER 10001:10001
 VOLUME /app/data
 
+# Security is on there: the first start prints a token to standard error. /health needs none.
 # To use a file of your own set this variable, not --config: the health check reads it too.
 ENV REGISTRY_CONFIG_FILE=/app/configs/registry.yaml
 EXPOSE 8080 9091

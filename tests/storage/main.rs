@@ -68,6 +68,7 @@ on_each_database!(
     native::a_batch_that_fails_leaves_nothing,
     native::heartbeats_move_what_they_move,
     native::events_are_rows,
+    native::events_go_with_a_flush_and_are_found_again,
     races::writers_at_once_lose_nothing,
     races::one_of_two_versions_wins,
     retention::old_events_leave,

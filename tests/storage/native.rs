@@ -198,3 +198,15 @@ pub(crate) async fn events_are_rows(database: &Database) {
     assert_eq!((who[0].as_str(), who[3].len()), ("meme", 200));
     assert_eq!(store.load().await.unwrap(), NativeRows::default());
 }
+
+pub(crate) async fn events_go_with_a_flush_and_are_found_again(database: &Database) {
+    let store = &database.store;
+    let (told, other) = (event(1), EventRow { port_number: Some(81), ..event(1) });
+    assert!(!store.has_event(&told).await.unwrap());
+    store.flush(&[], std::slice::from_ref(&told)).await.unwrap();
+    assert!(store.has_event(&told).await.unwrap());
+    assert!(!store.has_event(&other).await.unwrap());
+    let later = EventRow { event_time: later(99), ..told };
+    assert!(!store.has_event(&later).await.unwrap());
+    assert_eq!(database.count("HUB_REGISTRY_SERVICE_EVENT").await, 1);
+}

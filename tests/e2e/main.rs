@@ -6,6 +6,7 @@
     reason = "test code: a failure is a panic, and the switch for tests does not reach helpers"
 )]
 
+mod away;
 mod bad_input;
 mod choice;
 mod databases;

@@ -34,7 +34,7 @@ impl Keeper {
     }
 
     /// Decides who is gone, shows it, and tells the operator.
-    pub(super) fn decide(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) fn decide(&mut self, draft: Option<&mut Draft>) {
         let now = Instant::now();
         if now < self.decided_at + TOGETHER {
             return;

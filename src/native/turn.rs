@@ -1,11 +1,11 @@
 //! What the keeper does between commits, and while one runs: it minds the leases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::HealthStatus;
+use hub_registry_core::{HealthStatus, TenantId};
 use tokio::time::Instant;
 
 use super::draft::Draft;
@@ -104,6 +104,7 @@ impl Keeper {
         }
         let before = self.shared.state.load_full();
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
+        let mut freed: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
         let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
         for (lease, health) in verdicts {
             let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
@@ -116,6 +117,9 @@ impl Keeper {
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
             if !lapsed {
                 self.shared.metrics.leases().revived();
+                if let Some(key) = self.heard_or_gone(&lease.tenant, lease.id, true) {
+                    freed.entry(lease.tenant.clone()).or_default().push(key);
+                }
             }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
@@ -131,6 +135,10 @@ impl Keeper {
                 draft.next.put_instance(judged);
             }
             self.unwritten.insert(lease.id, lease.tenant.clone());
+        }
+        // One that is healthy again is not waited for any more.
+        for (tenant, keys) in freed {
+            self.publish.hold(&tenant, Vec::new(), keys);
         }
         self.swap(&before, next, changed);
     }

@@ -23,6 +23,8 @@ pub(crate) struct Fleet {
     lease: u64,
     /// Since when each is surely known; `None`: it was cut off.
     steady: Vec<Option<Instant>>,
+    /// Whether the hub took what each said last.
+    known: Vec<bool>,
     left: BTreeSet<InstanceKey>,
     /// When each beats next; `None`: it is cut off.
     next: Vec<Option<Instant>>,
@@ -55,7 +57,7 @@ impl Fleet {
         let now = Instant::now();
         let spread = |i: usize| now + Duration::from_millis(lease * 1000 / 3) * i as u32 / 1000;
         let next = (0..ids.len()).map(|i| Some(spread(i * 617 % 1000))).collect();
-        let steady = vec![None; ids.len()];
+        let (steady, known) = (vec![None; ids.len()], vec![true; ids.len()]);
         Self {
             world: Arc::clone(world),
             tenant: tenant.clone(),
@@ -63,6 +65,7 @@ impl Fleet {
             said,
             lease,
             steady,
+            known,
             left: BTreeSet::new(),
             next,
         }
@@ -71,7 +74,8 @@ impl Fleet {
     /// These do not reach the hub any more.
     pub(crate) fn cut(&mut self, which: Range<usize>) {
         self.next[which.clone()].fill(None);
-        self.steady[which].fill(None);
+        self.steady[which.clone()].fill(None);
+        self.known[which].fill(false);
     }
 
     /// They reach it again, each within a third of its lease.
@@ -91,7 +95,8 @@ impl Fleet {
         for (i, next) in self.next.iter_mut().enumerate() {
             if let Some(at) = next.filter(|at| *at <= now) {
                 *next = Some(at + third);
-                if self.world.native.heartbeat(&me, &self.ids[i]).is_err() {
+                self.known[i] = self.world.native.heartbeat(&me, &self.ids[i]).is_ok();
+                if !self.known[i] {
                     unknown.push(i);
                 }
             }
@@ -131,17 +136,19 @@ impl Fleet {
         for i in self.beat() {
             assert!(self.steady[i].is_none_or(|since| since > now), "a client that beats is gone");
             let me = by(&self.tenant, "me");
-            if self.world.native.register(&me, self.said[i].clone()).await.is_err() {
-                // Not reached: it tries again at its next beat.
-                self.steady[i] = None;
-            }
+            // If this fails it tries again at its next beat.
+            let registered = self.world.native.register(&me, self.said[i].clone()).await;
+            self.known[i] = registered.is_ok();
+            self.steady[i] = None;
         }
         let third = Duration::from_millis(self.lease * 1000 / 3);
         for (i, next) in self.next.iter().enumerate() {
             match (next, self.steady[i]) {
                 (None, _) => self.steady[i] = None,
                 // Two of its beats were taken by then.
-                (Some(_), None) => self.steady[i] = Some(now + 3 * third + Duration::from_secs(1)),
+                (Some(_), None) if self.known[i] => {
+                    self.steady[i] = Some(now + 3 * third + Duration::from_secs(1))
+                }
                 _ => {}
             }
         }

@@ -14,6 +14,7 @@ mod discovery;
 mod durability;
 mod federation;
 mod foreign;
+mod full_disk;
 mod fuzz;
 mod groups;
 mod hub;

@@ -6,6 +6,7 @@
     reason = "test code: a failure is a panic, and the switch for tests does not reach helpers"
 )]
 
+mod away;
 mod bad_input;
 mod choice;
 mod databases;
@@ -13,6 +14,7 @@ mod discovery;
 mod durability;
 mod federation;
 mod foreign;
+mod full_disk;
 mod fuzz;
 mod groups;
 mod hub;

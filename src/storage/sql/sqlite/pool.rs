@@ -4,6 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::config::SqliteDsn;
@@ -72,6 +73,13 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            // SQLite itself undoes a transaction that finds the disk full or broken. sqlx then
+            // fails to undo it once more, takes it to be open for ever, and begins no other on
+            // this connection: another takes its place. One in memory has nothing to fail so.
+            .before_acquire(move |connection, _| {
+                let usable = in_memory || !connection.is_in_transaction();
+                Box::pin(async move { Ok(usable) })
+            })
     };
     // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
     let writing = options

@@ -94,8 +94,11 @@ impl Caller {
     pub fn need(&self, action: Action) -> Result<()> {
         let Rights::Granted(grant) = &self.rights else { return Ok(()) };
         // What is not about groups is for those who have them all.
-        let beyond_groups = matches!(action, Action::Operate | Action::Administer);
-        if grant.role.allows(action) && (grant.groups.is_none() || !beyond_groups) {
+        let beyond_groups =
+            matches!(action, Action::Observe | Action::Operate | Action::Administer);
+        let reaches = (grant.groups.is_none() || !beyond_groups)
+            && (grant.tenants == Tenants::All || action != Action::Observe);
+        if grant.role.allows(action) && reaches {
             return Ok(());
         }
         Err(forbidden(action, json!({ "role": grant.role, "action": action.as_str() })))

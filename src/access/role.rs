@@ -7,6 +7,8 @@ use hub_registry_core::words;
 pub enum Action {
     /// Look.
     Read,
+    /// Look at the server as a whole, all tenants together.
+    Observe,
     /// Register, change and remove instances and services.
     Write,
     /// Change or remove a group, and with it who may read and write it.
@@ -23,6 +25,7 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Observe => "observe",
             Self::Write => "write",
             Self::Manage => "manage",
             Self::Operate => "operate",
@@ -54,8 +57,8 @@ impl Role {
         match self {
             Self::Admin => true,
             Self::Operator => !matches!(action, Action::Administer),
-            Self::Writer => matches!(action, Action::Read | Action::Write | Action::Manage),
-            Self::Reader => matches!(action, Action::Read),
+            Self::Writer => !matches!(action, Action::Operate | Action::Administer),
+            Self::Reader => matches!(action, Action::Read | Action::Observe),
         }
     }
 }

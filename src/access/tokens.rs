@@ -86,6 +86,12 @@ impl Tokens {
         Ok(self.current(&hash))
     }
 
+    /// The same by what was last read, without looking again.
+    #[must_use]
+    pub fn known(&self, text: &str) -> Option<Arc<Credential>> {
+        self.current(&TokenHash::of(text))
+    }
+
     fn current(&self, hash: &TokenHash) -> Option<Arc<Credential>> {
         let known = self.known.load();
         known.get(hash).filter(|found| !found.is_expired(self.clock.now())).cloned()

@@ -46,7 +46,7 @@ impl Visible {
     /// [`sees`](Self::sees), as an error.
     ///
     /// # Errors
-    /// `Forbidden`, whether or not there is such a group.
+    /// `Forbidden`. Of a group whose lists leave the caller out this tells that it exists.
     pub fn need(&self, group: &GroupName) -> Result<()> {
         let Some((caller, settings)) = &self.asked else { return Ok(()) };
         caller.need_in(Action::Read, group, settings(group).as_deref())

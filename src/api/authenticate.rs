@@ -43,7 +43,7 @@ async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     let need = route.map(|path| door.needs.of(path, &parts.method));
     let guard = &door.api.guard;
     let action = match need {
-        Some(Some(Some(Need::Nothing))) => return Ok(caller(guard, parts).await.ok()),
+        Some(Some(Some(Need::Nothing))) => return Ok(known(guard, parts)),
         Some(Some(Some(Need::Right(action)))) => Some(action),
         // No such path, or no such method: the answer is 404 or 405, for those who may know.
         None | Some(Some(None)) => None,
@@ -63,13 +63,21 @@ async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
 
 async fn caller(guard: &Guard, parts: &Parts) -> Result<Caller, ApiError> {
     let user = said_user(parts)?;
-    let said = Said {
+    Ok(guard.caller(said(parts, user.as_deref())?).await?)
+}
+
+fn known(guard: &Guard, parts: &Parts) -> Option<Caller> {
+    let user = said_user(parts).ok()?;
+    guard.known(said(parts, user.as_deref()).ok()?)
+}
+
+fn said<'a>(parts: &'a Parts, user: Option<&'a str>) -> Result<Said<'a>, ApiError> {
+    Ok(Said {
         bearer: bearer(&parts.headers),
         tenant: said_tenant(parts)?,
-        user: user.as_deref(),
+        user,
         forwarded: is_forwarded(&parts.headers),
-    };
-    Ok(guard.caller(said).await?)
+    })
 }
 
 /// What follows `Bearer`, if there is one such header (RFC 6750 2.1).

@@ -111,15 +111,21 @@ pub(super) async fn instances(
         Ok(name) => name,
         Err(error) => return ApiError::from(error).into_response(),
     };
+    let visible = api.native.visible(&caller);
+    if let GroupChoice::Named(group) = &query.group
+        && let Err(error) = visible.need(group)
+    {
+        return ApiError::from(error).into_response();
+    }
     if let Some(index) = query.index.filter(|index| *index > 0) {
         let wait = query.wait.unwrap_or(DEFAULT_WAIT);
         tokio::select! {
-            () = api.view.wait(caller.tenant(), &name, &query.group, index, wait) => {}
+            () = api.view.wait(caller.tenant(), &name, (&query.group, &visible), index, wait) => {}
             // A server that stops answers what it has.
             () = api.stopping.cancelled() => {}
         }
     }
-    let index = api.view.index(caller.tenant(), &name, &query.group);
+    let index = api.view.index(caller.tenant(), &name, &query.group, &visible);
     let mut response = match find(&api, &caller, &name, &query.group, query.on_partial) {
         Ok(found) => match answer(&api, caller.tenant(), &found, &query, index, peer) {
             Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),

@@ -17,7 +17,7 @@ use super::{
     discovery, explain, external, groups, health, instances, load, middleware, services, stats,
     tokens,
 };
-use crate::access::Action::{Administer, Manage, Operate, Read, Write};
+use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
@@ -52,7 +52,7 @@ fn routes(settings: &ApiSettings) -> Routes {
 fn probes() -> Routes {
     Routes::default().open("/health", health::health).open("/ready", health::ready).get(
         "/metrics",
-        Read,
+        Observe,
         health::metrics,
     )
 }

@@ -36,6 +36,13 @@ pub(super) async fn create(
     caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
+    if !api.guard.is_on() {
+        // Else anybody could make a key for the day on which there is a lock.
+        let message = "tokens are made here only while security is on";
+        let hint = "set security.enabled: true, or use registry-server token create";
+        let error = Error::new(ErrorCode::Forbidden, message);
+        return Err(error.with_details(json!({ "hint": hint })).into());
+    }
     let new = NewToken::from_value(Value::Object(body), caller.tenant())?;
     let within = match &new.tenants {
         Tenants::All => *caller.tenants() == Tenants::All,

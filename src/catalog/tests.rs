@@ -11,6 +11,8 @@ use super::guard::Hold;
 use super::merge::{Contribution, merge};
 use super::*;
 use crate::access::Visible;
+
+static ALL_GROUPS: Visible = Visible::everything();
 use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -309,23 +311,24 @@ async fn a_blocking_query_is_woken_by_its_own_service_only() {
     world.reset(&[("web", &[1]), ("api", &[2])]);
     let view = world.catalog.view();
     let (id, name) = (tenant(), key("web").name);
-    let index = view.index(&id, &name, &GroupChoice::Unsaid);
+    let index = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
     let limit = Duration::from_secs(60);
-    let wait = view.wait(&id, &name, &GroupChoice::Unsaid, index, limit);
+    let wait = view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), index, limit);
     tokio::pin!(wait);
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
     world.apply(Change::Put(state("api", &[2, 3])));
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
     world.apply(Change::Put(state("web", &[1, 9])));
     wait.await;
-    assert!(view.index(&id, &name, &GroupChoice::Unsaid) > index);
+    assert!(view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything()) > index);
     // From the future: at once. For a service that left: at once, and then no more.
-    view.wait(&id, &name, &GroupChoice::Unsaid, 1 << 50, limit).await;
-    let index = view.index(&id, &name, &GroupChoice::Unsaid);
+    view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), 1 << 50, limit).await;
+    let index = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
     world.apply(Change::Gone(key("web")));
-    view.wait(&id, &name, &GroupChoice::Unsaid, index, limit).await;
-    let gone = view.index(&id, &name, &GroupChoice::Unsaid);
-    let mut wait = Box::pin(view.wait(&id, &name, &GroupChoice::Unsaid, gone, limit));
+    view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), index, limit).await;
+    let gone = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
+    let mut wait =
+        Box::pin(view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), gone, limit));
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
     drop(wait);
     assert_eq!(view.waiting(), 0);
@@ -351,7 +354,9 @@ async fn groups_are_kept_apart() {
     assert_eq!(world.shown("web"), Some(vec![(3, false)]));
     // The default group leaves: who named no group is answered by another, and must be told.
     world.apply(Change::Gone(in_group("g2", 2).key));
-    let index = |group: &GroupChoice| view.index(&tenant(), &key("web").name, group);
+    let index = |group: &GroupChoice| {
+        view.index(&tenant(), &key("web").name, group, &Visible::everything())
+    };
     let (unsaid, all) = (index(&GroupChoice::Unsaid), index(&GroupChoice::All));
     world.apply(Change::Gone(in_group("DEFAULT_GROUP", 3).key));
     assert_eq!(world.shown("web"), Some(vec![(1, false)]));

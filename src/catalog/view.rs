@@ -187,9 +187,15 @@ impl View {
 
     /// The revision at which what is known of this name last changed.
     #[must_use]
-    pub fn index(&self, tenant: &TenantId, name: &ServiceName, group: &GroupChoice) -> i64 {
+    pub fn index(
+        &self,
+        tenant: &TenantId,
+        name: &ServiceName,
+        group: &GroupChoice,
+        visible: &Visible,
+    ) -> i64 {
         let tenant = self.tenants.get(tenant.as_str());
-        tenant.map_or(self.base, |tenant| index(&tenant.snapshot.load(), name, group))
+        tenant.map_or(self.base, |tenant| index(&tenant.snapshot.load(), name, group, visible))
     }
 
     /// Waits until what is known of this name changed after `index`, at most `wait`. An index
@@ -198,7 +204,7 @@ impl View {
         &self,
         tenant: &TenantId,
         name: &ServiceName,
-        group: &GroupChoice,
+        (group, visible): (&GroupChoice, &Visible),
         given: i64,
         wait: Duration,
     ) {
@@ -214,7 +220,7 @@ impl View {
                 return;
             }
         };
-        wait_in(&tenant, name, group, given, deadline).await;
+        wait_in(&tenant, name, (group, visible), given, deadline).await;
     }
 
     /// How many names are being waited for, over all tenants.
@@ -227,7 +233,7 @@ impl View {
 async fn wait_in(
     tenant: &Tenant,
     name: &ServiceName,
-    group: &GroupChoice,
+    (group, visible): (&GroupChoice, &Visible),
     given: i64,
     deadline: Instant,
 ) {
@@ -237,7 +243,7 @@ async fn wait_in(
         tokio::pin!(woken);
         woken.as_mut().enable();
         let snapshot = tenant.snapshot.load_full();
-        if given > snapshot.revision || index(&snapshot, name, group) > given {
+        if given > snapshot.revision || index(&snapshot, name, group, visible) > given {
             return;
         }
         if tokio::time::timeout_at(deadline, woken).await.is_err() {
@@ -297,10 +303,11 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &
 
 /// The revision a reader of this name waits from. A group that left counts, since it changes what
 /// a reader who named no group, or all, is answered.
-fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice) -> i64 {
+fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &Visible) -> i64 {
     let Some(groups) = snapshot.services.get(name.as_str()) else { return snapshot.gone_at(name) };
-    let newest = || groups.values().map(|view| view.revision).max().unwrap_or_default();
-    match (find(snapshot, name, group, &Visible::everything()), group) {
+    let seen = || groups.iter().filter(|(group, _)| visible.sees(group));
+    let newest = || seen().map(|(_, view)| view.revision).max().unwrap_or_default();
+    match (find(snapshot, name, group, visible), group) {
         (Found::Unknown, _) => snapshot.gone_at(name),
         (Found::One(view), GroupChoice::Named(_)) => view.revision,
         (Found::One(view), _) => view.revision.max(snapshot.left_at(name)),

@@ -26,7 +26,11 @@ impl Default for EventConfig {
 }
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new("event.enabled", Rule::Switch, "Publishes events.").not_yet_effective(),
+    Key::new(
+        "event.enabled",
+        Rule::Switch,
+        "Events are told; of the native registry: written with what they tell.",
+    ),
     Key::new(
         "event.bufferSize",
         Rule::Integer { min: 1, max: 1_000_000 },
@@ -39,6 +43,5 @@ pub(super) const KEYS: &[Key] = &[
         "How many tasks deliver events.",
     )
     .not_yet_effective(),
-    Key::new("event.enablePersistence", Rule::Switch, "Keeps events in the database.")
-        .not_yet_effective(),
+    Key::new("event.enablePersistence", Rule::Switch, "Keeps events in the database."),
 ];

@@ -83,6 +83,13 @@ fn a_credential_for_some_groups_is_for_no_others() {
     assert!(operator.need(Action::Operate).is_err(), "the registries of a tenant are in no group");
     assert!(caller("op", Role::Operator, &[]).need(Action::Operate).is_ok());
     assert!(caller("op", Role::Operator, &[]).need(Action::Administer).is_err());
+    // The server as a whole is for those who have every tenant and every group.
+    assert!(caller("eye", Role::Reader, &[]).need(Action::Observe).is_ok());
+    assert!(caller("eye", Role::Reader, &["a"]).need(Action::Observe).is_err());
+    let tenants = Tenants::One(TenantId::default_tenant());
+    let grant = Arc::new(Grant { role: Role::Admin, groups: None, tenants });
+    let admin = Caller::granted(TenantId::default_tenant(), Arc::from("root"), grant);
+    assert!(admin.need(Action::Observe).is_err() && admin.need(Action::Administer).is_ok());
 }
 
 #[test]

@@ -40,6 +40,10 @@ impl Draft {
         let audit = Audit::new(self.now, caller.user());
         let mut group = NativeGroup::new(caller.tenant().clone(), new.name, audit);
         new.fields.apply(&mut group);
+        if group.owner_user_id.is_none() && !caller.is_unlimited() {
+            // Else who made it could not change it.
+            group.owner_user_id = Some(caller.user().to_owned());
+        }
         Ok(self.put_group(group))
     }
 

@@ -1,5 +1,6 @@
 //! Opening the file.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     let Address { options, in_memory } = address;
     if !in_memory {
         make_folder(options.get_filename())?;
+        make_file(options.get_filename())?;
     }
     let options = options
         .create_if_missing(true)
@@ -90,6 +92,18 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
     Ok(Pools::Sqlite { reader, writer })
+}
+
+/// A new file is for nobody else: it holds hashes of tokens and secrets of registries. SQLite gives
+/// its log and its index beside it the same mode.
+fn make_file(file: &Path) -> Result<()> {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StorageError::new(StorageErrorKind::Unavailable, "make database file")
+            .with_source(error)),
+    }
 }
 
 fn make_folder(file: &Path) -> Result<()> {

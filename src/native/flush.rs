@@ -7,9 +7,9 @@ use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
 use super::draft::Draft;
-use super::keeper::{Keeper, within};
+use super::keeper::{Keeper, PATIENCE, within};
 use crate::model::names::InstanceId;
-use crate::storage::HeartbeatRow;
+use crate::storage::{HeartbeatRow, StorageErrorKind};
 
 /// Heartbeats are written in bulk, one transaction of so many at a time, so that a request never
 /// waits long behind them.
@@ -17,7 +17,6 @@ const FLUSH: usize = 1000;
 /// While fewer wait, they are written this seldom.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
-const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Keeper {
     /// Writes some of the heartbeats that wait, if it is time.
@@ -47,7 +46,8 @@ impl Keeper {
     }
 
     async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
-        self.resolve_doubts(None).await;
+        let end = Instant::now() + PATIENCE;
+        self.resolve_doubts(end, None).await;
         let wall = crate::clock::at(self.shared.clock.now_ms());
         let state = self.shared.state.load_full();
         let leases = Arc::clone(&self.shared.leases);
@@ -70,7 +70,7 @@ impl Keeper {
         let told = self.moved.take(some.iter().map(|(id, _)| *id));
         let events: Vec<_> = told.iter().map(|(_, event)| event.clone()).collect();
         let store = Arc::clone(&self.store);
-        let flush = async { within(FLUSH_PATIENCE, store.flush(&rows, &events)).await };
+        let flush = async { within(end, store.flush(&rows, &events)).await };
         match self.meanwhile(flush, None).await {
             Ok(()) => {
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
@@ -83,6 +83,9 @@ impl Keeper {
                 self.unwritten.extend(some);
                 self.moved.doubt(told);
                 self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
+                if error.kind() == StorageErrorKind::Unavailable {
+                    self.refuse_waiting(&error.into());
+                }
                 false
             }
         }
@@ -90,11 +93,11 @@ impl Keeper {
 
     /// Finds out whether the events of transactions that failed are on disk, so that none is
     /// there twice and none is missing.
-    pub(super) async fn resolve_doubts(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) async fn resolve_doubts(&mut self, end: Instant, mut draft: Option<&mut Draft>) {
         while let Some(told) = self.moved.doubtful() {
             let Some((_, first)) = told.first() else { continue };
             let (store, first) = (Arc::clone(&self.store), first.clone());
-            let look = async { within(FLUSH_PATIENCE, store.has_event(&first)).await };
+            let look = async { within(end, store.has_event(&first)).await };
             match self.meanwhile(look, draft.as_deref_mut()).await {
                 Ok(true) => {}
                 Ok(false) => self.moved.again(told),

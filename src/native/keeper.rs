@@ -27,8 +27,10 @@ use crate::storage::{NativeStore, NativeWrite, Result, StorageError, StorageErro
 /// At most so many requests share a commit: enough to make the disk's pace not matter, few enough
 /// that nobody waits long for the others.
 const BATCH: usize = 512;
-/// A commit that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A turn of work with the database that takes longer has failed: nobody waits for two of them.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// With so many uncertain rows nothing new is begun: they must fit into a commit.
+const DOUBTS: usize = 2048;
 
 /// One request: plans itself on the draft and leaves behind how to tell its caller.
 pub(super) struct Job(pub(super) Box<dyn FnOnce(&mut Draft) -> Ack + Send>);
@@ -161,8 +163,18 @@ impl Keeper {
 
     /// Plans this job and those that wait, and what expired, and commits them together.
     async fn batch(&mut self, first: Option<Job>) {
+        if self.uncertain.len() >= DOUBTS && !self.commit_batch(None, false).await {
+            self.refuse(first);
+            return;
+        }
+        self.commit_batch(first, true).await;
+    }
+
+    /// The same, or the repairs alone; whether it is on disk.
+    async fn commit_batch(&mut self, first: Option<Job>, more: bool) -> bool {
+        let end = Instant::now() + PATIENCE;
         let mut draft = self.draft();
-        let some = self.expiring.len().min(BATCH);
+        let some = if more { self.expiring.len().min(BATCH) } else { 0 };
         let mut expiring: Vec<_> = self.expiring.drain(..some).collect();
         expiring.retain(|lease| {
             let leaves = self.expire(lease, &mut draft);
@@ -172,7 +184,7 @@ impl Keeper {
             leaves
         });
         let mut acks = Vec::new();
-        let mut next = first.or_else(|| self.jobs.try_recv().ok());
+        let mut next = if more { first.or_else(|| self.jobs.try_recv().ok()) } else { None };
         while let Some(job) = next.take() {
             acks.push((job.0)(&mut draft));
             if acks.len() < BATCH {
@@ -181,7 +193,7 @@ impl Keeper {
         }
         let mut writes = self.repairs();
         if !writes.is_empty() {
-            self.resolve_doubts(Some(&mut draft)).await;
+            self.resolve_doubts(end, Some(&mut draft)).await;
         }
         // A row that is written takes the health with it that leases moved: its events too.
         let mut told = self.moved.take_written(&writes);
@@ -191,15 +203,16 @@ impl Keeper {
         if writes.is_empty() {
             self.apply(draft);
             acks.into_iter().for_each(|ack| ack(None));
-            return;
+            return true;
         }
         let store = Arc::clone(&self.store);
-        let commit = async { within(PATIENCE, store.commit(&writes)).await };
+        let commit = async { within(end, store.commit(&writes)).await };
         match self.meanwhile(commit, Some(&mut draft)).await {
             Ok(()) => {
                 self.uncertain.clear();
                 self.apply(draft);
                 acks.into_iter().for_each(|ack| ack(None));
+                true
             }
             Err(error) => {
                 tracing::warn!(%error, writes = writes.len(), "native writes refused");
@@ -214,13 +227,25 @@ impl Keeper {
                 let error = Error::from(error);
                 acks.into_iter().for_each(|ack| ack(Some(&error)));
                 self.refuse_waiting(&error);
+                false
             }
         }
     }
 
+    /// There are too many doubts to add to them, and the database does not take what would settle
+    /// them.
+    fn refuse(&mut self, job: Option<Job>) {
+        for lease in std::mem::take(&mut self.expiring) {
+            self.stays(&lease);
+        }
+        let Some(job) = job else { return };
+        let error = Error::from(StorageError::new(StorageErrorKind::Unavailable, "repair rows"));
+        (job.0)(&mut self.draft())(Some(&error));
+    }
+
     /// Whoever waits behind a failed commit is told at once: the next one would likely fail too,
     /// and each takes its time.
-    fn refuse_waiting(&mut self, error: &Error) {
+    pub(super) fn refuse_waiting(&mut self, error: &Error) {
         let mut scratch = self.draft();
         while let Ok(job) = self.jobs.try_recv() {
             (job.0)(&mut scratch)(Some(error));
@@ -319,10 +344,7 @@ impl Keeper {
 }
 
 /// The outcome, or that it took too long.
-pub(super) async fn within<T>(
-    patience: Duration,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+pub(super) async fn within<T>(end: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| StorageError::new(StorageErrorKind::Unavailable, "wait for the database");
-    tokio::time::timeout(patience, work).await.map_err(late)?
+    tokio::time::timeout_at(end, work).await.map_err(late)?
 }

@@ -1,6 +1,7 @@
 //! The database is away.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -90,4 +91,58 @@ async fn what_lapses_while_its_removal_is_committed_does_not_come_back() {
     native.deregister(&by(&default, "me"), &id).await.unwrap();
     assert!(native.list(&default).is_empty() && world.listener.instances(&default).is_empty());
     assert!(native.heartbeat(&by(&default, "me"), &id).is_err());
+}
+
+/// Whatever the keeper is at when the database hangs, a writer waits for one turn of it at most.
+#[tokio::test(start_paused = true)]
+async fn while_the_database_hangs_no_writer_waits_for_more_than_one_turn() {
+    let store = Arc::new(FakeStore::default());
+    let world = World::start(Arc::clone(&store) as _).await;
+    let (native, default) = (&world.native, TenantId::default_tenant());
+    let me = by(&default, "me");
+    // What lapses and is heard again keeps flushes and their doubtful events coming.
+    let mut short = registration("s", 1);
+    short.lease_seconds = Some(4);
+    let id = native.register(&me, short).await.unwrap().instance_id.to_string();
+    store.hangs.store(true, Ordering::Relaxed);
+    for round in 0..40 {
+        tokio::time::sleep(Duration::from_millis(100 + 730 * (round % 9))).await;
+        native.heartbeat(&me, &id).unwrap();
+        let start = tokio::time::Instant::now();
+        let refused = native.register(&me, registration("s", 2)).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        let took = start.elapsed();
+        assert!(took <= Duration::from_millis(10_500), "round {round}: answered after {took:?}");
+    }
+    store.hangs.store(false, Ordering::Relaxed);
+    // What hangs already is given up within a turn.
+    for _ in 0..11 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        native.heartbeat(&me, &id).unwrap();
+    }
+    native.register(&me, registration("s", 2)).await.unwrap();
+    assert_eq!(store.load().await.unwrap().instances.len(), 2);
+}
+
+/// However many are refused, what has to be repaired afterwards fits into a commit.
+#[tokio::test(start_paused = true)]
+async fn many_refused_writes_leave_no_commit_behind_that_is_too_large() {
+    let store = Arc::new(FakeStore::default());
+    let world = World::start(Arc::clone(&store) as _).await;
+    let (native, default) = (&world.native, TenantId::default_tenant());
+    let me = by(&default, "me");
+    *store.fault.lock() = Fault::Before;
+    for some in 0..20_u16 {
+        let ports = some * 500 + 1..=some * 500 + 500;
+        let refused = join_all(ports.map(|port| native.register(&me, registration("s", port))));
+        for outcome in refused.await {
+            assert_eq!(outcome.unwrap_err().code, ErrorCode::Unavailable);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let largest = store.largest.load(Ordering::Relaxed);
+    assert!(largest < 5000, "a commit of {largest} writes");
+    *store.fault.lock() = Fault::None;
+    native.register(&me, registration("s", 1)).await.unwrap();
+    assert_eq!(store.load().await.unwrap().instances.len(), 1);
 }

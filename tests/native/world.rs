@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,11 +48,21 @@ pub(crate) struct FakeStore {
     pub(crate) fault: Mutex<Fault>,
     pub(crate) commits: AtomicUsize,
     pub(crate) commit_time: Duration,
+    /// The most writes of a commit that was tried.
+    pub(crate) largest: AtomicUsize,
+    /// Nothing is answered.
+    pub(crate) hangs: AtomicBool,
 }
 
 impl FakeStore {
     fn unavailable() -> StorageError {
         StorageError::new(StorageErrorKind::Unavailable, "fake")
+    }
+
+    async fn answers(&self) {
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
     }
 }
 
@@ -68,6 +78,8 @@ impl NativeStore for FakeStore {
     }
 
     async fn commit(&self, writes: &[NativeWrite]) -> Result<()> {
+        self.largest.fetch_max(writes.len(), Ordering::Relaxed);
+        self.answers().await;
         tokio::time::sleep(self.commit_time).await;
         self.commits.fetch_add(1, Ordering::Relaxed);
         let fault = *self.fault.lock();
@@ -104,6 +116,7 @@ impl NativeStore for FakeStore {
     }
 
     async fn has_event(&self, event: &EventRow) -> Result<bool> {
+        self.answers().await;
         if *self.fault.lock() != Fault::None {
             return Err(Self::unavailable());
         }
@@ -111,6 +124,7 @@ impl NativeStore for FakeStore {
     }
 
     async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
+        self.answers().await;
         let fault = *self.fault.lock();
         if fault == Fault::Before {
             return Err(Self::unavailable());

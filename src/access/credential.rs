@@ -68,7 +68,8 @@ impl Credential {
     /// # Errors
     /// What cannot be read: such a row lets nobody in.
     pub(super) fn of(row: &TokenRow) -> Result<Option<(TokenHash, Self)>> {
-        if !row.common.is_active() {
+        // Here a flag that is neither yes nor no is no.
+        if !matches!(row.common.active_flag.as_deref().map(str::trim), None | Some("Y" | "y")) {
             return Ok(None);
         }
         if let Some(column) = row.unreadable.first() {

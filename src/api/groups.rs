@@ -100,6 +100,11 @@ pub(super) async fn create(
     params.finish()?;
     names::same_tenant(&caller, &body)?;
     let new = NewGroup::from_value(Value::Object(body))?;
+    let snapshot = api.view.snapshot(caller.tenant());
+    if snapshot.services.values().any(|groups| groups.contains_key(&new.name)) {
+        // Its lists would hold for what others have in a group of that name.
+        caller.need(Action::Operate)?;
+    }
     let group = api.native.create_group(&caller, new).await?;
     let message = "Service group created successfully";
     let answer = json!({ "groupName": group.name, "message": message });

@@ -227,6 +227,15 @@ fn same_place(now: &Value, body: &serde_json::Map<String, Value>) -> Result<()> 
             return Err(Error::invalid(field, value.clone(), rule));
         }
     }
+    // Set by registering: one that is given must not look as if it had been taken.
+    let registered = ["leaseSeconds", "healthCheckType", "ephemeral", "clientId", "clientVersion"];
+    for field in registered.into_iter().chain(["clientType", "activeFlag"]) {
+        let given = body.get(field).filter(|value| !value.is_null());
+        if let Some(value) = given.filter(|value| **value != now[field]) {
+            let rule = "cannot be changed by PUT: register the instance again with it";
+            return Err(Error::invalid(field, value.clone(), rule));
+        }
+    }
     Ok(())
 }
 

@@ -130,7 +130,7 @@ impl Native {
         let state = self.shared.state.load();
         let instance = state.instance(caller.tenant(), id).ok_or_else(no_instance)?;
         let group = &instance.key.service.group;
-        let settings = state.group(caller.tenant(), group).map(AsRef::as_ref);
+        let settings = state.rules(caller.tenant(), group).map(AsRef::as_ref);
         if !caller.may(Action::Read, group, settings) {
             return Err(no_instance());
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use hub_registry_core::{GroupName, ServiceKey, TenantId};
+use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
 
 use super::rows;
 use super::state::State;
@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::model::audit::Audit;
 use crate::model::group::NativeGroup;
 use crate::model::service::NativeService;
+use crate::model::words::Flag;
 use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, ServiceRow};
 
 /// What plain SQL left out is added, and what it made with other ids than ours gets ours.
@@ -39,12 +40,15 @@ struct Loading {
 
 impl Loading {
     fn group(&mut self, row: GroupRow) {
-        if !row.common.is_active() {
-            self.hidden_groups.insert((row.tenant_id, row.group_name));
-            return;
+        let (id, active) = (row.service_group_id.clone(), row.common.is_active());
+        let place = (row.tenant_id.clone(), row.group_name.clone());
+        let read = rows::group(row, self.now);
+        if !active || read.is_err() {
+            self.close_group(&place, read.as_ref().ok());
+            self.hidden_groups.insert(place);
         }
-        let id = row.service_group_id.clone();
-        match rows::group(row, self.now) {
+        match read {
+            Ok(_) if !active => {}
             Ok(group) => {
                 if group.id != id {
                     self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
@@ -57,12 +61,17 @@ impl Loading {
 
     fn service(&mut self, row: ServiceRow) {
         let group = (row.tenant_id.clone(), row.group_name.clone());
-        if !row.common.is_active() || self.hidden_groups.contains(&group) {
-            self.hidden_services.insert((group.0, group.1, row.service_name));
+        if self.hidden_groups.contains(&group) {
             return;
         }
-        let name = row.service_name.clone();
-        match rows::service(row, self.now) {
+        let (name, active) = (row.service_name.clone(), row.common.is_active());
+        let read = rows::service(row, self.now);
+        if !active || read.is_err() {
+            self.close_service(&group, &name);
+            self.hidden_services.insert((group.0, group.1, name.clone()));
+        }
+        match read {
+            Ok(_) if !active => {}
             Ok(service) => {
                 self.need_group(&service.tenant, &service.key.group);
                 self.state.put_service(Arc::new(service));
@@ -94,6 +103,27 @@ impl Loading {
         }
         self.need_service(&instance.tenant, &instance.key.service);
         self.state.put_instance(Arc::new(instance));
+    }
+
+    /// The row does not count, and neither does what is in the group. Who could read and write it
+    /// still can and nobody else; of a row that cannot be read: nobody but administrators.
+    fn close_group(&mut self, (tenant, name): &(String, String), group: Option<&NativeGroup>) {
+        let parsed = TenantId::parse(tenant).ok().zip(GroupName::parse(name).ok());
+        let stub = parsed.map(|(tenant, name)| NativeGroup {
+            access_control: Flag::Yes,
+            ..NativeGroup::new(tenant, name, Audit::new(self.now, WHO))
+        });
+        if let Some(group) = group.cloned().or(stub) {
+            self.state.close_group(group);
+        }
+    }
+
+    fn close_service(&mut self, (tenant, group): &(String, String), name: &str) {
+        let tenant = TenantId::parse(tenant).ok();
+        let group = GroupName::parse(group).ok();
+        if let (Some(tenant), Some(group), Ok(name)) = (tenant, group, ServiceName::parse(name)) {
+            self.state.close_service(&tenant, ServiceKey::new(group, name));
+        }
     }
 
     fn need_group(&mut self, tenant: &TenantId, name: &GroupName) -> Arc<NativeGroup> {

@@ -31,7 +31,7 @@ impl Native {
     #[must_use]
     pub fn visible(&self, caller: &Caller) -> Visible {
         let (shared, tenant) = (Arc::clone(&self.shared), caller.tenant().clone());
-        Visible::to(caller, move |group| shared.state.load().group(&tenant, group).cloned())
+        Visible::to(caller, move |group| shared.state.load().rules(&tenant, group).cloned())
     }
 
     /// One instance, with its last heartbeat.

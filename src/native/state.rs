@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_registry_core::{GroupName, Instance, InstanceKey, ServiceKey, ServiceState, TenantId};
-use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
 
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
@@ -24,6 +24,11 @@ pub(super) struct Tenant {
     pub(super) groups: RedBlackTreeMapSync<GroupName, Arc<NativeGroup>>,
     pub(super) services: RedBlackTreeMapSync<ServiceKey, ServiceEntry>,
     pub(super) instances: HashTrieMapSync<InstanceId, Arc<NativeInstance>>,
+    /// Groups whose rows do not count, being deactivated or unreadable, with what is to be known
+    /// of who may read and write them: such a group must not come back without its lists.
+    closed_groups: HashTrieMapSync<GroupName, Arc<NativeGroup>>,
+    /// Services whose rows do not count.
+    closed_services: HashTrieSetSync<ServiceKey>,
 }
 
 /// A service and its instances.
@@ -86,6 +91,33 @@ impl State {
 
     pub(super) fn group(&self, tenant: &TenantId, name: &GroupName) -> Option<&Arc<NativeGroup>> {
         self.tenant(tenant)?.groups.get(name)
+    }
+
+    /// The group whose lists say who may do what there, whether or not it counts otherwise.
+    pub(super) fn rules(&self, tenant: &TenantId, name: &GroupName) -> Option<&Arc<NativeGroup>> {
+        let found = self.tenant(tenant)?;
+        found.groups.get(name).or_else(|| found.closed_groups.get(name))
+    }
+
+    /// Whether the table has a row of this group that does not count.
+    pub(super) fn is_group_closed(&self, tenant: &TenantId, name: &GroupName) -> bool {
+        self.tenant(tenant).is_some_and(|tenant| tenant.closed_groups.contains_key(name))
+    }
+
+    /// Whether the table has a row of this service that does not count.
+    pub(super) fn is_service_closed(&self, tenant: &TenantId, key: &ServiceKey) -> bool {
+        self.tenant(tenant).is_some_and(|tenant| tenant.closed_services.contains(key))
+    }
+
+    pub(super) fn close_group(&mut self, group: NativeGroup) {
+        let tenant = group.tenant.clone();
+        self.edit(&tenant, |tenant| {
+            tenant.closed_groups.insert_mut(group.name.clone(), Arc::new(group));
+        });
+    }
+
+    pub(super) fn close_service(&mut self, tenant: &TenantId, key: ServiceKey) {
+        self.edit(tenant, |tenant| tenant.closed_services.insert_mut(key));
     }
 
     pub(super) fn service(&self, tenant: &TenantId, key: &ServiceKey) -> Option<&ServiceEntry> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_registry_core::GroupName;
 
-use super::expect;
+use super::{closed, expect};
 use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
@@ -21,11 +21,19 @@ impl Draft {
         if let Some(group) = self.next.group(caller.tenant(), name) {
             return Ok(Arc::clone(group));
         }
+        self.not_closed(caller, name)?;
         if !self.settings.auto_create {
             return Err(no_group(name));
         }
         let audit = Audit::new(self.now, caller.user());
         Ok(self.put_group(NativeGroup::new(caller.tenant().clone(), name.clone(), audit)))
+    }
+
+    fn not_closed(&self, caller: &Caller, name: &GroupName) -> Result<()> {
+        match self.next.is_group_closed(caller.tenant(), name) {
+            true => Err(closed("group", name.as_str())),
+            false => Ok(()),
+        }
     }
 
     pub(in crate::native) fn create_group(
@@ -34,6 +42,11 @@ impl Draft {
         new: NewGroup,
     ) -> Result<Arc<NativeGroup>> {
         self.allow(caller, Action::Write, &new.name)?;
+        if new.name == GroupName::default_group() {
+            // Everybody registers there who names no group.
+            caller.need(Action::Operate)?;
+        }
+        self.not_closed(caller, &new.name)?;
         if self.next.group(caller.tenant(), &new.name).is_some() {
             return Err(Error::conflict(format!("group {} exists", new.name)));
         }

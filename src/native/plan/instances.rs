@@ -177,5 +177,5 @@ impl Draft {
 }
 
 pub(in crate::native) fn no_instance() -> Error {
-    Error::not_found("no such instance: register it again")
+    Error::not_found("no such instance")
 }

@@ -20,9 +20,16 @@ use crate::model::audit::Audit;
 impl Draft {
     /// Refuses what the caller may not do in the group, by the lists it has in this draft.
     fn allow(&self, caller: &Caller, action: Action, group: &GroupName) -> Result<()> {
-        let settings = self.next.group(caller.tenant(), group);
+        let settings = self.next.rules(caller.tenant(), group);
         caller.need_in(action, group, settings.map(AsRef::as_ref))
     }
+}
+
+/// A row that does not count is not written over: what it says, who may read it above all, would
+/// be lost.
+fn closed(noun: &str, name: &str) -> Error {
+    let rule = "has a row in the table that is deactivated or cannot be read: mend that first";
+    Error::conflict(format!("{noun} {name} {rule}"))
 }
 
 /// Compare-and-set: the version a change was made for is the one there is.

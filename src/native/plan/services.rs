@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_registry_core::{Protocol, ServiceKey};
 
-use super::expect;
+use super::{closed, expect};
 use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
@@ -21,6 +21,9 @@ impl Draft {
     ) -> Result<()> {
         if self.next.service(caller.tenant(), key).is_some() {
             return Ok(());
+        }
+        if self.next.is_service_closed(caller.tenant(), key) {
+            return Err(closed("service", key.name.as_str()));
         }
         if !self.settings.auto_create {
             return Err(no_service(key));
@@ -41,6 +44,9 @@ impl Draft {
         self.allow(caller, Action::Write, &new.key.group)?;
         if self.next.service(caller.tenant(), &new.key).is_some() {
             return Err(Error::conflict(format!("service {} exists", new.key)));
+        }
+        if self.next.is_service_closed(caller.tenant(), &new.key) {
+            return Err(closed("service", new.key.name.as_str()));
         }
         let group = self.need_group(caller, &new.key.group)?;
         let mut service = NativeService::new(new.key, &group, Audit::new(self.now, caller.user()));

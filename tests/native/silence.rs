@@ -1,7 +1,7 @@
 //! Self-preservation under any order of cuts, returns, registrations, pauses and failures of the
 //! database, against what must be true whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,13 +50,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 type Shown = BTreeMap<InstanceKey, HealthStatus>;
+type Held = BTreeSet<InstanceKey>;
 
 struct Trial {
     world: Arc<World>,
     store: Arc<FakeStore>,
     /// Four of one tenant, one lease each; one of another, too small to be held.
     fleets: Vec<Fleet>,
-    before: BTreeMap<TenantId, (Shown, bool)>,
+    /// What was shown and held a moment ago, if a hold was on.
+    before: BTreeMap<TenantId, Option<(Shown, Held)>>,
 }
 
 impl Trial {
@@ -123,15 +125,18 @@ impl Trial {
             if id.as_str() == "few" {
                 assert!(held.is_empty() && !holds, "fewer than ten are held");
             }
-            if let Some((before, true)) = self.before.get(&id)
+            if let Some(Some((before, was_held))) = self.before.get(&id)
                 && holds
             {
                 let left = self.fleets.iter().flat_map(Fleet::left).collect::<Vec<_>>();
                 for key in held.iter().filter(|key| !left.contains(key)) {
                     assert_eq!(before.get(key), shown.get(key), "{key} is held and moved");
                 }
+                for key in was_held.iter().filter(|key| !left.contains(key)) {
+                    assert!(shown.contains_key(key), "{key} was held and is gone");
+                }
             }
-            self.before.insert(id, (shown, holds));
+            self.before.insert(id, holds.then_some((shown, held)));
         }
     }
 }

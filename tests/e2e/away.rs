@@ -275,7 +275,7 @@ async fn comes_back(kind: ServerKind, fault: Fault, seed: u64) {
     fault.begin(&mut server).await;
     let began = Instant::now();
     let none = of(&counts.refused);
-    until("refused", WRITE, &mut clients, || of(&counts.refused) >= none + 1).await;
+    until("refused", WRITE, &mut clients, || of(&counts.refused) > none).await;
     let mut probes = 0_u32;
     let mut written = of(&counts.written);
     while began.elapsed() < away {

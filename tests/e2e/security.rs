@@ -505,3 +505,82 @@ async fn reachable_from_elsewhere_means_security_unless_it_is_said_that_it_is_of
     assert_eq!(hub.get("/api/v1/services").await.0, StatusCode::OK);
     assert!(hub.log().contains("SECURITY IS OFF"), "{}", hub.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_does_not_open_its_group() {
+    let mut world = Secured::start().await;
+    let (get, post) = (Method::GET, Method::POST);
+    let admin = world.token("acme", Role::Admin).to_owned();
+    let (writer, reader) = (
+        world.token("acme", Role::Writer).to_owned(),
+        world.token("acme", Role::Reader).to_owned(),
+    );
+    let instance = |group: &str, port: u16| {
+        json!({ "serviceName": CANARY, "groupName": group, "hostAddress": "10.0.0.1",
+            "portNumber": port, "healthCheckType": "NONE" })
+    };
+    for name in ["spoilt", "off"] {
+        let group =
+            json!({ "groupName": name, "ownerUserId": "boss", "accessControlEnabled": "Y" });
+        let made = world.with_token(&admin, &post, "/api/v1/groups", Some(&group)).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+        let said = instance(name, 80);
+        let made = world.with_token(&admin, &post, "/api/v1/instances", Some(&said)).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+    }
+    let file = world.hub.dir.path().join("registry.db");
+    let sql = async |text: &'static str| {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let rows = sqlx::query_as::<_, (String, Option<String>, String)>(text);
+        let rows = rows.fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        rows
+    };
+    const LISTS: &str = "SELECT groupName, ownerUserId, accessControlEnabled \
+        FROM HUB_REGISTRY_SERVICE_GROUP WHERE groupName IN ('off', 'spoilt') ORDER BY groupName";
+    sql("UPDATE HUB_REGISTRY_SERVICE_GROUP SET defaultHealthCheckIntervalSeconds = 'x' \
+        WHERE groupName = 'spoilt' RETURNING groupName, ownerUserId, accessControlEnabled")
+    .await;
+    sql("UPDATE HUB_REGISTRY_SERVICE_GROUP SET activeFlag = 'N' \
+        WHERE groupName = 'off' RETURNING groupName, ownerUserId, accessControlEnabled")
+    .await;
+    let before = sql(LISTS).await;
+    assert_eq!(before.len(), 2);
+    for _ in 0..2 {
+        assert_eq!(world.hub.terminate().await, Some(0));
+        world.hub.run().await;
+        for group in ["spoilt", "off"] {
+            let path = format!("/api/v1/services/{CANARY}/instances?groupName={group}");
+            for token in [&reader, &writer] {
+                let (status, text) = world.with_token(token, &get, &path, None).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{group}: {text}");
+            }
+            let said = instance(group, 81);
+            let path = "/api/v1/instances";
+            let (status, text) = world.with_token(&writer, &post, path, Some(&said)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{group}: {text}");
+            let (status, text) = world.with_token(&admin, &post, path, Some(&said)).await;
+            assert_eq!(status, StatusCode::CONFLICT, "{group}: {text}");
+        }
+        assert_eq!(sql(LISTS).await, before, "the rows are as they were");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_others_use_is_not_for_the_taking() {
+    let world = Secured::start().await;
+    let (post, writer) = (Method::POST, world.token("acme", Role::Writer));
+    let group = json!({ "groupName": "DEFAULT_GROUP", "ownerUserId": "writer-acme",
+        "accessControlEnabled": "Y" });
+    let (status, text) = world.with_token(writer, &post, "/api/v1/groups", Some(&group)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+    // One that only this writer makes is its own.
+    let group = json!({ "groupName": "mine" });
+    let (status, text) = world.with_token(writer, &post, "/api/v1/groups", Some(&group)).await;
+    assert_eq!(status, StatusCode::CREATED, "{text}");
+    let patch = json!({ "groupDescription": "ours" });
+    let path = "/api/v1/groups/mine";
+    let (status, text) = world.with_token(writer, &Method::PUT, path, Some(&patch)).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+}

@@ -69,7 +69,7 @@ pub(super) fn said_user(parts: &Parts) -> Result<Option<String>, ApiError> {
     Ok(Some(user))
 }
 
-/// Who asks: [`authenticate`](super::authenticate) found it out.
+/// Who asks: the layer `authenticate` found it out.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Response;
 

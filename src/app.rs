@@ -12,9 +12,10 @@ use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::access::{self, Guard, Tokens};
+use crate::access::{self, Authenticator, Tokens};
 use crate::api::{Api, ApiSettings, Gate, Limits, Parts, Places, metrics_router, router, serve};
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
+use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
@@ -67,7 +68,7 @@ impl App {
         let tokens = Tokens::start(store.clone(), clock.clone(), poll, &working)
             .await
             .context("the tokens cannot be read")?;
-        let guard = guard(&config, address, &tokens).await?;
+        let authenticator = authenticator(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
         let native = Native::start(
@@ -113,7 +114,7 @@ impl App {
             native,
             federation,
             configs: store.clone(),
-            guard,
+            authenticator,
             tokens,
             database: store,
             metrics,
@@ -149,7 +150,7 @@ pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()>
     let (database, tasks) = (open(&config.database).await?, TaskGroup::new());
     let (store, poll) = (Arc::new(database.clone()), config.external.poll_interval);
     let tokens = Tokens::start(store, Clock::System, poll, &tasks).await?;
-    let outcome = access::run(&tokens, command).await;
+    let outcome = cli::token::run(&tokens, command).await;
     tasks.stop(poll).await;
     database.close().await;
     Ok(outcome?)
@@ -188,33 +189,28 @@ fn native_settings(config: &Config) -> Settings {
     Settings {
         auto_create: registry.auto_create,
         lease_seconds: registry.lease_seconds,
-        preservation: Preservation {
-            min_instances: registry.self_preservation.min_instances,
-            percent: registry.self_preservation.percent,
-            max: registry.self_preservation.max,
-            sweep_interval: registry.sweep.interval,
-            sweep_percent: registry.sweep.percent,
-        },
+        preservation: Preservation::from(registry),
         events: event.enabled && event.enable_persistence,
     }
 }
 
 /// Who may ask. Where the server can be reached from other machines, security is on unless the
 /// configuration says in so many words that it is not.
-async fn guard(
+async fn authenticator(
     config: &Config,
     address: SocketAddr,
     tokens: &Arc<Tokens>,
-) -> anyhow::Result<Guard> {
+) -> anyhow::Result<Authenticator> {
     let reachable = !address.ip().is_loopback();
     if !access::is_wanted(&config.security, reachable) {
         if reachable {
             tracing::warn!(%address, "SECURITY IS OFF and this address can be reached from other \
                 machines: whoever does may read and change everything (security.enabled: false)");
         }
-        return Ok(Guard::Off);
+        return Ok(Authenticator::Off);
     }
-    let (guard, first) = access::guard(&config.security, tokens).await.context("security")?;
+    let (authenticator, first) =
+        access::authenticator(&config.security, tokens).await.context("security")?;
     if let Some(token) = first {
         tracing::info!("security is on, and there was no token: the first one is on stderr");
         // Not through the log, which is kept and passed on.
@@ -224,7 +220,7 @@ async fn guard(
             token.reveal()
         );
     }
-    Ok(guard)
+    Ok(authenticator)
 }
 
 async fn listen(

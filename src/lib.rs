@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`app`] | composition root: the one place that names concrete adapters and stores |
 //! | [`api`] | the HTTP server and its handlers |
+//! | [`cli`] | what commands print |
 //! | [`federation`] | running the external registries the configuration table names |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
@@ -22,6 +23,7 @@ pub mod api;
 pub mod app;
 pub mod balance;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["main"],
     &["app"],
-    &["api"],
+    &["api", "cli"],
     &["federation"],
     &["native", "catalog", "balance"],
     &["access"],

@@ -37,21 +37,23 @@ pub struct Caller {
     rights: Rights,
 }
 
-/// Changes the hub makes by itself are signed with this.
-static HUB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("system"));
+/// Changes the hub makes by itself are signed with this, and so are those of nobody in particular.
+pub const HUB: &str = "system";
+
+static SHARED_HUB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(HUB));
 
 impl Caller {
     /// Anybody, where security is off: every right, and the lists of groups do not count.
     #[must_use]
     pub fn unlimited(tenant: TenantId, user: &str) -> Self {
-        let user = if user == &**HUB { Arc::clone(&HUB) } else { Arc::from(user) };
+        let user = if user == HUB { Arc::clone(&SHARED_HUB) } else { Arc::from(user) };
         Self { tenant, user, rights: Rights::Unlimited }
     }
 
     /// The hub itself, on behalf of a tenant.
     #[must_use]
     pub fn hub(tenant: TenantId) -> Self {
-        Self { tenant, user: Arc::clone(&HUB), rights: Rights::Unlimited }
+        Self { tenant, user: Arc::clone(&SHARED_HUB), rights: Rights::Unlimited }
     }
 
     /// The holder of a credential.

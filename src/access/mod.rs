@@ -10,17 +10,15 @@
 //! | `role` | roles, and which actions each allows |
 //! | `caller` | one caller's rights, and the lists of a group |
 //! | `visible` | the groups a caller may read |
-//! | `guard` | from what a request shows to its caller |
+//! | `authenticator` | from what a request shows to its caller |
 //! | `token`, `new_token`, `tokens` | the hub's own credentials |
 //! | `jwt` | those of an identity provider |
-//! | `command` | tokens on the command line |
 //! | `setup` | security as the configuration wants it |
 //! | `credential` | what either says of its holder |
 
+mod authenticator;
 mod caller;
-mod command;
 mod credential;
-mod guard;
 mod jwt;
 mod new_token;
 mod role;
@@ -31,14 +29,13 @@ mod token;
 mod tokens;
 mod visible;
 
-pub use caller::{Caller, Grant};
-pub use command::run;
+pub use authenticator::{Authenticator, Said};
+pub use caller::{Caller, Grant, HUB};
 pub use credential::{Credential, Tenants};
-pub use guard::{Guard, Said};
 pub use jwt::{Jwt, JwtRules};
 pub use new_token::{MAX_USER, NewToken, life};
 pub use role::{Action, Role};
-pub use setup::{guard, is_wanted};
+pub use setup::{authenticator, is_wanted};
 pub use token::{Token, TokenHash};
 pub use tokens::Tokens;
 pub use visible::Visible;

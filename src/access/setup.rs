@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
 
-use super::guard::Guard;
+use super::authenticator::Authenticator;
+use super::caller::HUB;
 use super::jwt::{Jwt, JwtRules};
 use super::new_token::NewToken;
 use super::token::Token;
@@ -19,20 +20,20 @@ pub fn is_wanted(config: &SecurityConfig, reachable: bool) -> bool {
     config.enabled.unwrap_or(reachable)
 }
 
-/// The guard of a server with security on, and the token to print when there was none yet.
+/// Who finds out who asks, with security on, and the token to print when there was none yet.
 ///
 /// # Errors
 /// A key that cannot be read; a table that cannot be read or written.
-pub async fn guard(
+pub async fn authenticator(
     config: &SecurityConfig,
     tokens: &Arc<Tokens>,
-) -> Result<(Guard, Option<Token>)> {
+) -> Result<(Authenticator, Option<Token>)> {
     let jwt = jwt(&config.jwt).map_err(|message| Error::new(ErrorCode::Invalid, message))?;
     let first = match tokens.is_empty().await? {
-        true => Some(tokens.create(&NewToken::bootstrap(), "system").await?.0),
+        true => Some(tokens.create(&NewToken::bootstrap(), HUB).await?.0),
         false => None,
     };
-    Ok((Guard::On { tokens: Arc::clone(tokens), jwt: jwt.map(Arc::new) }, first))
+    Ok((Authenticator::On { tokens: Arc::clone(tokens), jwt: jwt.map(Arc::new) }, first))
 }
 
 fn jwt(config: &JwtConfig) -> Result<Option<Jwt>, String> {

@@ -58,13 +58,10 @@ impl Tokens {
             read: Mutex::new(Read { at: Instant::now(), outcome: Ok(()) }),
         });
         tokens.refresh_now().await?;
-        let (polled, stop) = (Arc::clone(&tokens), tasks.stop_signal());
-        tasks.spawn(async move {
+        let polled = Arc::clone(&tokens);
+        tasks.spawn_until_stopped(async move {
             loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(poll) => {}
-                }
+                tokio::time::sleep(poll).await;
                 if let Err(error) = polled.refresh_now().await {
                     tracing::warn!(%error, "tokens not read again: the known ones count on");
                 }

@@ -19,15 +19,16 @@ pub struct Visible {
 }
 
 impl Visible {
-    /// What this caller sees; `settings` looks a group up in the native registry.
-    pub fn to(
-        caller: &Caller,
-        settings: impl Fn(&GroupName) -> Option<Arc<NativeGroup>> + Send + Sync + 'static,
-    ) -> Self {
+    /// What this caller sees. `settings` makes what looks a group up in the native registry; it is
+    /// left alone when nobody needs to ask.
+    pub fn to<S>(caller: &Caller, settings: impl FnOnce() -> S) -> Self
+    where
+        S: Fn(&GroupName) -> Option<Arc<NativeGroup>> + Send + Sync + 'static,
+    {
         if caller.is_unlimited() {
-            return Self { asked: None };
+            return Self::everything();
         }
-        Self { asked: Some((caller.clone(), Box::new(settings))) }
+        Self { asked: Some((caller.clone(), Box::new(settings()))) }
     }
 
     /// Every group.

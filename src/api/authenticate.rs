@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 use super::extract::{said_tenant, said_user};
-use super::routes::{Need, Needs};
+use super::routes::{Asked, Need, Needs};
 use super::state::Api;
-use crate::access::{Caller, Guard, Said};
+use crate::access::{Authenticator, Caller, Said};
 use crate::error::{Error, ErrorCode};
 
 /// What the layer stands on.
@@ -40,35 +40,34 @@ pub(super) async fn authenticate(
 
 async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let need = route.map(|path| door.needs.of(path, &parts.method));
-    let guard = &door.api.guard;
-    let action = match need {
-        Some(Some(Some(Need::Nothing))) => return Ok(known(guard, parts)),
-        Some(Some(Some(Need::Right(action)))) => Some(action),
-        // No such path, or no such method: the answer is 404 or 405, for those who may know.
-        None | Some(Some(None)) => None,
-        Some(None) => {
-            let message = "this path has no rule who may use it";
-            return Err(Error::new(ErrorCode::Forbidden, message).into());
+    let authenticator = &door.api.authenticator;
+    match door.needs.of(route, &parts.method) {
+        Asked::Route(Need::Nothing) => Ok(known(authenticator, parts)),
+        Asked::Route(Need::Right(action)) => {
+            let caller = caller(authenticator, parts).await?;
+            caller.need(action)?;
+            Ok(Some(caller))
         }
-    };
-    let caller = caller(guard, parts).await?;
-    match action {
-        Some(action) => caller.need(action)?,
-        None if guard.is_on() => {}
-        None => return Ok(None),
+        // The answer is 404 or 405, for those who may know.
+        Asked::NoSuchPath | Asked::NoSuchMethod => {
+            let caller = caller(authenticator, parts).await?;
+            Ok(authenticator.is_on().then_some(caller))
+        }
+        Asked::NoRule => {
+            let message = "this path has no rule who may use it";
+            Err(Error::new(ErrorCode::Forbidden, message).into())
+        }
     }
-    Ok(Some(caller))
 }
 
-async fn caller(guard: &Guard, parts: &Parts) -> Result<Caller, ApiError> {
+async fn caller(authenticator: &Authenticator, parts: &Parts) -> Result<Caller, ApiError> {
     let user = said_user(parts)?;
-    Ok(guard.caller(said(parts, user.as_deref())?).await?)
+    Ok(authenticator.caller(said(parts, user.as_deref())?).await?)
 }
 
-fn known(guard: &Guard, parts: &Parts) -> Option<Caller> {
+fn known(authenticator: &Authenticator, parts: &Parts) -> Option<Caller> {
     let user = said_user(parts).ok()?;
-    guard.known(said(parts, user.as_deref()).ok()?)
+    authenticator.known(said(parts, user.as_deref()).ok()?)
 }
 
 fn said<'a>(parts: &'a Parts, user: Option<&'a str>) -> Result<Said<'a>, ApiError> {

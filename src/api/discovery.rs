@@ -18,7 +18,7 @@ use super::names;
 use super::params::Params;
 use super::state::Api;
 use super::tagged::knows;
-use crate::access::Caller;
+use crate::access::{Caller, Visible};
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
     Answer, Found, Freshness, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
@@ -126,7 +126,7 @@ pub(super) async fn instances(
         }
     }
     let index = api.view.index(caller.tenant(), &name, &query.group, &visible);
-    let mut response = match find(&api, &caller, &name, &query.group, query.on_partial) {
+    let mut response = match find(&api, &caller, &visible, &name, &query) {
         Ok(found) => match answer(&api, caller.tenant(), &found, &query, index, peer) {
             Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
             Err(error) => ApiError::from(error).into_response(),
@@ -155,7 +155,8 @@ pub(super) async fn select(
         return Err(Error::invalid(name, Value::Null, "is for lists, not for select").into());
     }
     let name = names::service(&name)?;
-    let found = find(&api, &caller, &name, &query.group, query.on_partial)?;
+    let visible = api.native.visible(&caller);
+    let found = find(&api, &caller, &visible, &name, &query)?;
     check_freshness(api.view.freshness(caller.tenant(), &found), &query)?;
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
     if strategy == Strategy::ZoneAffinity {
@@ -175,22 +176,24 @@ pub(super) async fn select(
 fn find(
     api: &Api,
     caller: &Caller,
+    visible: &Visible,
     name: &ServiceName,
-    group: &GroupChoice,
-    on_partial: OnPartial,
+    query: &Query,
 ) -> ApiResult<Vec<Arc<ServiceView>>> {
-    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
-    if let GroupChoice::Named(group) = group {
+    let tenant = caller.tenant();
+    if let GroupChoice::Named(group) = &query.group {
         visible.need(group)?;
     }
-    match api.view.find(tenant, name, group, &visible) {
+    match api.view.find(tenant, name, &query.group, visible) {
         Found::One(view) => Ok(vec![view]),
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one, or * for all");
             Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
-        Found::Several(_) | Found::Unknown => Err(unknown_when(api, tenant, name, on_partial)),
+        Found::Several(_) | Found::Unknown => {
+            Err(unknown_when(api, tenant, name, query.on_partial))
+        }
     }
 }
 

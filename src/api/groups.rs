@@ -171,7 +171,7 @@ pub(super) async fn delete(
     params.finish()?;
     let name = names::group(&name)?;
     let group = find(&api, &caller, &name)?;
-    caller.need_in(Action::Manage, &name, group.native.as_deref())?;
+    api.native.need(&caller, Action::Manage, &name)?;
     // Those of other registries count too: the lists of a group hold for them as well.
     if group.native.is_some() && group.services > 0 && !force {
         let message = format!("group {name} has {} services", group.services);
@@ -192,18 +192,11 @@ fn all(api: &Api, caller: &Caller) -> BTreeMap<GroupName, Group> {
             groups.insert(native.name.clone(), Group::new(native.name.clone(), Some(native)));
         }
     }
-    let mut hidden = BTreeSet::new();
     let snapshot = api.view.snapshot(caller.tenant());
     for (name, view) in snapshot.services.values().flat_map(|groups| groups.iter()) {
-        if !groups.contains_key(name) {
-            if hidden.contains(name) || !visible.sees(name) {
-                hidden.insert(name);
-                continue;
-            }
-            groups.insert(name.clone(), Group::new(name.clone(), None));
-        }
-        if let Some(group) = groups.get_mut(name) {
-            group.count(view);
+        if visible.sees(name) {
+            let group = groups.entry(name.clone());
+            group.or_insert_with(|| Group::new(name.clone(), None)).count(view);
         }
     }
     groups

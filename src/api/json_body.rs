@@ -1,15 +1,12 @@
 //! A request's body: JSON, of bounded size, read strictly.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, ApiResult};
@@ -39,60 +36,39 @@ impl FromRequest<Api> for JsonObject {
     }
 }
 
-/// The body, within the limit that its route has.
+/// The largest body a route takes, in bytes: an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimit(pub usize);
+
+/// The body, within the limit of its route.
 async fn read(request: Request, api: &Api) -> ApiResult<Bytes> {
-    let path = request.uri().path();
-    let batch = ["/api/v1/instances/batch", "/api/v1/heartbeats"].contains(&path);
-    let settings = &api.settings;
-    let limit = if batch { settings.batch_body_limit } else { settings.body_limit };
-    let (parts, body) = request.into_parts();
-    let shared = SharedBody(Arc::new(Mutex::new(body)));
-    let request = Request::from_parts(parts, Body::new(shared.clone()));
-    let rejection = match Bytes::from_request(request, api).await {
-        Ok(bytes) => return Ok(bytes),
-        Err(rejection) => rejection,
-    };
-    if rejection.status() != StatusCode::PAYLOAD_TOO_LARGE {
-        return Err(Error::new(ErrorCode::Invalid, "the body did not come whole").into());
+    let limit = request.extensions().get::<BodyLimit>().map(|BodyLimit(limit)| *limit);
+    let limit = limit.unwrap_or(api.settings.body_limit);
+    let mut body = request.into_body();
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Error::new(ErrorCode::Invalid, "the body did not come whole");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if read.len() + data.len() > limit {
+            // Whether the rest came makes no difference to the answer.
+            tokio::time::timeout(DRAIN_TIME, drain(body)).await.ok();
+            let rule = format!("must be at most {limit} bytes");
+            let details = json!({ "field": "body", "rule": rule, "limit": limit });
+            let error = Error::new(ErrorCode::TooLarge, format!("body {rule}"));
+            return Err(error.with_details(details).into());
+        }
+        read.extend_from_slice(&data);
     }
-    // Whether the rest came makes no difference to the answer.
-    tokio::time::timeout(DRAIN_TIME, drain(shared)).await.ok();
-    let rule = format!("must be at most {limit} bytes");
-    let details = json!({ "field": "body", "rule": rule, "limit": limit });
-    Err(Error::new(ErrorCode::TooLarge, format!("body {rule}")).with_details(details).into())
+    Ok(read.freeze())
 }
 
-async fn drain(mut body: SharedBody) {
+async fn drain(mut body: Body) {
     let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
         read += frame.data_ref().map_or(0, Bytes::len);
         if read > DRAINED {
             return;
         }
-    }
-}
-
-/// A body that can be read on after whoever bounded it gave up.
-#[derive(Clone)]
-struct SharedBody(Arc<Mutex<Body>>);
-
-impl http_body::Body for SharedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut *self.0.lock()).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.lock().is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.0.lock().size_hint()
     }
 }
 

@@ -34,9 +34,7 @@ pub(super) async fn report(
     let connections =
         connections.ok_or_else(|| Error::invalid("connections", Value::Null, "is required"))?;
     let (view, _) = find_row(&api, &caller, &id).ok_or_else(no_instance)?;
-    let group = &view.key.group;
-    let settings = api.native.get_group(caller.tenant(), group).ok();
-    caller.need_in(Action::Write, group, settings.as_deref())?;
+    api.native.need(&caller, Action::Write, &view.key.group)?;
     view.picks.report(&id, connections.unsigned_abs());
     Ok(Json(json!({
         "instanceId": id,

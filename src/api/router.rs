@@ -1,7 +1,7 @@
 //! Every route on one page.
 
+use axum::Extension;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::authenticate::{Door, authenticate};
 use super::error::{ApiError, plain};
+use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
@@ -33,8 +34,8 @@ pub fn route_table(settings: &ApiSettings) -> Vec<Route> {
 }
 
 fn routes(settings: &ApiSettings) -> Routes {
-    let limit = DefaultBodyLimit::max(settings.body_limit);
-    let batch_limit = DefaultBodyLimit::max(settings.batch_body_limit);
+    let limit = Extension(BodyLimit(settings.body_limit));
+    let batch_limit = Extension(BodyLimit(settings.batch_body_limit));
     let timeout = settings.request_timeout;
     let bounded = probes()
         .merge(groups_services_instances())

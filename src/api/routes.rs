@@ -36,12 +36,24 @@ pub struct Route {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Needs(Arc<HashMap<&'static str, Vec<(Method, Need)>>>);
 
+/// What a request asks for, by its route and method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Route(Need),
+    NoSuchPath,
+    NoSuchMethod,
+    /// There is a route, but not in the table.
+    NoRule,
+}
+
 impl Needs {
-    /// What this needs. `None`: no such route. The inner `None`: the path takes no such method.
-    pub(super) fn of(&self, path: &str, method: &Method) -> Option<Option<Need>> {
+    /// What this is; `route`: the path as it stands in the router, if there is one.
+    pub(super) fn of(&self, route: Option<&str>, method: &Method) -> Asked {
+        let Some(path) = route else { return Asked::NoSuchPath };
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let methods = self.0.get(path)?;
-        Some(methods.iter().find(|(known, _)| known == method).map(|(_, need)| *need))
+        let Some(methods) = self.0.get(path) else { return Asked::NoRule };
+        let found = methods.iter().find(|(known, _)| known == method);
+        found.map_or(Asked::NoSuchMethod, |(_, need)| Asked::Route(*need))
     }
 }
 

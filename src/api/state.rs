@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::places::Places;
-use crate::access::{Guard, Tokens};
+use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::federation::Manager;
@@ -67,7 +67,7 @@ pub struct Parts {
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
     /// Who may ask.
-    pub guard: Guard,
+    pub authenticator: Authenticator,
     /// The tokens that count.
     pub tokens: Arc<Tokens>,
     /// The database's sign of life.

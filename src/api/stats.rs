@@ -1,6 +1,6 @@
 //! How much there is, and how it fares: of the caller's tenant, in the groups the caller may read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -74,14 +74,10 @@ impl Totals {
                 totals.groups.insert(group.name.clone(), Count::default());
             }
         }
-        let mut hidden = BTreeSet::new();
         for (name, view) in snapshot.services.values().flat_map(|groups| groups.iter()) {
-            let known = totals.groups.contains_key(name);
-            if !known && (hidden.contains(name) || !visible.sees(name)) {
-                hidden.insert(name);
-                continue;
+            if visible.sees(name) {
+                totals.service(view);
             }
-            totals.service(view);
         }
         totals
     }

@@ -36,7 +36,7 @@ pub(super) async fn create(
     caller: Caller,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    if !api.guard.is_on() {
+    if !api.authenticator.is_on() {
         // Else anybody could make a key for the day on which there is a lock.
         let message = "tokens are made here only while security is on";
         let hint = "set security.enabled: true, or use registry-server token create";

@@ -14,8 +14,6 @@ use crate::storage::EventRow;
 
 /// `eventSource` of what the native registry tells.
 const SOURCE: &str = "native";
-/// Who moved what nobody asked for.
-pub(super) const HUB: &str = "system";
 /// Longer data is cut down to the names of what changed.
 const DATA: usize = 4000;
 /// What differs after every change, or is said twice.

@@ -130,11 +130,8 @@ impl Native {
         let state = self.shared.state.load();
         let instance = state.instance(caller.tenant(), id).ok_or_else(no_instance)?;
         let group = &instance.key.service.group;
-        let settings = state.rules(caller.tenant(), group).map(AsRef::as_ref);
-        if !caller.may(Action::Read, group, settings) {
-            return Err(no_instance());
-        }
-        caller.need_in(Action::Write, group, settings)
+        self.need(caller, Action::Read, group).map_err(|_| no_instance())?;
+        self.need(caller, Action::Write, group)
     }
 
     /// Renews many leases; how many there were, and which ids are unknown.

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadlines::Deadlines;
 use super::draft::Draft;
-use super::events::HUB;
 use super::lease::Lease;
 use super::moved::Moved;
 use super::preservation::Silence;
 use super::repair::RowKey;
 use super::start::{News, Publish, Shared};
 use super::state::State;
+use crate::access::HUB;
 use crate::error::Error;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;

@@ -8,15 +8,13 @@ use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
 
 use super::rows;
 use super::state::State;
+use crate::access::HUB;
 use crate::error::Error;
 use crate::model::audit::Audit;
 use crate::model::group::NativeGroup;
 use crate::model::service::NativeService;
 use crate::model::words::Flag;
 use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, ServiceRow};
-
-/// What plain SQL left out is added, and what it made with other ids than ours gets ours.
-const WHO: &str = "system";
 
 /// The state the rows make, and the writes that bring the tables in line with it. Rows that are
 /// invalid are left where they are, with a warning; inactive ones count as not there, and so does
@@ -111,7 +109,7 @@ impl Loading {
         let parsed = TenantId::parse(tenant).ok().zip(GroupName::parse(name).ok());
         let stub = parsed.map(|(tenant, name)| NativeGroup {
             access_control: Flag::Yes,
-            ..NativeGroup::new(tenant, name, Audit::new(self.now, WHO))
+            ..NativeGroup::new(tenant, name, Audit::new(self.now, HUB))
         });
         if let Some(group) = group.cloned().or(stub) {
             self.state.close_group(group);
@@ -130,7 +128,7 @@ impl Loading {
         if let Some(group) = self.state.group(tenant, name) {
             return Arc::clone(group);
         }
-        let audit = Audit::new(self.now, WHO);
+        let audit = Audit::new(self.now, HUB);
         let group = Arc::new(NativeGroup::new(tenant.clone(), name.clone(), audit));
         self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
         self.state.put_group(Arc::clone(&group));
@@ -142,7 +140,7 @@ impl Loading {
             return;
         }
         let group = self.need_group(tenant, &key.group);
-        let service = NativeService::new(key.clone(), &group, Audit::new(self.now, WHO));
+        let service = NativeService::new(key.clone(), &group, Audit::new(self.now, HUB));
         self.repairs.push(NativeWrite::PutService(rows::service_row(&service)));
         self.state.put_service(Arc::new(service));
     }

@@ -21,6 +21,7 @@ use hub_registry_core::InstanceKey;
 
 use super::lease::Lease;
 use super::leases::{Due, Leases};
+use crate::config::RegistryConfig;
 use crate::model::names::InstanceId;
 
 /// A lost lease counts at least so long, so that a loss piece by piece is one loss.
@@ -46,15 +47,22 @@ pub struct Preservation {
     pub sweep_percent: usize,
 }
 
+impl From<&RegistryConfig> for Preservation {
+    fn from(config: &RegistryConfig) -> Self {
+        let (preservation, sweep) = (&config.self_preservation, &config.sweep);
+        Self {
+            min_instances: preservation.min_instances,
+            percent: preservation.percent,
+            max: preservation.max,
+            sweep_interval: sweep.interval,
+            sweep_percent: sweep.percent,
+        }
+    }
+}
+
 impl Default for Preservation {
     fn default() -> Self {
-        Self {
-            min_instances: 10,
-            percent: 15,
-            max: Duration::from_secs(600),
-            sweep_interval: Duration::from_secs(30),
-            sweep_percent: 15,
-        }
+        Self::from(&RegistryConfig::default())
     }
 }
 

@@ -9,7 +9,7 @@ use hub_registry_core::{
 use super::intake::parse;
 use super::plan::{no_group, no_instance, no_service};
 use super::start::Native;
-use crate::access::{Caller, Visible};
+use crate::access::{Action, Caller, Visible};
 use crate::error::Result;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
@@ -27,11 +27,25 @@ pub struct ServiceSummary {
 }
 
 impl Native {
+    /// Refuses what the caller may not do in the group, by the lists of the native registry.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn need(&self, caller: &Caller, action: Action, group: &GroupName) -> Result<()> {
+        if caller.is_unlimited() {
+            return Ok(());
+        }
+        let state = self.shared.state.load();
+        caller.need_in(action, group, state.rules(caller.tenant(), group).map(AsRef::as_ref))
+    }
+
     /// The groups this caller may read, by the lists of the native registry.
     #[must_use]
     pub fn visible(&self, caller: &Caller) -> Visible {
-        let (shared, tenant) = (Arc::clone(&self.shared), caller.tenant().clone());
-        Visible::to(caller, move |group| shared.state.load().rules(&tenant, group).cloned())
+        Visible::to(caller, || {
+            let (shared, tenant) = (Arc::clone(&self.shared), caller.tenant().clone());
+            move |group: &GroupName| shared.state.load().rules(&tenant, group).cloned()
+        })
     }
 
     /// One instance, with its last heartbeat.

@@ -8,6 +8,7 @@ use hub_registry_core::{
     HealthStatus, InstanceKey, InstanceStatus, Protocol, ServiceKey, TenantId, Weight,
 };
 
+use crate::access::HUB;
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
 use crate::model::group::{NativeGroup, UserIds};
@@ -228,7 +229,7 @@ fn health_url() -> String {
 
 fn audit(columns: CommonColumns, now: DateTime<Utc>) -> Audit {
     let add_time = columns.add_time.unwrap_or(now);
-    let system = || "system".to_owned();
+    let system = || HUB.to_owned();
     Audit {
         add_time,
         add_who: columns.add_who.unwrap_or_else(system),

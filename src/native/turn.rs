@@ -9,11 +9,12 @@ use hub_registry_core::{HealthStatus, TenantId};
 use tokio::time::Instant;
 
 use super::draft::Draft;
-use super::events::{Cause, HUB};
+use super::events::Cause;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::Due;
 use super::state::State;
+use crate::access::HUB;
 use crate::model::instance::NativeInstance;
 
 /// The keeper turns at least this often.

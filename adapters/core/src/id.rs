@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -153,7 +153,8 @@ impl TenantId {
     /// `default`, the tenant of requests that name none.
     #[must_use]
     pub fn default_tenant() -> Self {
-        Self(Arc::from("default"))
+        static DEFAULT: LazyLock<TenantId> = LazyLock::new(|| TenantId(Arc::from("default")));
+        DEFAULT.clone()
     }
 }
 

@@ -54,7 +54,7 @@ impl TokenStore for Table {
 struct World {
     table: Arc<Table>,
     tokens: Arc<Tokens>,
-    guard: Guard,
+    authenticator: Authenticator,
     time: Arc<std::sync::atomic::AtomicI64>,
     _tasks: TaskGroup,
 }
@@ -64,8 +64,8 @@ async fn world(jwt: Option<Jwt>) -> World {
     let (clock, time) = Clock::fixed(1_800_000_000_000);
     let store: Arc<dyn TokenStore> = Arc::clone(&table) as _;
     let tokens = Tokens::start(store, clock, Duration::from_secs(5), &tasks).await.unwrap();
-    let guard = Guard::On { tokens: Arc::clone(&tokens), jwt: jwt.map(Arc::new) };
-    World { table, tokens, guard, time, _tasks: tasks }
+    let authenticator = Authenticator::On { tokens: Arc::clone(&tokens), jwt: jwt.map(Arc::new) };
+    World { table, tokens, authenticator, time, _tasks: tasks }
 }
 
 fn new(role: Role, tenant: &str, lives: Option<TimeDelta>) -> NewToken {
@@ -85,7 +85,7 @@ impl World {
     }
 
     async fn ask(&self, bearer: Option<&str>) -> std::result::Result<Caller, Error> {
-        self.guard.caller(Said { bearer, ..Said::default() }).await
+        self.authenticator.caller(Said { bearer, ..Said::default() }).await
     }
 }
 
@@ -114,7 +114,7 @@ async fn what_a_request_says_of_itself_grants_nothing() {
     let ask = async |token: &str, tenant: Option<&str>, user: Option<&str>| {
         let tenant = tenant.map(|name| TenantId::parse(name).unwrap());
         let said = Said { bearer: Some(token), tenant, user, forwarded: true };
-        world.guard.caller(said).await.map_err(|error| error.code)
+        world.authenticator.caller(said).await.map_err(|error| error.code)
     };
     assert!(ask(&own, Some("acme"), Some("admin-of-acme")).await.is_ok());
     assert_eq!(ask(&own, Some("other"), None).await.unwrap_err(), ErrorCode::Forbidden);
@@ -147,6 +147,7 @@ async fn an_ended_a_revoked_and_a_switched_off_token_count_no_more() {
             _ => row.common.active_flag = Some("N".to_owned()),
         }
     }
+    // The clock stands still and jumps: past the next look at the table.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(world.ask(Some(&off)).await.is_err());
     assert!(world.ask(Some(&spoilt)).await.is_err(), "an unreadable limit is not no limit");
@@ -157,6 +158,7 @@ async fn a_table_that_is_away_takes_nothing_from_those_who_are_known() {
     let world = world(None).await;
     let known = world.make(Role::Reader, "a").await;
     *world.table.away.lock() = true;
+    // The clock jumps past a dozen looks at the table, which all fail.
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(world.ask(Some(&known)).await.is_ok());
     let unknown = world.ask(Some("hubr_x")).await.unwrap_err();
@@ -184,9 +186,9 @@ async fn a_token_another_process_made_counts_at_once() {
 #[tokio::test]
 async fn without_security_a_proxied_request_is_refused_with_a_hint() {
     let said = Said { tenant: Some(tenant("t")), user: Some("u"), ..Said::default() };
-    let caller = Guard::Off.caller(said.clone()).await.unwrap();
+    let caller = Authenticator::Off.caller(said.clone()).await.unwrap();
     assert_eq!((caller.tenant().as_str(), caller.user()), ("t", "u"));
-    let error = Guard::Off.caller(Said { forwarded: true, ..said }).await.unwrap_err();
+    let error = Authenticator::Off.caller(Said { forwarded: true, ..said }).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
     assert!(error.details["hint"].as_str().unwrap().contains("security.enabled"));
 }

@@ -97,7 +97,7 @@ fn without_security_nothing_is_asked() {
     let closed = group("g", json!({ "accessControlEnabled": "Y", "ownerUserId": "olga" }));
     let anybody = Caller::unlimited(TenantId::default_tenant(), "walt");
     assert_eq!(allowed(&anybody, &closed), ALL);
-    let seen = Visible::to(&anybody, |_| panic!("nobody is to be asked"));
+    let seen = Visible::to(&anybody, || |_: &GroupName| panic!("nobody is to be asked"));
     assert!(seen.sees(&closed.name));
 }
 
@@ -108,7 +108,9 @@ fn what_is_visible_is_what_may_be_read() {
     let name = closed.name.clone();
     let seen = |user: &str| {
         let closed = Arc::clone(&closed);
-        Visible::to(&caller(user, Role::Reader, &[]), move |_| Some(Arc::clone(&closed)))
+        Visible::to(&caller(user, Role::Reader, &[]), || {
+            move |_: &GroupName| Some(Arc::clone(&closed))
+        })
     };
     assert!(seen("rita").sees(&name) && seen("rita").need(&name).is_ok());
     assert!(!seen("walt").sees(&name));

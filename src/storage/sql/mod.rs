@@ -4,7 +4,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `engine` | pools, transactions, rows: the same calls for each database |
+//! | `engine`, `held` | pools, transactions, rows: the same calls for each database |
+//! | `pool` | connections to a database server, no more idle than wanted |
 //! | `dialect` | the forms of SQL that differ |
 //! | `sqlite`, `postgres`, `mysql` | one of each: connection options, bound values, forms, error codes |
 //! | `text` | makes statements from tables and forms; nothing else makes text safe to run |
@@ -21,6 +22,7 @@ mod held;
 mod migrate;
 mod mysql;
 mod native;
+mod pool;
 mod postgres;
 mod retention;
 mod revision;

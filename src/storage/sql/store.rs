@@ -1,11 +1,8 @@
 //! All stores over one database.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::engine::Engine;
@@ -16,10 +13,6 @@ use crate::config::{DatabaseConfig, DatabaseType, Dsn};
 use crate::storage::database::{Connections, Database};
 use crate::storage::error::{Result, StorageErrorKind};
 
-/// How long a caller waits for a connection, a new one's making included.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Statements that stay prepared on each connection; more than there are.
-pub(super) const PREPARED: usize = 256;
 /// How long a database server that does not answer is waited for at the start: both may have been
 /// started together.
 const START: Duration = Duration::from_secs(15);
@@ -116,40 +109,4 @@ impl Database for SqlStore {
     fn connections(&self) -> Connections {
         self.engine.connections()
     }
-}
-
-type Count = Box<dyn Fn() -> usize + Send>;
-
-/// Keeps no more connections idle than are wanted; sqlx has no such bound itself.
-#[derive(Clone)]
-pub(super) struct Idle {
-    most: usize,
-    // Known only after the pool is made, which already asks.
-    count: Arc<Mutex<Option<Count>>>,
-}
-
-impl Idle {
-    pub(super) fn new(most: u32) -> Self {
-        Self { most: most as usize, count: Arc::default() }
-    }
-
-    pub(super) fn watch(&self, count: impl Fn() -> usize + Send + 'static) {
-        *self.count.lock() = Some(Box::new(count));
-    }
-
-    /// Whether one more may be kept.
-    pub(super) fn has_room(&self) -> bool {
-        self.count.lock().as_ref().is_none_or(|count| count() < self.most)
-    }
-}
-
-impl fmt::Debug for Idle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idle").field("most", &self.most).finish_non_exhaustive()
-    }
-}
-
-/// Says that a parameter of the address does nothing here.
-pub(super) fn ignored(parameter: &str) {
-    tracing::warn!(parameter, "database.dsn has a parameter that has no effect");
 }

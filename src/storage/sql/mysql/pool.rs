@@ -1,12 +1,11 @@
 //! Connecting.
 
-use sqlx::Executor;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use crate::config::{DatabaseConfig, ServerDsn};
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 use crate::storage::sql::engine::Pools;
-use crate::storage::sql::store::{Idle, PATIENCE, PREPARED, ignored};
+use crate::storage::sql::pool::{self, PREPARED, ignored};
 
 /// What each connection is told at its begin. Strict: a value that does not fit is an error, not
 /// another value. A lock that is not had in time is an error.
@@ -66,32 +65,10 @@ fn ssl_mode(word: &str) -> Result<MySqlSslMode> {
     })
 }
 
-/// The pool. It connects when it is first used.
+/// The pool.
 pub(in crate::storage::sql) fn open(
     options: MySqlConnectOptions,
     config: &DatabaseConfig,
 ) -> Pools {
-    let idle = Idle::new(config.max_idle_conns);
-    let pool = MySqlPoolOptions::new()
-        .max_connections(config.max_open_conns)
-        .acquire_timeout(PATIENCE)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(SESSION).await?;
-                Ok(())
-            })
-        })
-        .after_release({
-            let idle = idle.clone();
-            move |_, _| {
-                let room = idle.has_room();
-                Box::pin(async move { Ok(room) })
-            }
-        })
-        .connect_lazy_with(options);
-    idle.watch({
-        let pool = pool.clone();
-        move || pool.num_idle()
-    });
-    Pools::MySql(pool)
+    Pools::MySql(pool::lazy(options, SESSION, config))
 }

@@ -2,14 +2,13 @@
 
 use std::str::FromStr;
 
-use sqlx::Executor;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::config::{DatabaseConfig, ServerDsn};
 use crate::storage::error::Result;
 use crate::storage::sql::engine::Pools;
 use crate::storage::sql::error::During;
-use crate::storage::sql::store::{Idle, PATIENCE, PREPARED, ignored};
+use crate::storage::sql::pool::{self, PREPARED, ignored};
 
 /// What each connection is told at its begin. A lock that is not had in time is an error, and a
 /// transaction whose client vanished lets go of its locks.
@@ -50,29 +49,7 @@ pub(in crate::storage::sql) fn options(dsn: &ServerDsn) -> Result<PgConnectOptio
     Ok(options)
 }
 
-/// The pool. It connects when it is first used.
+/// The pool.
 pub(in crate::storage::sql) fn open(options: PgConnectOptions, config: &DatabaseConfig) -> Pools {
-    let idle = Idle::new(config.max_idle_conns);
-    let pool = PgPoolOptions::new()
-        .max_connections(config.max_open_conns)
-        .acquire_timeout(PATIENCE)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(SESSION).await?;
-                Ok(())
-            })
-        })
-        .after_release({
-            let idle = idle.clone();
-            move |_, _| {
-                let room = idle.has_room();
-                Box::pin(async move { Ok(room) })
-            }
-        })
-        .connect_lazy_with(options);
-    idle.watch({
-        let pool = pool.clone();
-        move || pool.num_idle()
-    });
-    Pools::Postgres(pool)
+    Pools::Postgres(pool::lazy(options, SESSION, config))
 }

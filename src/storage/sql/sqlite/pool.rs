@@ -3,7 +3,6 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -12,11 +11,8 @@ use crate::config::SqliteDsn;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 use crate::storage::sql::engine::Pools;
 use crate::storage::sql::error::During;
+use crate::storage::sql::pool::{PATIENCE, PREPARED};
 
-/// How long a statement waits for another process that writes, and a caller for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Statements that stay prepared on each connection; more than there are.
-const PREPARED: usize = 256;
 /// Rows that are read ahead of who asks for them.
 const ROWS: usize = 1024;
 /// What the writer keeps of the file in memory, in KiB. Ids are scattered over their whole index.

@@ -3,9 +3,7 @@
 use hub_registry_core::TenantId;
 use serde_json::{Value, json};
 
-use super::credential::Tenants;
-use super::new_token::NewToken;
-use super::tokens::Tokens;
+use crate::access::{NewToken, Tenants, Tokens};
 use crate::clock::rfc3339;
 use crate::config::{TokenArgs, TokenCommand};
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hub_registry_core::TenantId;
 use serde_json::json;
 
-use super::caller::Caller;
+use super::caller::{Caller, HUB};
 use super::jwt::Jwt;
 use super::tokens::Tokens;
 use crate::error::{Error, ErrorCode, Result};
@@ -25,7 +25,7 @@ pub struct Said<'a> {
 
 /// Finds out who asks.
 #[derive(Clone, Debug)]
-pub enum Guard {
+pub enum Authenticator {
     /// Security is off: everybody is who they say they are.
     Off,
     /// Only a credential counts.
@@ -37,7 +37,7 @@ pub enum Guard {
     },
 }
 
-impl Guard {
+impl Authenticator {
     /// Whether credentials are asked for.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -89,7 +89,7 @@ fn anybody(said: Said<'_>) -> Result<Caller> {
         return Err(error.with_details(json!({ "hint": hint })));
     }
     let tenant = said.tenant.unwrap_or_else(TenantId::default_tenant);
-    Ok(Caller::unlimited(tenant, said.user.unwrap_or("system")))
+    Ok(Caller::unlimited(tenant, said.user.unwrap_or(HUB)))
 }
 
 fn unauthorized(message: &str) -> Error {

@@ -20,7 +20,7 @@ pub(crate) async fn a_second_run_finds_nothing_to_do(database: &Database) {
 pub(crate) async fn two_at_once_do_it_once(database: &Database) {
     let folder = tempfile::tempdir().unwrap();
     let config = Database::empty(database.kind, &folder).await.unwrap();
-    let starts: Vec<_> = (0..4)
+    let starts: Vec<_> = (0..8)
         .map(|_| {
             let config = config.clone();
             tokio::spawn(async move { SqlStore::migrate(&config).await.unwrap() })

@@ -3,9 +3,13 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use tokio::time::Instant;
 
 use crate::config::SqliteDsn;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
@@ -20,6 +24,8 @@ const CACHE: u32 = 64 * 1024;
 /// Pages in the log before they go to the file: the more, the more often a page that is written
 /// again and again goes there only once. This is 32 MiB.
 const CHECKPOINT: u32 = 8192;
+/// `SQLITE_BUSY`.
+const BUSY: &str = "5";
 const OPEN: &str = "open database";
 
 /// A file, with options; or a database in memory.
@@ -84,10 +90,30 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
         .clone()
         .pragma("cache_size", format!("-{CACHE}"))
         .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
-    let writer = pool(1).connect_with(writing).await.during(OPEN)?;
+    let writer = patiently(|| pool(1).connect_with(writing.clone())).await?;
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
     Ok(Pools::Sqlite { reader, writer })
+}
+
+/// Connects, and again while another process puts the same new file into WAL mode: there SQLite
+/// says "busy" at once, since its busy handler is not asked where waiting could be for ever
+/// (<https://sqlite.org/c3ref/busy_handler.html>).
+async fn patiently<F>(mut connect: impl FnMut() -> F) -> Result<SqlitePool>
+where
+    F: Future<Output = sqlx::Result<SqlitePool>>,
+{
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match connect().await {
+            Err(sqlx::Error::Database(error))
+                if error.code().as_deref() == Some(BUSY) && Instant::now() < end =>
+            {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=20))).await;
+            }
+            done => return done.during(OPEN),
+        }
+    }
 }
 
 /// A new file is for nobody else: it holds hashes of tokens and secrets of registries. SQLite gives

@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it is ready, and its metrics.
+//! Whether the process lives, and whether it is ready.
 
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use super::state::Api;
 use crate::access::{Action, Caller};
-use crate::catalog::{SourceId, SourceState};
-use crate::telemetry::metrics::{SourceSample, ViewSample};
+use crate::catalog::SourceId;
 
 /// A database that says nothing for so long is down to who asks. Probes often wait for a second
 /// only, and one without an answer counts as not ready.
@@ -79,34 +78,4 @@ pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1_u32));
     }
     response
-}
-
-/// `GET /metrics`
-pub(super) async fn metrics(State(api): State<Api>) -> Response {
-    let (mut services, mut instances, mut revision) = (0, 0, 0);
-    let mut samples = Vec::new();
-    for (tenant, snapshot) in api.view.all() {
-        services += snapshot.service_count();
-        instances += snapshot.instances;
-        revision = revision.max(snapshot.revision);
-        for cell in api.view.sources(&tenant).iter() {
-            let counts = api.catalog.counts(&tenant, &cell.info.id);
-            let state: SourceState = cell.state();
-            samples.push(SourceSample {
-                id: cell.info.id.as_str().to_owned(),
-                name: cell.info.name.clone(),
-                kind: cell.info.kind.as_str(),
-                state: state.as_str(),
-                age_ms: cell.age_ms(),
-                instances: counts.instances,
-                held: counts.held,
-            });
-        }
-    }
-    let (waiting, uptime) = (api.view.waiting(), api.started.elapsed());
-    let view = ViewSample { services, instances, waiting, revision };
-    let database = api.database.connections();
-    api.metrics.database_connections(database.idle, database.open.saturating_sub(database.idle));
-    let text = api.metrics.render(view, &samples, uptime);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -55,7 +55,7 @@ pub(super) async fn register(
         Ok(registration) => api.native.register(&caller, registration).await,
         Err(error) => Err(error),
     };
-    api.metrics.native("register", outcome.is_ok());
+    api.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
     let code = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((code, Json(registered_json(registered))).into_response())
@@ -84,7 +84,7 @@ pub(super) async fn register_batch(
             let outcome = one.and_then(|_| {
                 outcomes.next().unwrap_or_else(|| Err(Error::unavailable("not registered")))
             });
-            api.metrics.native("register", outcome.is_ok());
+            api.metrics.native.ended("register", outcome.is_ok());
             match outcome {
                 Ok(registered) => {
                     let mut answer = registered_json(registered);
@@ -246,7 +246,7 @@ pub(super) async fn heartbeat(
     Segment(id): Segment,
 ) -> ApiResult<Json<Value>> {
     let outcome = api.native.heartbeat(&caller, &id);
-    api.metrics.native("heartbeat", outcome.is_ok());
+    api.metrics.native.ended("heartbeat", outcome.is_ok());
     // Not looked up elsewhere: after a lost lease thousands may ask at once.
     let lease = outcome?;
     let message = "Heartbeat received";
@@ -274,7 +274,7 @@ pub(super) async fn heartbeats(
         }
     }
     let (renewed, unknown) = api.native.heartbeats(&caller, &ids)?;
-    api.metrics.native_many("heartbeat", renewed as u64, unknown.len() as u64);
+    api.metrics.native.ended_many("heartbeat", renewed as u64, unknown.len() as u64);
     Ok(Json(json!({ "renewed": renewed, "unknown": unknown })))
 }
 
@@ -338,11 +338,11 @@ fn done(
     api: &Api,
     caller: &Caller,
     id: &str,
-    operation: &str,
+    operation: &'static str,
     outcome: Result<()>,
     message: &str,
 ) -> ApiResult<Json<Value>> {
-    api.metrics.native(operation, outcome.is_ok());
+    api.metrics.native.ended(operation, outcome.is_ok());
     outcome.map_err(|error| native_error(api, caller, id, error))?;
     Ok(Json(json!({ "instanceId": id, "message": message })))
 }

@@ -35,7 +35,7 @@ pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Ne
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(%method, route, status = status.as_u16(), "a request failed");
     }
-    api.metrics.request(known(&method), route, status.as_u16(), start.elapsed());
+    api.metrics.http.answered(known(&method), route, status.as_u16(), start.elapsed());
     response
 }
 

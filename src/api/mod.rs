@@ -19,6 +19,7 @@ mod params;
 mod places;
 mod router;
 mod routes;
+mod scrape;
 mod serve;
 mod services;
 mod sort;

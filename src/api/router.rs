@@ -15,8 +15,8 @@ use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, explain, external, groups, health, instances, load, middleware, services, stats,
-    tokens,
+    discovery, explain, external, groups, health, instances, load, middleware, scrape, services,
+    stats, tokens,
 };
 use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -54,7 +54,7 @@ fn probes() -> Routes {
     Routes::default().open("/health", health::health).open("/ready", health::ready).get(
         "/metrics",
         Observe,
-        health::metrics,
+        scrape::metrics,
     )
 }
 
@@ -125,7 +125,7 @@ fn hot() -> Routes {
 /// The routes of the metrics listener: it has an address of its own, so that who may reach it is
 /// a matter of the network.
 pub fn metrics_router(api: Api) -> Router {
-    finish(Routes::default().open("/health", health::health).open("/metrics", health::metrics), api)
+    finish(Routes::default().open("/health", health::health).open("/metrics", scrape::metrics), api)
 }
 
 fn finish(routes: Routes, api: Api) -> Router {

@@ -351,6 +351,6 @@ impl Catalog {
                 RowChange::Removed(_) => removed += 1,
             }
         }
-        self.metrics.view_changed(added, updated, removed);
+        self.metrics.view.changed(added, updated, removed);
     }
 }

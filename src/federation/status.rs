@@ -129,7 +129,7 @@ impl SourceStatus {
 
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
-        self.metrics.source_error(&self.id, &self.name, self.kind, error.kind().code());
+        self.metrics.sources.failed(&self.id, &self.name, self.kind, error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
 
@@ -171,7 +171,7 @@ impl SourceStatus {
 
 impl Observer for SourceStatus {
     fn observe(&self, operation: &'static str, took: Duration, error: Option<ErrorKind>) {
-        self.metrics.source_call(self.kind, operation, took, error.map(ErrorKind::code));
+        self.metrics.sources.called(self.kind, operation, took, error.map(ErrorKind::code));
         self.change(|report, _| report.response_ms = Some(took.as_millis() as i64));
     }
 }

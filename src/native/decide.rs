@@ -53,7 +53,7 @@ impl Keeper {
             let mut decision = silence.decide(&rules, &shared.leases, (beating, late), busy);
             tell(tenant, silence, &decision.notes);
             if decision.notes.iter().any(|note| matches!(note, Note::Swept { .. })) {
-                shared.metrics.leases().swept();
+                shared.metrics.leases.swept();
             }
             let lapsed = decision.lapsed.drain(..);
             verdicts.extend(lapsed.map(|lease| (lease, HealthStatus::Unhealthy)));
@@ -94,7 +94,7 @@ impl Keeper {
         let rules = &self.shared.settings.preservation;
         let expired = silence.counts().3;
         let freed = silence.written(id, silent, exists, leases.now(), rules);
-        self.shared.metrics.leases().expired(silence.counts().3 - expired);
+        self.shared.metrics.leases.expired(silence.counts().3 - expired);
         freed
     }
 
@@ -113,7 +113,7 @@ impl Keeper {
             held += marked;
             preserving += usize::from(silence.is_preserving());
         }
-        let metrics = self.shared.metrics.leases();
+        let metrics = &self.shared.metrics.leases;
         metrics.set(self.shared.leases.beating_in_all(), overdue, held, preserving);
     }
 }

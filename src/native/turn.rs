@@ -117,7 +117,7 @@ impl Keeper {
             let lapsed = health == HealthStatus::Unhealthy;
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
             if !lapsed {
-                self.shared.metrics.leases().revived();
+                self.shared.metrics.leases.revived();
                 if let Some(key) = self.heard_or_gone(&lease.tenant, lease.id, true) {
                     freed.entry(lease.tenant.clone()).or_default().push(key);
                 }

@@ -70,7 +70,7 @@ impl Cleaner {
                 Ok(0) => break,
                 Ok(rows) => {
                     all += rows;
-                    self.metrics.retired(what, rows);
+                    self.metrics.database.retired(what, rows);
                 }
                 Err(error) => {
                     tracing::warn!(%error, what, "cannot remove old rows, will try again");

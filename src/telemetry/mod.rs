@@ -1,5 +1,4 @@
 //! Logs and metrics.
 
-mod lease_metrics;
 pub mod logging;
 pub mod metrics;

@@ -1,7 +1,8 @@
-//! Metrics of the native registry's leases.
+//! The native registry's leases.
 
-use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge};
+
+use super::Maker;
 
 /// How the leases of all tenants stand, and what became of them.
 #[derive(Clone, Debug)]
@@ -16,50 +17,32 @@ pub struct LeaseMetrics {
 }
 
 impl LeaseMetrics {
-    /// All at zero.
-    ///
-    /// # Panics
-    /// Never: the names are valid.
-    #[expect(clippy::expect_used, reason = "the names are constants; any start shows a mistake")]
-    pub(super) fn new() -> Self {
-        let gauge = |name, help| IntGauge::new(name, help).expect("a valid gauge");
-        let counter = |name, help| IntCounter::new(name, help).expect("a valid counter");
+    pub(super) fn new(maker: &Maker<'_>) -> Self {
         Self {
-            leases: gauge("hub_registry_leases", "Native instances that promised to beat."),
-            overdue: gauge("hub_registry_leases_overdue", "Those of them whose lease ran out."),
-            held: gauge(
+            leases: maker.gauge("hub_registry_leases", "Native instances that promised to beat."),
+            overdue: maker
+                .gauge("hub_registry_leases_overdue", "Those of them whose lease ran out."),
+            held: maker.gauge(
                 "hub_registry_leases_held",
                 "Silent native instances that self-preservation keeps.",
             ),
-            preserving: gauge(
+            preserving: maker.gauge(
                 "hub_registry_self_preservation",
                 "Tenants in which self-preservation holds or sweeps silent instances.",
             ),
-            expirations: counter(
+            expirations: maker.counter(
                 "hub_registry_lease_expirations_total",
                 "Native instances removed for their silence.",
             ),
-            revivals: counter(
+            revivals: maker.counter(
                 "hub_registry_lease_revivals_total",
                 "Native instances that a heartbeat made healthy again.",
             ),
-            sweeps: counter(
+            sweeps: maker.counter(
                 "hub_registry_lease_sweeps_total",
                 "Sweeps of silent instances after self-preservation ran out.",
             ),
         }
-    }
-
-    pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        vec![
-            Box::new(self.leases.clone()),
-            Box::new(self.overdue.clone()),
-            Box::new(self.held.clone()),
-            Box::new(self.preserving.clone()),
-            Box::new(self.expirations.clone()),
-            Box::new(self.revivals.clone()),
-            Box::new(self.sweeps.clone()),
-        ]
     }
 
     /// How they stand now: promised to beat, overdue, held; and the tenants that are preserved.

@@ -1,0 +1,55 @@
+//! `GET /metrics`: what can be told only when it is asked for is measured here, then all is written.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::state::Api;
+use crate::telemetry::metrics::{SourceSample, ViewSample};
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(api): State<Api>) -> Response {
+    let text = api.metrics.scrape(|| {
+        api.metrics.build.set_uptime(api.started.elapsed());
+        measure_view(&api);
+        measure_sources(&api);
+        measure_database(&api);
+    });
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+fn measure_view(api: &Api) {
+    let mut sample =
+        ViewSample { services: 0, instances: 0, waiting: api.view.waiting(), revision: 0 };
+    for (_, snapshot) in api.view.all() {
+        sample.services += snapshot.service_count();
+        sample.instances += snapshot.instances;
+        sample.revision = sample.revision.max(snapshot.revision);
+    }
+    api.metrics.view.set(sample);
+}
+
+fn measure_sources(api: &Api) {
+    let mut samples = Vec::new();
+    for (tenant, _) in api.view.all() {
+        for cell in api.view.sources(&tenant).iter() {
+            let counts = api.catalog.counts(&tenant, &cell.info.id);
+            samples.push(SourceSample {
+                id: cell.info.id.as_str().to_owned(),
+                name: cell.info.name.clone(),
+                kind: cell.info.kind.as_str(),
+                state: cell.state().as_str(),
+                age_ms: cell.age_ms(),
+                instances: counts.instances,
+                held: counts.held,
+            });
+        }
+    }
+    api.metrics.sources.set(&samples);
+}
+
+fn measure_database(api: &Api) {
+    let connections = api.database.connections();
+    let used = connections.open.saturating_sub(connections.idle);
+    api.metrics.database.set_connections(connections.idle, used);
+}

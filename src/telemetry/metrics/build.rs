@@ -1,0 +1,26 @@
+//! The version, and how long it runs.
+
+use std::time::Duration;
+
+use prometheus::Gauge;
+
+use super::Maker;
+
+/// What runs here, and since when.
+#[derive(Clone, Debug)]
+pub struct BuildMetrics {
+    uptime: Gauge,
+}
+
+impl BuildMetrics {
+    pub(super) fn new(maker: &Maker<'_>) -> Self {
+        let build = maker.gauges("hub_registry_build_info", "1, with the version.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Self { uptime: maker.fraction("hub_registry_uptime_seconds", "Time since the start.") }
+    }
+
+    /// It runs for so long.
+    pub fn set_uptime(&self, uptime: Duration) {
+        self.uptime.set(uptime.as_secs_f64());
+    }
+}

@@ -1,0 +1,65 @@
+//! What readers see.
+
+use prometheus::{IntCounterVec, IntGauge};
+
+use super::Maker;
+
+/// The size of the view, and how it changes.
+#[derive(Clone, Debug)]
+pub struct ViewMetrics {
+    changes: IntCounterVec,
+    services: IntGauge,
+    instances: IntGauge,
+    waiting: IntGauge,
+    revision: IntGauge,
+}
+
+/// The view at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewSample {
+    /// Its services.
+    pub services: usize,
+    /// Its instances.
+    pub instances: usize,
+    /// Names that blocking queries wait for.
+    pub waiting: usize,
+    /// The highest revision of any tenant.
+    pub revision: i64,
+}
+
+impl ViewMetrics {
+    pub(super) fn new(maker: &Maker<'_>) -> Self {
+        let changes = maker.counters(
+            "hub_registry_view_instance_changes_total",
+            "Rows of the view that were added, updated or removed.",
+            &["change"],
+        );
+        for change in ["added", "updated", "removed"] {
+            changes.with_label_values(&[change]);
+        }
+        Self {
+            changes,
+            services: maker.gauge("hub_registry_view_services", "Services in the view."),
+            instances: maker.gauge("hub_registry_view_instances", "Instances in the view."),
+            waiting: maker
+                .gauge("hub_registry_view_waited_services", "Services blocking queries wait for."),
+            revision: maker
+                .gauge("hub_registry_view_revision", "The highest revision of any tenant's view."),
+        }
+    }
+
+    /// Rows changed.
+    pub fn changed(&self, added: u64, updated: u64, removed: u64) {
+        for (change, count) in [("added", added), ("updated", updated), ("removed", removed)] {
+            self.changes.with_label_values(&[change]).inc_by(count);
+        }
+    }
+
+    /// It is like this now.
+    pub fn set(&self, sample: ViewSample) {
+        self.services.set(sample.services as i64);
+        self.instances.set(sample.instances as i64);
+        self.waiting.set(sample.waiting as i64);
+        self.revision.set(sample.revision);
+    }
+}

@@ -269,3 +269,28 @@ async fn mariadb() {
     })
     .await;
 }
+
+/// What a test that keeps its server until it ends leaves behind; run by the test below.
+#[tokio::test]
+#[ignore = "ends with a server that nobody drops"]
+async fn a_server_that_is_never_dropped() {
+    let server = servers::start(ServerKind::Consul, ServerOptions::default()).await.unwrap();
+    println!("left {} {}", server.process_id().unwrap(), server.data_dir().display());
+    std::mem::forget(server);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_server_that_is_never_dropped() {
+    if !servers::require(ServerKind::Consul) {
+        return;
+    }
+    let test = std::env::current_exe().unwrap();
+    let arguments = ["--ignored", "--exact", "a_server_that_is_never_dropped", "--nocapture"];
+    let output = tokio::process::Command::new(test).args(arguments).output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let left = text.lines().find_map(|line| line.split_once("left ")).expect(&text).1;
+    let (id, folder) = left.split_once(' ').unwrap();
+    let (id, folder) = (id.parse().unwrap(), Path::new(folder).parent().unwrap());
+    let look = || async { runs(id) || folder.exists() };
+    eventually("its process and its folder are gone", SOON, look, |left| !left).await;
+}

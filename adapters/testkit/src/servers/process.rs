@@ -17,9 +17,13 @@ use super::plan::Plan;
 ///
 /// `read` is built in, so that the watcher is one process, and it is a child of its own, so that
 /// the shell can wait for the server at the same time.
+///
+/// A test that keeps its servers until it ends drops nothing. So when the server is killed, a third
+/// process looks whether the test is gone too, and then removes the server's folder.
 const WATCHDOG: &str = r#"
-log=$1
-shift
+folder=$1
+log=$2
+shift 2
 tell() {
     kill -s "$1" "$server"
     for stat in /proc/[0-9]*/stat; do
@@ -38,6 +42,15 @@ server=$!
         tell "$signal"
         echo "$signal"
     done <&3
+    (
+        for look in 1 2 3 4 5 6 7 8 9 10; do
+            if ! kill -0 "$PPID"; then
+                rm -rf "$folder"
+                exit
+            fi
+            sleep 0.2
+        done
+    ) &
     tell KILL
 ) 2>/dev/null &
 watcher=$!
@@ -66,6 +79,7 @@ impl Process {
     pub(super) fn start(plan: &Plan, folder: &Path, log: &Path) -> io::Result<Self> {
         let mut watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
+            .arg(folder)
             .arg(log)
             .arg(&plan.program)
             .args(&plan.arguments)

@@ -12,6 +12,7 @@
 //! | [`instance`], [`mod@words`] | one instance of a service and its states |
 //! | [`change`] | what a watch yields |
 //! | [`registry`] | the trait, its scope and information |
+//! | [`look`] | a second look at what a watch no longer lists |
 //! | [`driver`], [`spec`] | from a configuration row to a registry |
 //! | [`capability`] | what a registry can do |
 //! | [`error`] | what went wrong, and whether trying again makes sense |
@@ -29,6 +30,7 @@ pub mod http;
 pub mod id;
 pub mod instance;
 pub mod layers;
+pub mod look;
 pub mod memory;
 pub mod registry;
 pub mod secret;
@@ -44,6 +46,7 @@ pub use id::{ConfigId, GroupName, Host, InvalidName, ServiceName, TenantId};
 pub use instance::{
     HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, Weight,
 };
+pub use look::Presence;
 pub use registry::{Registry, RegistryInfo, RegistryKind, Scope};
 pub use secret::Secret;
 pub use spec::{ConnectSpec, SpecError};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::change::ChangeStream;
 use crate::error::{Error, Result};
 use crate::id::GroupName;
 use crate::instance::{Instance, InstanceKey, ServiceKey, UnknownWord};
+use crate::look::{self, Presence};
 
 /// The kinds of registry the configuration table can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -155,6 +157,19 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Whenever the list could not be read whole.
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>>;
+
+    /// Looks again, past caches, for instances that the watch no longer lists: one answer for
+    /// each, in their order.
+    ///
+    /// Removals are confirmed by such looks, so `Absent` needs an answer the registry made after
+    /// it was asked. A registry that serves lists from a cache asks in another way here. Each call
+    /// inside is bounded; how long all of them take depends on how many are asked for.
+    ///
+    /// # Errors
+    /// When nothing could be read; what could not be read in part is `Unknown`.
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        look::by_lists(self, missing).await
+    }
 
     /// Follows the registry.
     ///

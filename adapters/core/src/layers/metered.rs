@@ -12,6 +12,7 @@ use crate::capability::Capability;
 use crate::change::ChangeStream;
 use crate::error::{ErrorKind, Result};
 use crate::instance::{Instance, InstanceKey, ServiceKey};
+use crate::look::Presence;
 use crate::registry::{Registry, RegistryInfo, Scope};
 
 /// Who wants to know how calls go: the metrics, the status row.
@@ -67,6 +68,10 @@ impl Registry for Metered {
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
         self.measure("list instances", self.inner.instances(service)).await
+    }
+
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        self.measure("look again", self.inner.look_again(missing)).await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

@@ -10,6 +10,7 @@ use crate::capability::Capability;
 use crate::change::ChangeStream;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceKey, ServiceKey};
+use crate::look::Presence;
 use crate::registry::{Registry, RegistryInfo, Scope};
 
 /// The longest pause between two tries.
@@ -71,6 +72,11 @@ impl Registry for Retry {
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
         self.again(|| self.inner.instances(service)).await
+    }
+
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        // Asked again soon anyhow.
+        self.inner.look_again(missing).await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

@@ -10,6 +10,7 @@ use crate::capability::Capability;
 use crate::change::ChangeStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Instance, InstanceKey, ServiceKey};
+use crate::look::Presence;
 use crate::registry::{Registry, RegistryInfo, Scope};
 
 /// Ends each call with [`ErrorKind::Timeout`] after a fixed time, whatever the adapter does.
@@ -58,6 +59,11 @@ impl Registry for Timeout {
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
         self.bound("list instances", self.inner.instances(service)).await
+    }
+
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        // How long it takes depends on how many are asked for; the calls inside are bounded.
+        self.inner.look_again(missing).await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

@@ -1,5 +1,7 @@
 //! Discovery: the instances of a service over all sources.
 
+pub(super) mod describe;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// The longest wait, and the longest bound on staleness.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 const MAX_STALENESS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The largest `limit`.
+const MAX_LIMIT: i64 = 1_000_000;
 /// Under this many bytes compressing costs more than it saves.
 const MIN_GZIP: usize = 1024;
 const INDEX_HEADER: &str = "x-registry-index";
@@ -68,7 +72,7 @@ impl Query {
             group: params.group()?,
             strategy: params.word("strategy")?,
             key: params.take("key")?,
-            limit: params.number("limit", 1, 1_000_000)?.map(|limit| limit as usize),
+            limit: params.number("limit", 1, MAX_LIMIT)?.map(|limit| limit as usize),
             index: params.number("index", 0, 1 << 53)?,
             wait: params.duration("wait", MAX_WAIT)?,
             max_staleness: params.duration("maxStaleness", MAX_STALENESS)?,

@@ -1,5 +1,7 @@
 //! Why a service is answered as it is.
 
+pub(super) mod describe;
+
 use axum::Json;
 use axum::extract::State;
 use hub_registry_core::{HealthStatus, InstanceStatus, ServiceKey};

@@ -1,5 +1,7 @@
 //! The configurations of external registries, and what operators do with them.
 
+pub(super) mod describe;
+
 use std::time::Duration;
 
 use axum::Json;

@@ -1,5 +1,7 @@
 //! Groups: the unified list, and the native ones' settings.
 
+pub(super) mod describe;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

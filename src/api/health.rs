@@ -1,5 +1,7 @@
 //! Whether the process lives, and whether it is ready.
 
+pub(super) mod describe;
+
 use std::time::Duration;
 
 use axum::Extension;

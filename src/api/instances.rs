@@ -1,5 +1,7 @@
 //! Instances: registering, renewing, changing and removing native ones; listing all of them.
 
+pub(super) mod describe;
+
 use std::sync::Arc;
 
 use axum::Json;

@@ -1,5 +1,7 @@
 //! What instances report of their connections, for `LEAST_CONNECTIONS`.
 
+pub(super) mod describe;
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};

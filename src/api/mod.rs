@@ -1,8 +1,10 @@
-//! The HTTP server and its handlers: one file per noun, every route in [`router`].
+//! The HTTP server and its handlers: one file per noun, every route in [`router`]. What a route
+//! takes and answers stands beside its handler, in `NOUN/describe.rs`; [`openapi`] says how.
 
 mod authenticate;
 mod body;
 mod discovery;
+mod docs;
 mod error;
 mod explain;
 mod external;
@@ -15,6 +17,7 @@ mod json_body;
 mod load;
 mod middleware;
 mod names;
+mod openapi;
 mod params;
 mod places;
 mod router;

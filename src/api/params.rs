@@ -47,8 +47,9 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 /// The largest page.
-const MAX_PAGE_SIZE: usize = 1000;
-const PAGE_SIZE: usize = 100;
+pub(super) const MAX_PAGE_SIZE: usize = 1000;
+/// The page of who does not say.
+pub(super) const PAGE_SIZE: usize = 100;
 
 /// Parameters not taken yet.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,5 @@
-//! Every route on one page.
+//! Every route on one page: path, right, handler, description. How a new one is described stands
+//! in [`openapi`].
 
 use axum::Extension;
 use axum::Router;
@@ -10,34 +11,39 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::authenticate::{Door, authenticate};
+use super::docs::Document;
 use super::error::{ApiError, plain};
 use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, explain, external, groups, health, instances, load, middleware, scrape, services,
-    stats, tokens,
+    discovery, docs, explain, external, groups, health, instances, load, middleware, openapi,
+    scrape, services, stats, tokens,
 };
 use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
 pub fn router(api: Api) -> Router {
-    let routes = routes(&api.settings);
+    let document = Document::default();
+    let routes = routes(&api.settings, &document);
+    document.set(&openapi::document(routes.table().iter()));
     finish(routes, api)
 }
 
 /// What there is to ask for, and what it needs.
 #[must_use]
 pub fn route_table(settings: &ApiSettings) -> Vec<Route> {
-    routes(settings).table()
+    let routes = routes(settings, &Document::default());
+    routes.table().iter().map(|described| described.route.clone()).collect()
 }
 
-fn routes(settings: &ApiSettings) -> Routes {
+pub(super) fn routes(settings: &ApiSettings, document: &Document) -> Routes {
     let limit = Extension(BodyLimit(settings.body_limit));
     let batch_limit = Extension(BodyLimit(settings.batch_body_limit));
     let timeout = settings.request_timeout;
     let bounded = probes()
+        .merge(docs(document.clone()))
         .merge(groups_services_instances())
         .merge(administration())
         .behind(|router| router.layer(limit))
@@ -50,82 +56,106 @@ fn routes(settings: &ApiSettings) -> Routes {
     rest.merge(hot())
 }
 
+/// A handler and its description, which stands beside it under the same name.
+macro_rules! handler {
+    ($noun:ident::$name:ident) => {
+        ($noun::$name, $noun::describe::$name)
+    };
+}
+
 fn probes() -> Routes {
-    Routes::default().open("/health", health::health).open("/ready", health::ready).get(
-        "/metrics",
-        Observe,
-        scrape::metrics,
-    )
+    Routes::default()
+        .open("/health", handler!(health::health))
+        .open("/ready", handler!(health::ready))
+        .get("/metrics", Observe, handler!(scrape::metrics))
+}
+
+/// What the API is, for people and for programs: no secret is in it.
+fn docs(document: Document) -> Routes {
+    Routes::default()
+        .open("/api-docs/openapi.json", handler!(docs::openapi))
+        .behind(|router| router.layer(Extension(document)))
 }
 
 fn groups_services_instances() -> Routes {
     Routes::default()
-        .get("/api/v1/groups", Read, groups::list)
-        .post("/api/v1/groups", Write, groups::create)
-        .get("/api/v1/groups/{groupName}", Read, groups::get)
-        .put("/api/v1/groups/{groupName}", Manage, groups::update)
-        .delete("/api/v1/groups/{groupName}", Manage, groups::delete)
-        .get("/api/v1/groups/{groupName}/services", Read, groups::list_services)
-        .get("/api/v1/stats", Read, stats::totals)
-        .get("/api/v1/stats/instances", Read, stats::instances)
-        .get("/api/v1/stats/health", Read, stats::health)
-        .get("/api/v1/services", Read, services::list)
-        .post("/api/v1/services", Write, services::create)
-        .get("/api/v1/services/{serviceName}", Read, services::get)
-        .put("/api/v1/services/{serviceName}", Write, services::update)
-        .delete("/api/v1/services/{serviceName}", Write, services::delete)
-        .get("/api/v1/services/{serviceName}/select", Read, discovery::select)
-        .get("/api/v1/services/{serviceName}/explain", Read, explain::explain)
-        .get("/api/v1/instances", Read, instances::list_all)
-        .post("/api/v1/instances", Write, instances::register)
-        .get("/api/v1/instances/{instanceId}", Read, instances::get)
-        .put("/api/v1/instances/{instanceId}", Write, instances::update)
-        .delete("/api/v1/instances/{instanceId}", Write, instances::deregister)
-        .put("/api/v1/instances/{instanceId}/heartbeat", Write, instances::heartbeat)
-        .put("/api/v1/instances/{instanceId}/health", Write, instances::set_health)
-        .put("/api/v1/instances/{instanceId}/status", Write, instances::set_status)
-        .put("/api/v1/instances/{instanceId}/load", Write, load::report)
+        .get("/api/v1/groups", Read, handler!(groups::list))
+        .post("/api/v1/groups", Write, handler!(groups::create))
+        .get("/api/v1/groups/{groupName}", Read, handler!(groups::get))
+        .put("/api/v1/groups/{groupName}", Manage, handler!(groups::update))
+        .delete("/api/v1/groups/{groupName}", Manage, handler!(groups::delete))
+        .get("/api/v1/groups/{groupName}/services", Read, handler!(groups::list_services))
+        .get("/api/v1/stats", Read, handler!(stats::totals))
+        .get("/api/v1/stats/instances", Read, handler!(stats::instances))
+        .get("/api/v1/stats/health", Read, handler!(stats::health))
+        .get("/api/v1/services", Read, handler!(services::list))
+        .post("/api/v1/services", Write, handler!(services::create))
+        .get("/api/v1/services/{serviceName}", Read, handler!(services::get))
+        .put("/api/v1/services/{serviceName}", Write, handler!(services::update))
+        .delete("/api/v1/services/{serviceName}", Write, handler!(services::delete))
+        .get("/api/v1/services/{serviceName}/select", Read, handler!(discovery::select))
+        .get("/api/v1/services/{serviceName}/explain", Read, handler!(explain::explain))
+        .get("/api/v1/instances", Read, handler!(instances::list_all))
+        .post("/api/v1/instances", Write, handler!(instances::register))
+        .get("/api/v1/instances/{instanceId}", Read, handler!(instances::get))
+        .put("/api/v1/instances/{instanceId}", Write, handler!(instances::update))
+        .delete("/api/v1/instances/{instanceId}", Write, handler!(instances::deregister))
+        .put("/api/v1/instances/{instanceId}/heartbeat", Write, handler!(instances::heartbeat))
+        .put("/api/v1/instances/{instanceId}/health", Write, handler!(instances::set_health))
+        .put("/api/v1/instances/{instanceId}/status", Write, handler!(instances::set_status))
+        .put("/api/v1/instances/{instanceId}/load", Write, handler!(load::report))
 }
 
 fn batches() -> Routes {
-    Routes::default().post("/api/v1/instances/batch", Write, instances::register_batch).put(
-        "/api/v1/heartbeats",
-        Write,
-        instances::heartbeats,
-    )
+    Routes::default()
+        .post("/api/v1/instances/batch", Write, handler!(instances::register_batch))
+        .put("/api/v1/heartbeats", Write, handler!(instances::heartbeats))
 }
 
 fn administration() -> Routes {
     Routes::default()
-        .get("/api/v1/external/configs", Operate, external::list)
-        .post("/api/v1/external/configs", Operate, external::create)
-        .post("/api/v1/external/configs/test", Operate, external::test_body)
-        .get("/api/v1/external/configs/{configId}", Operate, external::get)
-        .put("/api/v1/external/configs/{configId}", Operate, external::update)
-        .delete("/api/v1/external/configs/{configId}", Operate, external::delete)
-        .get("/api/v1/external/configs/{configId}/status", Operate, external::status)
-        .post("/api/v1/external/configs/{configId}/disconnect", Operate, external::disconnect)
-        .get("/api/v1/tokens", Administer, tokens::list)
-        .post("/api/v1/tokens", Administer, tokens::create)
-        .delete("/api/v1/tokens/{tokenId}", Administer, tokens::revoke)
+        .get("/api/v1/external/configs", Operate, handler!(external::list))
+        .post("/api/v1/external/configs", Operate, handler!(external::create))
+        .post("/api/v1/external/configs/test", Operate, handler!(external::test_body))
+        .get("/api/v1/external/configs/{configId}", Operate, handler!(external::get))
+        .put("/api/v1/external/configs/{configId}", Operate, handler!(external::update))
+        .delete("/api/v1/external/configs/{configId}", Operate, handler!(external::delete))
+        .get("/api/v1/external/configs/{configId}/status", Operate, handler!(external::status))
+        .post(
+            "/api/v1/external/configs/{configId}/disconnect",
+            Operate,
+            handler!(external::disconnect),
+        )
+        .get("/api/v1/tokens", Administer, handler!(tokens::list))
+        .post("/api/v1/tokens", Administer, handler!(tokens::create))
+        .delete("/api/v1/tokens/{tokenId}", Administer, handler!(tokens::revoke))
 }
 
 /// These bound themselves: by the configuration's own time-outs.
 fn probing() -> Routes {
     Routes::default()
-        .post("/api/v1/external/configs/{configId}/connect", Operate, external::connect)
-        .post("/api/v1/external/configs/{configId}/test", Operate, external::test_stored)
+        .post("/api/v1/external/configs/{configId}/connect", Operate, handler!(external::connect))
+        .post("/api/v1/external/configs/{configId}/test", Operate, handler!(external::test_stored))
 }
 
 /// The hot path has its own compressed answers and its own waiting time.
 fn hot() -> Routes {
-    Routes::default().get("/api/v1/services/{serviceName}/instances", Read, discovery::instances)
+    Routes::default().get(
+        "/api/v1/services/{serviceName}/instances",
+        Read,
+        handler!(discovery::instances),
+    )
 }
 
 /// The routes of the metrics listener: it has an address of its own, so that who may reach it is
 /// a matter of the network.
 pub fn metrics_router(api: Api) -> Router {
-    finish(Routes::default().open("/health", health::health).open("/metrics", scrape::metrics), api)
+    finish(
+        Routes::default()
+            .open("/health", handler!(health::health))
+            .open("/metrics", handler!(scrape::metrics)),
+        api,
+    )
 }
 
 fn finish(routes: Routes, api: Api) -> Router {

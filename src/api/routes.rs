@@ -1,4 +1,5 @@
-//! Routes, each with the right it needs: one without cannot be written down.
+//! Routes, each with the right it needs and what it takes and answers: one without cannot be
+//! written down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
+use super::openapi::Describe;
 use super::state::Api;
 use crate::access::Action;
 
@@ -30,6 +32,15 @@ pub struct Route {
     pub path: &'static str,
     /// What it needs.
     pub need: Need,
+}
+
+/// A route, and its description.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    /// The route.
+    pub route: Route,
+    /// What it takes and answers.
+    pub describe: fn() -> Describe,
 }
 
 /// What each route needs, by path and method.
@@ -61,18 +72,24 @@ impl Needs {
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     router: Router<Api>,
-    table: Vec<Route>,
+    table: Vec<Described>,
 }
 
 macro_rules! methods {
     ($($name:ident = $method:ident),+) => {
         $(
-            pub(super) fn $name<H, T>(self, path: &'static str, action: Action, handler: H) -> Self
+            pub(super) fn $name<H, T>(
+                self,
+                path: &'static str,
+                action: Action,
+                (handler, describe): (H, fn() -> Describe),
+            ) -> Self
             where
                 H: Handler<T, Api>,
                 T: 'static,
             {
-                self.add(Method::$method, MethodFilter::$method, path, Need::Right(action), handler)
+                let route = Route { method: Method::$method, path, need: Need::Right(action) };
+                self.add(MethodFilter::$method, Described { route, describe }, handler)
             }
         )+
     };
@@ -82,28 +99,26 @@ impl Routes {
     methods!(get = GET, post = POST, put = PUT, delete = DELETE);
 
     /// A GET that anybody may send.
-    pub(super) fn open<H, T>(self, path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, Api>,
-        T: 'static,
-    {
-        self.add(Method::GET, MethodFilter::GET, path, Need::Nothing, handler)
-    }
-
-    fn add<H, T>(
-        mut self,
-        method: Method,
-        filter: MethodFilter,
+    pub(super) fn open<H, T>(
+        self,
         path: &'static str,
-        need: Need,
-        handler: H,
+        (handler, describe): (H, fn() -> Describe),
     ) -> Self
     where
         H: Handler<T, Api>,
         T: 'static,
     {
-        self.table.push(Route { method, path, need });
-        self.router = self.router.route(path, on(filter, handler));
+        let route = Route { method: Method::GET, path, need: Need::Nothing };
+        self.add(MethodFilter::GET, Described { route, describe }, handler)
+    }
+
+    fn add<H, T>(mut self, filter: MethodFilter, described: Described, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        self.router = self.router.route(described.route.path, on(filter, handler));
+        self.table.push(described);
         self
     }
 
@@ -120,14 +135,14 @@ impl Routes {
     }
 
     /// The routes as a list.
-    pub(super) fn table(self) -> Vec<Route> {
-        self.table
+    pub(super) fn table(&self) -> &[Described] {
+        &self.table
     }
 
     /// The router, and what its routes need.
     pub(super) fn finish(self) -> (Router<Api>, Needs) {
         let mut needs: HashMap<&'static str, Vec<(Method, Need)>> = HashMap::new();
-        for route in self.table {
+        for Described { route, .. } in self.table {
             needs.entry(route.path).or_default().push((route.method, route.need));
         }
         (self.router, Needs(Arc::new(needs)))

@@ -1,11 +1,16 @@
 //! `GET /metrics`: what can be told only when it is asked for is measured here, then all is written.
 
+pub(super) mod describe;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::state::Api;
 use crate::telemetry::metrics::{SourceSample, ViewSample};
+
+/// Prometheus' text format.
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
@@ -15,7 +20,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         measure_sources(&api);
         measure_database(&api);
     });
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }
 
 fn measure_view(api: &Api) {

@@ -1,5 +1,7 @@
 //! Services: the unified list, and the native ones' settings.
 
+pub(super) mod describe;
+
 use std::sync::Arc;
 
 use axum::Json;

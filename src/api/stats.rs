@@ -1,5 +1,7 @@
 //! How much there is, and how it fares: of the caller's tenant, in the groups the caller may read.
 
+pub(super) mod describe;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

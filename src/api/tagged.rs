@@ -14,6 +14,11 @@ pub(super) fn tagged(asked: &HeaderMap, answer: &Value) -> Response {
     respond(asked, &tag, body)
 }
 
+/// The same for JSON that was written before.
+pub(super) fn tagged_text(asked: &HeaderMap, body: &str) -> Response {
+    respond(asked, &tag_of(body), body.to_owned())
+}
+
 /// The same for an answer with a field that moves without anything having changed, as the time of
 /// the last heartbeat does: it is no part of the tag.
 pub(super) fn tagged_but(asked: &HeaderMap, answer: &Value, moving: &str) -> Response {

@@ -1,5 +1,7 @@
 //! Tokens: who may do what.
 
+pub(super) mod describe;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -64,7 +64,7 @@ impl Audit {
 }
 
 /// The fields of an answer that [`Audit`] writes and a request cannot set.
-pub(super) const READ_ONLY: [&str; 7] =
+pub(crate) const READ_ONLY: [&str; 7] =
     ["tenantId", "addTime", "addWho", "editTime", "editWho", "oprSeqFlag", "activeFlag"];
 
 /// A JSON column as a value; text that is not JSON (by plain SQL) as it is.

@@ -135,7 +135,8 @@ impl UserIds {
     }
 }
 
-const SETTABLE: [&str; 13] = [
+/// What can be said of a group.
+pub(crate) const SETTABLE: [&str; 13] = [
     "groupName",
     "groupDescription",
     "groupType",
@@ -151,7 +152,7 @@ const SETTABLE: [&str; 13] = [
     "extProperty",
 ];
 /// What answers about a group have besides: taken back without effect.
-const ANSWERED: [&str; 6] =
+pub(crate) const ANSWERED: [&str; 6] =
     ["serviceGroupId", "sources", "serviceCount", "instanceCount", "currentVersion", "message"];
 
 /// What to say of a group; what is `None` stays, or has its default in a new one.

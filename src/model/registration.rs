@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub const MAX_LEASE_SECONDS: u32 = 86_400;
 
 /// What can be said when registering.
-const SETTABLE: [&str; 21] = [
+pub(crate) const SETTABLE: [&str; 21] = [
     "groupName",
     "serviceName",
     "hostAddress",
@@ -41,7 +41,7 @@ const SETTABLE: [&str; 21] = [
     "extProperty",
 ];
 /// What answers about an instance have besides: taken back without effect.
-const ANSWERED: [&str; 11] = [
+pub(crate) const ANSWERED: [&str; 11] = [
     "instanceId",
     "serviceInstanceId",
     "registerTime",

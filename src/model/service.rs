@@ -94,7 +94,8 @@ impl NativeService {
     }
 }
 
-const SETTABLE: [&str; 15] = [
+/// What can be said of a service.
+pub(crate) const SETTABLE: [&str; 15] = [
     "groupName",
     "serviceName",
     "serviceDescription",
@@ -112,7 +113,7 @@ const SETTABLE: [&str; 15] = [
     "extProperty",
 ];
 /// What answers about a service have besides: taken back without effect.
-const ANSWERED: [&str; 6] =
+pub(crate) const ANSWERED: [&str; 6] =
     ["sources", "instanceCount", "healthyCount", "revision", "currentVersion", "message"];
 
 /// What to say of a service; what is `None` stays, or has its group's default in a new one.

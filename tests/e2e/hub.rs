@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::described;
+
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
@@ -129,19 +131,21 @@ impl Hub {
         status.expect("SIGTERM ends the server").unwrap().code()
     }
 
+    /// One request; its answer is held against the description of the API.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> (StatusCode, Value) {
-        let mut request = self.client.request(method, self.url(path));
+        let mut request = self.client.request(method.clone(), self.url(path));
         if let Some(body) = body {
             request = request.json(body);
         }
         let answer = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}; {}", self.log()));
-        let status = answer.status();
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.unwrap();
+        described::check(&method, path, status, &headers, &text);
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 

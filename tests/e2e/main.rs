@@ -10,6 +10,7 @@ mod away;
 mod bad_input;
 mod choice;
 mod databases;
+mod described;
 mod discovery;
 mod durability;
 mod federation;

@@ -13,7 +13,7 @@ use crate::model::json;
 pub(super) const MASK: &str = "***";
 
 /// Fields of an answer that are taken back without effect, so that a GET answer can be put back.
-const READ_ONLY: [&str; 10] = [
+pub(crate) const READ_ONLY: [&str; 10] = [
     "configId",
     "externalConfigId",
     "tenantId",

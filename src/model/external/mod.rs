@@ -7,6 +7,7 @@ mod json;
 mod row;
 mod specific;
 
+pub(crate) use body::READ_ONLY;
 pub use body::{apply_body, brings_secrets, needs_secrets};
 pub use config::{ConflictResolution, ExternalConfig};
 pub use json::row_json;

@@ -119,7 +119,7 @@ impl App {
             database: store,
             metrics,
             clock,
-            settings: api_settings(&config),
+            settings: ApiSettings::from(&config),
             places: Places::default(),
             started,
             stopping: serving.stop_signal(),
@@ -255,16 +255,4 @@ pub async fn migrate(config: &DatabaseConfig) -> anyhow::Result<Migrated> {
         .with_context(|| format!("the database {} cannot be brought up to date", config.dsn))?;
     store.close().await;
     Ok(migrated)
-}
-
-fn api_settings(config: &Config) -> ApiSettings {
-    let http = &config.server.http;
-    ApiSettings {
-        request_timeout: http.request_timeout,
-        body_limit: http.body_limit,
-        batch_body_limit: http.batch_body_limit,
-        gzip: http.enable_gzip,
-        cors_origins: http.enable_cors.then(|| http.cors_origins.clone()),
-        startup_deadline: config.external.startup_deadline,
-    }
 }

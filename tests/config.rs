@@ -1,13 +1,15 @@
 //! The shipped example and the documentation say what the code does.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use hub_registry::api::{ApiSettings, description};
 use hub_registry::config::{Args, Config, Env, keys, load};
 use serde_json::Value;
 
 const EXAMPLE: &str = "configs/registry.yaml.example";
 const TABLE: &str = "docs/configuration.md";
+const DESCRIPTION: &str = "docs/openapi.json";
 
 fn read(path: &Path) -> Config {
     let args = Args { config: Some(path.to_owned()), ..Args::default() };
@@ -65,14 +67,24 @@ fn every_field_has_a_key() {
 
 #[test]
 fn the_table_in_the_documentation_is_up_to_date() {
-    let table = table();
+    up_to_date(TABLE, &table());
+}
+
+#[test]
+fn the_description_of_the_api_is_up_to_date() {
+    let description = description(&ApiSettings::from(&Config::default()));
+    up_to_date(DESCRIPTION, &format!("{description:#}\n"));
+}
+
+/// Whether the committed file is what the code says, or makes it so.
+fn up_to_date(file: &str, text: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
-        std::fs::write(TABLE, &table).unwrap();
+        std::fs::write(file, text).unwrap();
     }
-    let committed = std::fs::read_to_string(PathBuf::from(TABLE)).unwrap_or_default();
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
     assert!(
-        committed == table,
-        "{TABLE} is not what the code says: run the tests with UPDATE_DOCS=1"
+        committed == text,
+        "{file} is not what the code says: run the tests with UPDATE_DOCS=1"
     );
 }
 

@@ -33,7 +33,7 @@ mod tokens;
 
 pub use gate::Gate;
 pub use places::Places;
-pub use router::{metrics_router, route_table, router};
+pub use router::{description, metrics_router, route_table, router};
 pub use routes::{Need, Route};
 pub use serve::{Limits, serve};
 pub use state::{Api, ApiSettings, Parts};

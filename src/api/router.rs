@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -36,6 +37,12 @@ pub fn router(api: Api) -> Router {
 pub fn route_table(settings: &ApiSettings) -> Vec<Route> {
     let routes = routes(settings, &Document::default());
     routes.table().iter().map(|described| described.route.clone()).collect()
+}
+
+/// The description of what there is to ask for (OpenAPI 3.1).
+#[must_use]
+pub fn description(settings: &ApiSettings) -> Value {
+    json!(openapi::document(routes(settings, &Document::default()).table().iter()))
 }
 
 pub(super) fn routes(settings: &ApiSettings, document: &Document) -> Routes {

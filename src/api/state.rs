@@ -11,6 +11,7 @@ use super::places::Places;
 use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::federation::Manager;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
@@ -31,6 +32,20 @@ pub struct ApiSettings {
     pub cors_origins: Option<Vec<String>>,
     /// From the start until then, a source that was never read keeps `/ready` at 503.
     pub startup_deadline: Duration,
+}
+
+impl From<&Config> for ApiSettings {
+    fn from(config: &Config) -> Self {
+        let http = &config.server.http;
+        Self {
+            request_timeout: http.request_timeout,
+            body_limit: http.body_limit,
+            batch_body_limit: http.batch_body_limit,
+            gzip: http.enable_gzip,
+            cors_origins: http.enable_cors.then(|| http.cors_origins.clone()),
+            startup_deadline: config.external.startup_deadline,
+        }
+    }
 }
 
 /// Everything handlers are handed; a clone is cheap, and each request takes several.

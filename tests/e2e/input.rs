@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hub_registry::api::{ApiSettings, Route, route_table};
+use hub_registry::config::Config;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,14 +24,7 @@ pub(crate) fn check_shape(status: u16, text: &str, what: &str) -> Value {
 }
 
 pub(crate) fn routes() -> Vec<Route> {
-    route_table(&ApiSettings {
-        request_timeout: Duration::from_secs(30),
-        body_limit: 1 << 20,
-        batch_body_limit: 8 << 20,
-        gzip: true,
-        cors_origins: None,
-        startup_deadline: Duration::ZERO,
-    })
+    route_table(&ApiSettings::from(&Config::default()))
 }
 
 /// One request, byte by byte: a client library would tidy it up.

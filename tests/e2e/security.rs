@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hub_registry::access::{Action, Role};
 use hub_registry::api::{ApiSettings, Need, Route, route_table};
+use hub_registry::config::Config;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -16,14 +17,7 @@ use crate::hub::Hub;
 const CANARY: &str = "canary-7f3a";
 
 fn routes() -> Vec<Route> {
-    route_table(&ApiSettings {
-        request_timeout: Duration::from_secs(30),
-        body_limit: 1 << 20,
-        batch_body_limit: 8 << 20,
-        gzip: true,
-        cors_origins: None,
-        startup_deadline: Duration::ZERO,
-    })
+    route_table(&ApiSettings::from(&Config::default()))
 }
 
 /// A server with security on, and tokens of every role in two tenants.

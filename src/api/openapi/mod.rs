@@ -22,7 +22,7 @@
 //!    ```
 //! 3. Not to be said again, since it follows from the route: its right and with it 400, 401, 403,
 //!    503 and the tenant; variables of the path and with them 404; a body's 413 and 415.
-//! 4. `UPDATE_DOCS=1 cargo test --lib openapi` writes `docs/openapi.json`.
+//! 4. `UPDATE_DOCS=1 cargo test --test config` writes `docs/openapi.json`.
 //!
 //! A description that is wrong does not last: every answer to the end-to-end tests is held against
 //! the document (`tests/e2e/described.rs`), fields it does not name included, and `tests/run`

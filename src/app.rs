@@ -92,6 +92,7 @@ impl App {
             enabled: config.external.enabled,
             poll_interval: config.external.poll_interval,
             ca_dir: config.external.ca_dir.clone(),
+            egress: Arc::new(config.external.egress.policy()),
         };
         let federation = Manager::start(
             drivers,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hub_registry_core::duration;
 use serde::{Deserialize, Serialize};
 
+use super::egress::EgressConfig;
 use super::keys::Key;
 use super::rule::Rule;
 
@@ -23,6 +24,8 @@ pub struct ExternalConfig {
     pub startup_deadline: Duration,
     /// The folder that holds the CA certificates they may name.
     pub ca_dir: Option<PathBuf>,
+    /// Which addresses they may have.
+    pub egress: EgressConfig,
     /// Whether a registry may be replaced by its standby.
     pub enable_failover: bool,
     /// Whether instances are copied between registries.
@@ -36,6 +39,7 @@ impl Default for ExternalConfig {
             poll_interval: Duration::from_secs(5),
             startup_deadline: Duration::from_secs(30),
             ca_dir: None,
+            egress: EgressConfig::default(),
             enable_failover: true,
             enable_sync: true,
         }
@@ -60,6 +64,18 @@ pub(super) const KEYS: &[Key] = &[
         "The folder that holds the CA certificates which external registries may name.",
     )
     .optional(),
+    Key::new(
+        "external.egress.allow",
+        Rule::Networks,
+        "Which addresses external registries may have, whatever name leads there. Link-local, \
+         metadata, multicast, broadcast and unspecified ones must be named here by an entry \
+         inside their own range.",
+    ),
+    Key::new(
+        "external.egress.deny",
+        Rule::Networks,
+        "Which of these they may not have.",
+    ),
     Key::new(
         "external.enableFailover",
         Rule::Switch,

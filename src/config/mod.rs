@@ -10,6 +10,7 @@
 //! | `rule` | what a value may be |
 //! | [`problem`] | what a person is told when something is wrong |
 //! | [`dsn`] | the database address |
+//! | `egress` | which addresses may be connected to, in two sections |
 //! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub mod args;
 mod check;
 mod database;
 pub mod dsn;
+mod egress;
 pub mod env;
 mod event;
 mod external;
@@ -38,6 +40,7 @@ mod tests;
 pub use args::{Args, Command, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
+pub use egress::EgressConfig;
 pub use env::Env;
 pub use event::EventConfig;
 pub use external::ExternalConfig;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use hub_registry_core::egress::Network;
 use hub_registry_core::{Host, duration};
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// A list of web origins.
     Origins,
+    /// A list of ranges of addresses.
+    Networks,
     /// A folder.
     Folder,
     /// A file.
@@ -59,7 +62,7 @@ impl Rule {
             Self::Integer { .. } => {
                 text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
             }
-            Self::Origins => {
+            Self::Origins | Self::Networks => {
                 text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
             }
             Self::Span { .. }
@@ -96,6 +99,13 @@ impl Rule {
                     None => Ok(value),
                 }
             }
+            (Self::Networks, Value::Array(list)) => {
+                let network = |item: &&Value| item.as_str().is_some_and(is_network);
+                match list.iter().find(|item| !network(item)) {
+                    Some(item) => Err(broken(item)),
+                    None => Ok(value),
+                }
+            }
             (Self::Folder | Self::File, Value::String(text)) if !text.trim().is_empty() => {
                 Ok(value)
             }
@@ -110,6 +120,10 @@ impl Rule {
             _ => Err(broken(&value)),
         }
     }
+}
+
+fn is_network(text: &str) -> bool {
+    text.parse::<Network>().is_ok()
 }
 
 /// `*`, or scheme, host and port without a path, as browsers send it.
@@ -134,6 +148,9 @@ impl fmt::Display for Rule {
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Origins => {
                 f.write_str("a list of origins, as https://console.example.org, or \"*\" for any")
+            }
+            Self::Networks => {
+                f.write_str("a list of address ranges, as 10.0.0.0/8, fd00::/8 or 10.0.0.1")
             }
             Self::Folder => f.write_str("a folder"),
             Self::File => f.write_str("a file"),

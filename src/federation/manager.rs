@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hub_registry_core::RegistryKind;
+use hub_registry_core::egress::EgressPolicy;
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
@@ -47,6 +48,8 @@ pub struct ManagerSettings {
     pub poll_interval: Duration,
     /// `external.caDir`: where `caName` looks for certificates.
     pub ca_dir: Option<PathBuf>,
+    /// `external.egress`: which addresses may be connected to.
+    pub egress: Arc<EgressPolicy>,
 }
 
 #[derive(Debug)]
@@ -139,6 +142,10 @@ impl Manager {
             let pem = read.map_err(|_| Error::invalid(field, name, "is no readable file there"))?;
             config.spec.tls.ca_pem = Some(pem);
         }
+        config.spec.egress = Arc::clone(&self.settings.egress);
+        config.spec.check_egress().map_err(|error| {
+            Error::invalid(&error.field, row.server_address.as_str(), &error.message)
+        })?;
         self.context.drivers.check(&config.spec)?;
         Ok(config)
     }

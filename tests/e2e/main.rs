@@ -13,6 +13,7 @@ mod databases;
 mod described;
 mod discovery;
 mod durability;
+mod egress;
 mod federation;
 mod foreign;
 mod full_disk;

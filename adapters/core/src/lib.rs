@@ -16,6 +16,7 @@
 //! | [`driver`], [`spec`] | from a configuration row to a registry |
 //! | [`capability`] | what a registry can do |
 //! | [`error`] | what went wrong, and whether trying again makes sense |
+//! | [`egress`] | which addresses may be connected to |
 //! | [`layers`] | retry, time-out and metrics around any registry |
 //! | [`watch`] | polling and two-level watching, for adapters to build on |
 //! | [`http`] | the bounded HTTP client the adapters share |
@@ -25,6 +26,7 @@ pub mod capability;
 pub mod change;
 pub mod driver;
 pub mod duration;
+pub mod egress;
 pub mod error;
 pub mod http;
 pub mod id;

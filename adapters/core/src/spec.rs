@@ -1,10 +1,13 @@
 //! The settings of one external registry, as a driver gets them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use reqwest::Url;
 use serde_json::{Map, Value};
 
+use crate::egress::EgressPolicy;
 use crate::error::{Error, ErrorKind};
 use crate::id::GroupName;
 use crate::registry::{RegistryInfo, RegistryKind};
@@ -123,6 +126,8 @@ pub struct ConnectSpec {
     pub default_group: GroupName,
     /// TLS settings.
     pub tls: Tls,
+    /// Which addresses may be connected to.
+    pub egress: Arc<EgressPolicy>,
     /// The driver's own keys of `specificConfig`; the keys common to all drivers are taken out.
     pub specific: Map<String, Value>,
 }
@@ -135,6 +140,23 @@ impl ConnectSpec {
     pub fn specific<T: DeserializeOwned>(&self) -> Result<T, SpecError> {
         serde_json::from_value(Value::Object(self.specific.clone()))
             .map_err(|error| SpecError::new("specificConfig", error.to_string()))
+    }
+
+    /// Judges the endpoints that are IP addresses, in whatever spelling. Names are judged when
+    /// they are connected to.
+    ///
+    /// # Errors
+    /// The first endpoint that [`egress`](Self::egress) does not let through.
+    pub fn check_egress(&self) -> Result<(), SpecError> {
+        for endpoint in &self.endpoints {
+            // A URL that cannot be read is refused by the first call, which cannot be made either.
+            let Ok(url) = Url::parse(&self.url_of(endpoint)) else { continue };
+            self.egress.check_literal(&url).map_err(|denied| {
+                let message = format!("{} is not allowed: {denied}", endpoint.authority());
+                SpecError::new("serverAddress", message)
+            })?;
+        }
+        Ok(())
     }
 
     /// The public face of these settings.

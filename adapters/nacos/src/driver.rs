@@ -1,9 +1,12 @@
 //! Settings, and from a configuration row to a registry.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hub_registry_core::spec::Scheme;
+use hub_registry_core::egress::{Egress, EgressError};
+use hub_registry_core::spec::{Endpoint, Scheme};
 use hub_registry_core::{
     ConnectSpec, Driver, GroupName, Registry, RegistryKind, Result, SpecError,
 };
@@ -95,23 +98,62 @@ impl Settings {
         // access token in clear text; and it cannot read IPv6 addresses.
         let fits =
             spec.scheme == Scheme::Http && spec.endpoints.iter().all(|e| !e.host.contains(':'));
-        fits.then(|| {
-            let addresses: Vec<_> = spec.endpoints.iter().map(|e| e.authority()).collect();
-            PushTarget {
-                addresses: addresses.join(","),
-                grpc_port: self.grpc_port(spec).unwrap_or_default(),
-                namespace: self.namespace.clone(),
-            }
+        fits.then(|| PushTarget {
+            endpoints: spec.endpoints.clone(),
+            egress: Egress::new(Arc::clone(&spec.egress)),
+            grpc_port: self.grpc_port(spec).unwrap_or_default(),
+            namespace: self.namespace.clone(),
         })
     }
 }
 
-/// What nacos-sdk needs to know.
-#[derive(Clone, Debug, PartialEq)]
+/// Where nacos-sdk finds the servers, as the settings say it.
+#[derive(Clone, Debug)]
 pub(crate) struct PushTarget {
+    endpoints: Vec<Endpoint>,
+    egress: Egress,
+    pub(crate) grpc_port: Option<u16>,
+    namespace: String,
+}
+
+/// What nacos-sdk is told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PushServers {
     pub(crate) addresses: String,
     pub(crate) grpc_port: Option<u16>,
     pub(crate) namespace: String,
+}
+
+impl PushTarget {
+    /// The servers by address: nacos-sdk has no hook for its resolver, so it is given no names.
+    ///
+    /// # Errors
+    /// When none of them has an address that may be connected to; why the last one has none.
+    pub(crate) async fn resolve(&self) -> std::result::Result<PushServers, EgressError> {
+        let mut addresses = Vec::new();
+        let mut refused = None;
+        for endpoint in &self.endpoints {
+            match self.egress.resolve(&endpoint.host).await {
+                Ok(found) => {
+                    let plain = found.into_iter().filter(IpAddr::is_ipv4);
+                    addresses.extend(plain.map(|ip| format!("{ip}:{}", endpoint.port)));
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        if addresses.is_empty() {
+            let none = || EgressError::Unknown(io::ErrorKind::NotFound.into());
+            return Err(refused.unwrap_or_else(none));
+        }
+        // Name servers change the order of their answers.
+        addresses.sort();
+        addresses.dedup();
+        Ok(PushServers {
+            addresses: addresses.join(","),
+            grpc_port: self.grpc_port,
+            namespace: self.namespace.clone(),
+        })
+    }
 }
 
 /// Connects to Nacos.

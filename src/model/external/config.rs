@@ -1,5 +1,6 @@
 //! A checked configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::spec::{Credentials, Endpoint, Scheme, Tls};
@@ -111,6 +112,7 @@ impl ExternalConfig {
                 ca_pem: common.ca_pem.clone(),
                 insecure_skip_verify: common.insecure_skip_verify,
             },
+            egress: Arc::default(),
             specific,
         };
         let conflict = match row.conflict_resolution.as_deref() {

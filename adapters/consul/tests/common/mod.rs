@@ -29,6 +29,7 @@ pub fn spec(address: SocketAddr) -> ConnectSpec {
         retry_interval: Duration::from_millis(100),
         default_group: GroupName::default_group(),
         tls: Tls::default(),
+        egress: Arc::default(),
         specific: Map::new(),
     }
 }

@@ -10,6 +10,7 @@ use reqwest::{Method, redirect};
 
 use super::secrets::Secrets;
 use super::{Answer, Endpoints};
+use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ConnectSpec, SpecError};
 
@@ -79,10 +80,14 @@ impl HttpClient {
     /// A client for these settings that sends `headers` (credentials, `Accept`) with each call.
     ///
     /// # Errors
-    /// When the settings' certificate is not PEM.
+    /// When the settings' certificate is not PEM, or an endpoint is an IP address that
+    /// [`egress`](ConnectSpec::egress) does not let through.
     pub fn new(spec: &ConnectSpec, headers: HeaderMap) -> Result<Self, SpecError> {
         let secrets = Arc::new(Secrets::new(&spec.credentials, &headers));
+        // Names are judged by the resolver, which reqwest does not ask about these.
+        spec.check_egress()?;
         let mut builder = reqwest::Client::builder()
+            .dns_resolver(Egress::new(Arc::clone(&spec.egress)))
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(spec.connect_timeout)

@@ -21,6 +21,7 @@ fn mirror(stub: &EurekaStub) -> Mirror {
         retry_interval: Duration::ZERO,
         default_group: GroupName::default_group(),
         tls: Tls::default(),
+        egress: Arc::default(),
         specific: serde_json::Map::new(),
     };
     let json = HeaderValue::from_static("application/json");

@@ -30,6 +30,7 @@ pub(crate) fn spec(ports: &[u16], specific: &Value) -> ConnectSpec {
         retry_interval: Duration::from_millis(100),
         default_group: GroupName::default_group(),
         tls: Tls::default(),
+        egress: Arc::default(),
         specific: specific.as_object().unwrap().clone(),
     }
 }

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::sdk::Listener;
 use crate::client::NacosClient;
-use crate::driver::PushTarget;
+use crate::driver::PushServers;
 
 /// nacos-sdk writes every list it gets below this folder, one file per service, its path made of
 /// the names as they come; and there is no switch. Nothing can be written below a device.
@@ -25,7 +25,7 @@ static IDLE: Mutex<Vec<Client>> = Mutex::new(Vec::new());
 
 /// One nacos-sdk client.
 pub(super) struct Client {
-    target: PushTarget,
+    servers: PushServers,
     pub(super) naming: NamingService,
     token: Arc<Token>,
     /// What could not be unsubscribed for the last user.
@@ -33,18 +33,18 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// An idle one for this target, or a new one.
-    pub(super) async fn take(target: &PushTarget, http: &Arc<NacosClient>) -> Result<Self> {
+    /// An idle one for these servers, or a new one.
+    pub(super) async fn take(servers: &PushServers, http: &Arc<NacosClient>) -> Result<Self> {
         let idle = {
             let mut idle = IDLE.lock();
-            let found = idle.iter().position(|client| client.target == *target);
+            let found = idle.iter().position(|client| client.servers == *servers);
             found.map(|at| idle.swap_remove(at))
         };
         if let Some(client) = idle {
             client.token.lend(http);
             return Ok(client);
         }
-        Self::build(target.clone(), http).await
+        Self::build(servers.clone(), http).await
     }
 
     /// Keeps it for the next user.
@@ -53,25 +53,25 @@ impl Client {
         IDLE.lock().push(Self { stale, ..self });
     }
 
-    async fn build(target: PushTarget, http: &Arc<NacosClient>) -> Result<Self> {
+    async fn build(servers: PushServers, http: &Arc<NacosClient>) -> Result<Self> {
         let mut props = ClientProps::new()
             .env_first(false)
-            .server_addr(&target.addresses)
-            .namespace(&target.namespace)
+            .server_addr(&servers.addresses)
+            .namespace(&servers.namespace)
             .app_name("hub-registry")
             .cache_dir(NO_CACHE)
             // "Load" means to start without a server too: each failed start would leave a task
             // behind for ever. There is nothing to load.
             .naming_load_cache_at_start(true)
             .naming_push_empty_protection(false);
-        if let Some(port) = target.grpc_port {
+        if let Some(port) = servers.grpc_port {
             props = props.remote_grpc_port(port);
         }
         let token = Arc::new(Token::default());
         token.lend(http);
         let builder = NamingServiceBuilder::new(props);
         let naming = builder.with_auth_plugin(token.clone()).build().await?;
-        Ok(Self { target, naming, token, stale: Vec::new() })
+        Ok(Self { servers, naming, token, stale: Vec::new() })
     }
 }
 

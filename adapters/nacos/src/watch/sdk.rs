@@ -10,17 +10,20 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use hub_registry_core::ServiceKey;
 use nacos_sdk::api::naming::{NamingChangeEvent, NamingEventListener, NamingService};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::idle::Client;
 use super::push::Wanted;
 use crate::client::NacosClient;
-use crate::driver::PushTarget;
+use crate::driver::{PushServers, PushTarget};
 
 /// Bound of one call.
 const CALL: Duration = Duration::from_secs(5);
 /// How often the connection is tried.
 const PROBE: Duration = Duration::from_secs(5);
+/// After so long without pushes it is looked whether the servers' names lead elsewhere by now. Each
+/// client that is left for another stays behind for ever (see `idle`), so not at every hiccup.
+const MOVED: Duration = Duration::from_secs(30);
 /// Calls under way at once.
 const PARALLEL: usize = 16;
 
@@ -48,42 +51,86 @@ impl Start {
 }
 
 async fn keep(start: Start, wanted: Arc<Wanted>) {
-    let Some(client) = client(&start, &wanted).await else {
-        return;
-    };
+    let mut told = true;
+    while let Some(servers) = servers(&start, &wanted, &mut told).await {
+        let Some(client) = client(&start, &servers, &wanted).await else {
+            return;
+        };
+        let stale = serve(&start, (&client, &servers), &wanted, &mut told).await;
+        client.give_back(stale);
+    }
+}
+
+/// Keeps the subscriptions as wanted until nobody wants any, or the servers are elsewhere. What
+/// could not be unsubscribed.
+async fn serve(
+    start: &Start,
+    (client, servers): (&Client, &PushServers),
+    wanted: &Arc<Wanted>,
+    told: &mut bool,
+) -> Vec<Listener> {
     let naming = &client.naming;
     let mut stale = client.stale.clone();
     let mut have = Listeners::new();
-    let mut told = true;
+    let mut lost = Instant::now();
     while !wanted.is_closed() {
         let live = probe(naming).await;
         if live && !stale.is_empty() {
             stale = unsubscribe(naming, stale).await;
         }
         if live && stale.is_empty() {
-            synchronise(naming, &wanted, &mut have).await;
+            synchronise(naming, wanted, &mut have).await;
         }
-        if *wanted.live.borrow() != live {
-            wanted.live.send_replace(live);
+        set_live(start, wanted, live, told);
+        if live {
+            lost = Instant::now();
+        } else if lost.elapsed() > MOVED {
+            lost = Instant::now();
+            if start.target.resolve().await.is_ok_and(|found| found != *servers) {
+                break;
+            }
         }
-        if !live && told {
-            tracing::warn!(
-                config.name = start.name,
-                grpc.port = start.target.grpc_port,
-                "nacos pushes do not come (is the gRPC port open?): services are polled instead"
-            );
-        }
-        told = live;
         timeout(PROBE, wanted.changed.notified()).await.ok();
     }
     stale.extend(have);
-    let stale = unsubscribe(naming, stale).await;
-    client.give_back(stale);
+    unsubscribe(naming, stale).await
+}
+
+fn set_live(start: &Start, wanted: &Wanted, live: bool, told: &mut bool) {
+    if *wanted.live.borrow() != live {
+        wanted.live.send_replace(live);
+    }
+    if !live && *told {
+        tracing::warn!(
+            config.name = start.name,
+            grpc.port = start.target.grpc_port,
+            "nacos pushes do not come (is the gRPC port open?): services are polled instead"
+        );
+    }
+    *told = live;
+}
+
+/// The servers' addresses, asked for until there are any; `None` when nobody wants them any more.
+async fn servers(start: &Start, wanted: &Wanted, told: &mut bool) -> Option<PushServers> {
+    while !wanted.is_closed() {
+        match start.target.resolve().await {
+            Ok(servers) => return Some(servers),
+            Err(error) if *told => {
+                let name = start.name.as_str();
+                tracing::warn!(config.name = name, %error,
+                    "nacos pushes do not come: services are polled instead");
+                *told = false;
+            }
+            Err(_) => {}
+        }
+        timeout(PROBE, wanted.changed.notified()).await.ok();
+    }
+    None
 }
 
 /// Waits for the client, or for the end of whoever wants it.
-async fn client(start: &Start, wanted: &Wanted) -> Option<Client> {
-    let mut taking = std::pin::pin!(Client::take(&start.target, &start.client));
+async fn client(start: &Start, servers: &PushServers, wanted: &Wanted) -> Option<Client> {
+    let mut taking = std::pin::pin!(Client::take(servers, &start.client));
     loop {
         tokio::select! {
             taken = &mut taking => match taken {

@@ -35,6 +35,7 @@ pub(crate) fn spec(port: u16) -> ConnectSpec {
         retry_interval: Duration::from_secs(1),
         default_group: GroupName::default_group(),
         tls: Tls::default(),
+        egress: Arc::default(),
         specific: serde_json::Map::new(),
     }
 }

@@ -71,11 +71,7 @@ pub(super) const KEYS: &[Key] = &[
          metadata, multicast, broadcast and unspecified ones must be named here by an entry \
          inside their own range.",
     ),
-    Key::new(
-        "external.egress.deny",
-        Rule::Networks,
-        "Which of these they may not have.",
-    ),
+    Key::new("external.egress.deny", Rule::Networks, "Which of these they may not have."),
     Key::new(
         "external.enableFailover",
         Rule::Switch,

@@ -35,10 +35,14 @@ fn config(name: &str, kind: &str, address: &str) -> Value {
 async fn an_address_that_is_not_allowed_is_refused_when_it_is_configured() {
     let hub = Hub::start().await;
     for kind in ["CONSUL", "EUREKA", "NACOS"] {
-        for address in ["169.254.169.254", "0xa9fea9fe:80", "2852039166", "[fe80::1]:8500", "0.0.0.0"]
+        for address in
+            ["169.254.169.254", "0xa9fea9fe:80", "2852039166", "[fe80::1]:8500", "0.0.0.0"]
         {
             let (status, body) = hub.post(CONFIGS, &config("evil", kind, address)).await;
-            assert_eq!((status.as_u16(), &body["details"]["field"]), (400, &json!("serverAddress")));
+            assert_eq!(
+                (status.as_u16(), &body["details"]["field"]),
+                (400, &json!("serverAddress"))
+            );
             let rule = body["details"]["rule"].as_str().unwrap();
             assert!(rule.contains("is not allowed"), "{rule}");
             let path = format!("{CONFIGS}/test");
@@ -72,7 +76,8 @@ async fn a_name_is_judged_by_the_address_it_leads_to() {
     }
     // By plain SQL nobody is told no; the row is an error, and nothing is connected to.
     let database = hub.dir.path().join("registry.db");
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", database.display())).await.unwrap();
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}", database.display())).await.unwrap();
     sqlx::query(
         "INSERT INTO HUB_REGISTRY_EXTERNAL_CONFIG \
          (tenantId, externalConfigId, configName, registryType, serverAddress, serverPort) \

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use reqwest::Url;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::egress::EgressPolicy;

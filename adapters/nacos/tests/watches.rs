@@ -8,9 +8,11 @@
 mod common;
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{GroupName, HealthStatus, Scope};
+use hub_registry_core::egress::EgressPolicy;
+use hub_registry_core::{GroupName, HealthStatus, Instance, Scope};
 use hub_registry_testkit::contract::{Follower, eventually};
 use hub_registry_testkit::stub::fault::Fault;
 use hub_registry_testkit::stub::nacos::NacosStub;
@@ -48,6 +50,28 @@ async fn what_is_dropped_is_unsubscribed() {
     drop((one, unpolled));
     subscriptions(&stub, 0).await;
     drop(registry);
+}
+
+/// nacos-sdk is given addresses, and only those that may be connected to.
+#[tokio::test]
+async fn pushes_come_from_servers_given_by_name_if_they_may() {
+    let stub = NacosStub::start().await;
+    Writer::new(stub.port()).put(&instance(&service("s"), 1)).await;
+    let mut named = stub_spec(&stub);
+    named.endpoints[0].host = "localhost".to_owned();
+    let registry = connect(&named).await;
+    let mut follower = Follower::new(registry.watch(Scope::all()));
+    follower.step().await.unwrap();
+    subscriptions(&stub, 1).await;
+    drop((follower, registry));
+    subscriptions(&stub, 0).await;
+
+    let before = (stub.calls(), stub.connections());
+    let deny = ["127.0.0.0/8", "::1"].map(|text| text.parse().unwrap());
+    named.egress = Arc::new(EgressPolicy::new(EgressPolicy::everything(), deny.into()));
+    let error = connect(&named).await.ping().await.unwrap_err();
+    assert!(error.to_string().contains("in egress.deny"), "{error}");
+    assert_eq!((stub.calls(), stub.connections()), before);
 }
 
 #[tokio::test]
@@ -163,9 +187,7 @@ async fn forged_health_is_not_believed() {
     let mut follower = Follower::new(registry.watch(Scope::all()));
     follower.step().await.unwrap();
     subscriptions(&stub, 1).await;
-    let health = |health| {
-        move |list: &Vec<std::sync::Arc<hub_registry_core::Instance>>| list[0].health == health
-    };
+    let health = |health| move |list: &Vec<Arc<Instance>>| list[0].health == health;
     assert!(health(HealthStatus::Unhealthy)(&follower.seen[&service]));
     written.health = HealthStatus::Healthy;
     Writer::new(stub.port()).put(&written).await;

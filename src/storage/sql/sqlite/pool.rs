@@ -89,6 +89,8 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     let writing = options
         .clone()
         .pragma("cache_size", format!("-{CACHE}"))
+        // What a statement changed, to undo it if its last row fails: else that is a file.
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
     let writer = patiently(|| pool(1).connect_with(writing.clone())).await?;
     let reader =

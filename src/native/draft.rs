@@ -11,7 +11,6 @@ use super::leases::Leases;
 use super::rows;
 use super::start::Settings;
 use super::state::State;
-use crate::error::Result;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
@@ -33,17 +32,6 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Does something, all or nothing.
-    pub(super) fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let (state, writes) = (self.next.clone(), self.writes.len());
-        let outcome = work(self);
-        if outcome.is_err() {
-            self.next = state;
-            self.writes.truncate(writes);
-        }
-        outcome
-    }
-
     pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
         let group = Arc::new(group);
         let before = self.next.group(&group.tenant, &group.name).cloned();

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey};
-use tokio::sync::oneshot;
 
 use super::draft::Draft;
-use super::keeper::{Ack, Job};
+use super::job::job;
 use super::plan::no_instance;
 use super::start::Native;
 use crate::access::{Action, Caller};
@@ -226,19 +225,7 @@ impl Native {
         &self,
         work: impl FnOnce(&mut Draft) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (tell, told) = oneshot::channel();
-        let job = Job(Box::new(move |draft: &mut Draft| -> Ack {
-            // A caller that has gone away is not served: nothing was done for it yet.
-            if tell.is_closed() {
-                return Box::new(|_| ());
-            }
-            let outcome = draft.attempt(work);
-            Box::new(move |error| {
-                let outcome = error.map_or(outcome, |error| Err(error.clone()));
-                // Fails when the caller went away meanwhile.
-                drop(tell.send(outcome));
-            })
-        }));
+        let (job, told) = job(work);
         self.jobs.send(job).await.map_err(|_| stopped())?;
         told.await.map_err(|_| stopped())?
     }

@@ -9,7 +9,8 @@ use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{Job, Keeper};
+use super::job::Job;
+use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::{Leases, PULSE};
 use super::load::load;
@@ -72,7 +73,7 @@ const REVIVED: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Native {
     pub(super) shared: Arc<Shared>,
-    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) jobs: mpsc::Sender<Box<dyn Job>>,
 }
 
 /// What the door and the keeper share.
@@ -133,9 +134,10 @@ impl Native {
             revived,
             ended: CancellationToken::new(),
         });
-        let mut keeper = Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish);
+        let mut keeper =
+            Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish, tasks);
         keeper.reset();
-        tasks.spawn(keeper.run(tasks.stop_signal()));
+        tasks.spawn(keeper.run());
         tasks.spawn(pulse(Arc::clone(&shared.leases), shared.ended.clone()));
         Ok(Arc::new(Self { shared, jobs }))
     }

@@ -48,6 +48,11 @@ impl ServiceEntry {
         ServiceState { key: self.service.key.clone(), instances }
     }
 
+    /// Whether readers see no difference.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        self.shown.size() == other.shown.size() && self.shown.values().eq(other.shown.values())
+    }
+
     fn new(service: Arc<NativeService>) -> Self {
         let (instances, shown) = (RedBlackTreeMapSync::default(), RedBlackTreeMapSync::default());
         Self { service, instances, shown }

@@ -1,14 +1,12 @@
 //! What the keeper does between commits, and while one runs: it minds the leases.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::{HealthStatus, TenantId};
 use tokio::time::Instant;
 
-use super::draft::Draft;
 use super::events::Cause;
 use super::keeper::Keeper;
 use super::lease::Lease;
@@ -32,26 +30,8 @@ impl Keeper {
         due.map_or(latest, |due| due.min(latest))
     }
 
-    /// Waits for the database; leases are minded meanwhile. `draft`: what is being committed.
-    pub(super) async fn meanwhile<T>(
-        &mut self,
-        work: impl Future<Output = T>,
-        mut draft: Option<&mut Draft>,
-    ) -> T {
-        tokio::pin!(work);
-        loop {
-            let wake = self.wake();
-            tokio::select! {
-                biased;
-                outcome = &mut work => return outcome,
-                Some(lease) = self.revived.recv() => self.revive(lease, draft.as_deref_mut()),
-                () = tokio::time::sleep_until(wake) => self.turn(draft.as_deref_mut()),
-            }
-        }
-    }
-
     /// Looks at every lease that is due.
-    pub(super) fn turn(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) fn turn(&mut self) {
         self.last_turn = Instant::now();
         self.shared.leases.notice_pause();
         let leases = Arc::clone(&self.shared.leases);
@@ -64,8 +44,8 @@ impl Keeper {
             if lease.unwritten().is_some() {
                 self.unwritten.insert(lease.id, lease.tenant.clone());
             }
-            if draft.as_ref().is_some_and(|draft| draft.plans(lease.id)) {
-                // What a commit under way is writing is judged after it.
+            if self.pipeline.plans(lease.id) {
+                // What is on its way to disk is judged when it is there.
                 self.deadlines.push(now + 1000, lease);
                 continue;
             }
@@ -77,17 +57,17 @@ impl Keeper {
                 Due::Lapse | Due::Expire => self.ran_out(lease),
             }
         }
-        self.judge(verdicts, draft.as_deref_mut());
-        self.decide(draft);
+        self.judge(verdicts);
+        self.decide();
     }
 
     /// Instances were heard again.
-    pub(super) fn revive(&mut self, first: Arc<Lease>, draft: Option<&mut Draft>) {
+    pub(super) fn revive(&mut self, first: Arc<Lease>) {
         let mut verdicts = Vec::new();
         let mut next = Some(first);
         while let Some(lease) = next.take() {
-            // What a commit under way is writing is left to the next heartbeat.
-            let planned = draft.as_ref().is_some_and(|draft| draft.plans(lease.id));
+            // What is on its way to disk is left to the next heartbeat.
+            let planned = self.pipeline.plans(lease.id);
             if lease.revives() && !lease.is_closed() && !planned {
                 verdicts.push((lease, HealthStatus::Healthy));
             }
@@ -95,11 +75,12 @@ impl Keeper {
                 next = self.revived.try_recv().ok();
             }
         }
-        self.judge(verdicts, draft);
+        self.judge(verdicts);
     }
 
-    /// Moves the health of instances: seen at once, written with the next flush.
-    pub(super) fn judge(&mut self, verdicts: Vec<Verdict>, mut draft: Option<&mut Draft>) {
+    /// Moves the health of instances that nothing is planned for: seen at once, written with the
+    /// next flush.
+    pub(super) fn judge(&mut self, verdicts: Vec<Verdict>) {
         if verdicts.is_empty() {
             return;
         }
@@ -132,9 +113,7 @@ impl Keeper {
                 let event = cause.health(&judged, known.health, Some(why));
                 self.moved.add(lease.id, event);
             }
-            if let Some(draft) = draft.as_deref_mut() {
-                draft.next.put_instance(judged);
-            }
+            self.pipeline.put_instance(&judged);
             self.unwritten.insert(lease.id, lease.tenant.clone());
         }
         // One that is healthy again is not waited for any more.

@@ -166,7 +166,7 @@ impl Publish for Shown {
     fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
-            self.0.open(tenant, SourceInfo::native(), GuardPolicy::NONE);
+            self.0.open(tenant, SourceInfo::native(), GuardPolicy::Off);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
         self.0.apply(tenant, &id, changes);

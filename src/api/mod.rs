@@ -20,6 +20,7 @@ mod names;
 mod openapi;
 mod params;
 mod places;
+mod removals;
 mod router;
 mod routes;
 mod scrape;

@@ -19,7 +19,7 @@ use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
     discovery, docs, explain, external, groups, health, instances, load, middleware, openapi,
-    scrape, services, stats, tokens,
+    removals, scrape, services, stats, tokens,
 };
 use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -132,6 +132,11 @@ fn administration() -> Routes {
             "/api/v1/external/configs/{configId}/disconnect",
             Operate,
             handler!(external::disconnect),
+        )
+        .post(
+            "/api/v1/external/configs/{configId}/accept-removals",
+            Operate,
+            handler!(removals::accept),
         )
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))

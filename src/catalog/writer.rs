@@ -14,6 +14,7 @@ use super::attributes::Attributes;
 use super::desk::{Desk, Slot, currency, currency_of, refresh_states, shared_services};
 use super::diff::{RowChange, ServiceDelta};
 use super::guard::GuardPolicy;
+use super::holds::RemovalsHeld;
 use super::revision::Revisions;
 use super::shelf::Shelf;
 use super::snapshot::Snapshot;
@@ -37,6 +38,8 @@ pub struct ChangeSet {
     pub revision: i64,
     /// Which services, and what in them.
     pub services: Vec<ServiceDelta>,
+    /// Removals that began to be held.
+    pub held: Option<Arc<RemovalsHeld>>,
 }
 
 /// How much a source holds.
@@ -48,6 +51,8 @@ pub struct SourceCounts {
     pub instances: usize,
     /// Its held instances.
     pub held: usize,
+    /// Rises whenever more is held; 0: nothing ever was.
+    pub held_revision: i64,
 }
 
 /// The writers' side of the view. Calls for one tenant run one after the other; none of them
@@ -56,8 +61,8 @@ pub struct SourceCounts {
 pub struct Catalog {
     tenants: Arc<Tenants>,
     revisions: Revisions,
-    clock: Clock,
-    metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
     origin: Instant,
     changes: broadcast::Sender<Arc<ChangeSet>>,
 }
@@ -87,6 +92,9 @@ impl Catalog {
     /// one that is there.
     pub fn open(&self, tenant: &TenantId, info: SourceInfo, policy: GuardPolicy) {
         let id = info.id.clone();
+        if policy != GuardPolicy::Off {
+            self.metrics.removals.known(id.as_str(), &info.name);
+        }
         self.write(tenant, |desk| {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
@@ -142,16 +150,11 @@ impl Catalog {
     /// enough leaves. Which of its services changed.
     pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Vec<ServiceKey> {
         let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
-        let mut changed = BTreeSet::new();
-        self.write(tenant, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+        self.shelve(tenant, id, |slot| {
             slot.cell.touch(0);
             slot.link = Link::Up;
-            changed = slot.shelf.apply(changes, now, wall_ms);
-            changed.extend(slot.shelf.expire(now));
-            changed.iter().cloned().collect()
-        });
-        changed.into_iter().collect()
+            slot.shelf.apply(changes, now, wall_ms)
+        })
     }
 
     /// A source says of instances it lists that it waits for them itself, since they fell silent
@@ -239,9 +242,10 @@ impl Catalog {
             return SourceCounts::default();
         };
         SourceCounts {
-            services: slot.shelf.services().count(),
-            instances: slot.shelf.services().map(|(_, service)| service.entries.len()).sum(),
+            services: slot.shelf.service_count(),
+            instances: slot.shelf.instance_count(),
             held: slot.shelf.held_count(),
+            held_revision: slot.shelf.held_revision(),
         }
     }
 
@@ -296,16 +300,26 @@ impl Catalog {
 
     /// Runs one write and publishes what it changed.
     fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
+        self.write_held(id, |desk, _| (work(desk), None));
+    }
+
+    /// The same for what may hold removals; `work` is told the revision before it.
+    pub(super) fn write_held(
+        &self,
+        id: &TenantId,
+        work: impl FnOnce(&mut Desk, i64) -> (Vec<ServiceKey>, Option<RemovalsHeld>),
+    ) {
         let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
         let mut desk = tenant.desk.lock();
         let before = currency(&desk);
-        let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
+        let (changed, held) = work(&mut desk, tenant.snapshot.load().revision);
+        let mut changed: BTreeSet<ServiceKey> = changed.into_iter().collect();
         refresh_states(&desk, &tenant.sources);
         for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
             changed.extend(shared_services(&desk, &id));
         }
-        if !changed.is_empty() {
-            self.publish(&tenant, &mut desk, &changed);
+        if !changed.is_empty() || held.is_some() {
+            self.publish(&tenant, &mut desk, &changed, held);
         }
     }
 
@@ -320,14 +334,20 @@ impl Catalog {
         }
     }
 
-    fn publish(&self, tenant: &Tenant, desk: &mut Desk, changed: &BTreeSet<ServiceKey>) {
+    fn publish(
+        &self,
+        tenant: &Tenant,
+        desk: &mut Desk,
+        changed: &BTreeSet<ServiceKey>,
+        held: Option<RemovalsHeld>,
+    ) {
         let mut next = Snapshot::clone(&tenant.snapshot.load());
         next.revision += 1;
         let mut services = Vec::new();
         for key in changed {
             services.extend(desk.publish(&tenant.id, key, &mut next));
         }
-        if services.is_empty() {
+        if services.is_empty() && held.is_none() {
             return;
         }
         let revision = next.revision;
@@ -337,7 +357,8 @@ impl Catalog {
             tenant.waiters.wake(&delta.key.name);
         }
         self.count(&services);
-        let set = ChangeSet { tenant: tenant.id.clone(), revision, services };
+        let set =
+            ChangeSet { tenant: tenant.id.clone(), revision, services, held: held.map(Arc::new) };
         // Nobody listening is no error.
         self.changes.send(Arc::new(set)).ok();
     }

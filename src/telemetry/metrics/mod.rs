@@ -14,6 +14,7 @@
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
 //! | `native` | its operations |
+//! | `removals` | removals that are not believed at once |
 //! | `sources` | the registries |
 //! | `view` | what readers see |
 
@@ -29,6 +30,7 @@ mod http;
 mod leases;
 mod maker;
 mod native;
+mod removals;
 mod sources;
 mod view;
 
@@ -38,6 +40,7 @@ pub use http::HttpMetrics;
 pub use leases::LeaseMetrics;
 pub use maker::Maker;
 pub use native::NativeMetrics;
+pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use sources::{SourceMetrics, SourceSample};
 pub use view::{ViewMetrics, ViewSample};
 
@@ -60,6 +63,8 @@ pub struct Families {
     pub leases: LeaseMetrics,
     /// The native registry's operations.
     pub native: NativeMetrics,
+    /// Removals that are not believed at once.
+    pub removals: RemovalMetrics,
     /// The registries.
     pub sources: SourceMetrics,
     /// What readers see.
@@ -78,6 +83,7 @@ impl Metrics {
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
+            removals: RemovalMetrics::new(&maker),
             sources: SourceMetrics::new(&maker),
             view: ViewMetrics::new(&maker),
             registry,

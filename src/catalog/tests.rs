@@ -12,7 +12,9 @@ use super::merge::{Contribution, merge};
 use super::*;
 use crate::access::Visible;
 
+mod model;
 mod removals;
+mod sim;
 
 static ALL_GROUPS: Visible = Visible::everything();
 use crate::clock::Clock;

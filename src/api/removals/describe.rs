@@ -45,12 +45,7 @@ pub(in crate::api) fn held() -> Shape {
 
 /// Why an instance is held.
 pub(in crate::api) fn why() -> Shape {
-    let all = [
-        Why::AfterOutage,
-        Why::Loss,
-        Why::ServiceEmptied,
-        Why::SourceEmptied,
-        Why::SilentClient,
-    ];
+    let all =
+        [Why::AfterOutage, Why::Loss, Why::ServiceEmptied, Why::SourceEmptied, Why::SilentClient];
     word(&all.map(Why::as_str))
 }

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use hub_registry_core::Change;
 
-#[path = "sim.rs"]
-mod sim;
-
+use super::sim::Sim;
 use super::*;
-use sim::Sim;
 
 #[tokio::test(start_paused = true)]
 async fn up_to_a_fifth_or_nine_leave_at_once() {

@@ -9,8 +9,6 @@ use tokio::time::Instant;
 
 use super::*;
 
-const TICK: Duration = Duration::from_millis(100);
-
 /// What readers see, and whether it is held.
 pub(super) type Seen = BTreeMap<(String, u16), bool>;
 
@@ -125,15 +123,26 @@ impl Sim {
         self.observe();
     }
 
+    /// Lets time go by until this moment, or the next look: whether one was made.
+    pub(super) async fn step(&mut self, end: Instant) -> bool {
+        let due = self.due.filter(|due| *due <= end);
+        let next = due.unwrap_or(end);
+        tokio::time::advance(next.saturating_duration_since(Instant::now())).await;
+        if due.is_some() {
+            self.look();
+        }
+        due.is_some()
+    }
+
     /// Lets this much time go by.
     pub(super) async fn run(&mut self, time: Duration) {
         let end = Instant::now() + time;
-        while Instant::now() < end {
-            tokio::time::advance(TICK.min(end - Instant::now())).await;
-            if self.due.is_some_and(|due| due <= Instant::now()) {
-                self.look();
-            }
-        }
+        while self.step(end).await {}
+    }
+
+    /// How much time went by since the start, in tenths of a second.
+    pub(super) fn tenths(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64 / 100
     }
 
     pub(super) async fn run_secs(&mut self, seconds: u64) {

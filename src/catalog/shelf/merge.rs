@@ -131,15 +131,14 @@ impl Merged {
             if leaves {
                 return false;
             }
-            let stays = match entry.hold {
+            match entry.hold {
                 Some(hold) if entry.is_missing() => {
                     let stays = stays(&hold);
                     self.held += usize::from(stays);
                     stays
                 }
                 _ => true,
-            };
-            stays
+            }
         });
         self.changed |= before != self.held;
         before - self.held

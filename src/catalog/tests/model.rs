@@ -1,10 +1,10 @@
 //! The removal guard against a model of its rules that shares no code with it, and against what
-//! the rules are for. A failing case is printed with what repeats it.
+//! the rules are for. The seed of each run is printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::time::Instant;
 
 use super::sim::Sim;
@@ -235,16 +235,18 @@ impl Model {
     }
 }
 
+/// `PROPTEST_CASES` and `PROPTEST_RNG_SEED` set how much of it, and what is repeated.
 fn runner(cases: u32) -> TestRunner {
-    let given = std::env::var("HUB_REGISTRY_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or_else(|| fastrand::u64(..));
-    println!("HUB_REGISTRY_SEED={seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let long = std::env::var_os("HUB_REGISTRY_LONG").is_some();
-    let cases = if long { cases * 50 } else { cases };
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    let given = Config::default();
+    let seed = match given.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => fastrand::u64(..),
+    };
+    println!("PROPTEST_RNG_SEED={seed}");
+    // 256 is what proptest does unless told otherwise.
+    let cases = if given.cases == 256 { cases } else { given.cases };
+    let rng_seed = RngSeed::Fixed(seed);
+    TestRunner::new(Config { cases, rng_seed, failure_persistence: None, ..given })
 }
 
 fn paused(work: impl Future<Output = Result<(), TestCaseError>>) -> Result<(), TestCaseError> {

@@ -17,14 +17,15 @@ use crate::api::{Api, ApiSettings, Gate, Limits, Parts, Places, metrics_router, 
 use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
 use crate::cli;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, TokenCommand};
+use crate::config::{Config, DatabaseConfig, SecretsCommand, TokenCommand};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
 use crate::model::service::NativeService;
 use crate::native::{Native, Preservation, Publish, Settings};
 use crate::storage::sql::Migrated;
-use crate::storage::{self, SqlStore};
+use crate::storage::{self, ConfigStore, SealedConfigs, SqlStore};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
+use crate::vault;
 
 /// A running server.
 #[derive(Debug)]
@@ -86,8 +87,9 @@ impl App {
             Arc::new(EurekaDriver),
             Arc::new(NacosDriver),
         ]);
+        let configs = sealed(&config, &database).await?;
         let stores =
-            Stores { configs: store.clone(), statuses: store.clone(), snapshots: store.clone() };
+            Stores { configs: configs.clone(), statuses: store.clone(), snapshots: store.clone() };
         let manager_settings = ManagerSettings {
             enabled: config.external.enabled,
             poll_interval: config.external.poll_interval,
@@ -114,7 +116,7 @@ impl App {
             catalog,
             native,
             federation,
-            configs: store.clone(),
+            configs,
             authenticator,
             tokens,
             database: store,
@@ -155,6 +157,29 @@ pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()>
     tasks.stop(poll).await;
     database.close().await;
     Ok(outcome?)
+}
+
+/// Looks after the keys of secrets, whether or not a server runs with this configuration: one that
+/// does takes notice at its next look at the table.
+///
+/// # Errors
+/// A database or a file of keys that cannot be read or written.
+pub async fn secrets(config: &Config, command: SecretsCommand) -> anyhow::Result<()> {
+    let database = open(&config.database).await?;
+    let vault = vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let outcome = cli::secrets::run(Arc::new(database.clone()), Arc::new(vault), command).await;
+    database.close().await;
+    Ok(outcome?)
+}
+
+/// The configurations with their secrets sealed.
+async fn sealed(config: &Config, database: &SqlStore) -> anyhow::Result<Arc<SealedConfigs>> {
+    let vault = vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let rows: Arc<dyn ConfigStore> = Arc::new(database.clone());
+    let all = rows.list_all().await.context("the external registries' table cannot be read")?;
+    let found = storage::key_use(&all, |text, seat| vault.open(text, seat));
+    vault::setup::begin(&vault, &config.database, !found.by_key.is_empty());
+    Ok(Arc::new(SealedConfigs::new(rows, Arc::new(vault))))
 }
 
 /// The native registry as a source of the view: what it commits is shown before the caller is

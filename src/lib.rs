@@ -14,6 +14,7 @@
 //! | [`balance`] | load-balancing orders, pure |
 //! | [`storage`] | what is kept on disk |
 //! | [`model`] | the nouns and their rules, no I/O |
+//! | [`vault`] | secrets at rest: keys, and what is sealed with them |
 //! | [`config`] | file, environment, defaults |
 //! | [`telemetry`] | logs and metrics |
 //! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
@@ -33,3 +34,4 @@ pub mod native;
 pub mod storage;
 pub mod task;
 pub mod telemetry;
+pub mod vault;

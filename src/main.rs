@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Health => runtime.block_on(health(&config)),
         Command::Migrate => runtime.block_on(migrate(&config)),
         Command::PrintTables(_) => ExitCode::SUCCESS,
+        Command::Secrets(command) => ended(runtime.block_on(app::secrets(&config, command))),
         Command::Token(command) => ended(runtime.block_on(app::token(&config, command))),
     }
 }

@@ -1,3 +1,4 @@
 //! What commands print.
 
+pub mod secrets;
 pub mod token;

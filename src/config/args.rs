@@ -21,6 +21,19 @@ pub enum Command {
     PrintTables(DatabaseType),
     /// Look after tokens, in the database of the configuration.
     Token(TokenCommand),
+    /// Look after the keys of secrets.
+    Secrets(SecretsCommand),
+}
+
+/// What to do about the keys of secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsCommand {
+    /// Say which key opens how many secrets.
+    List,
+    /// Make a new key, seal everything with it, and take the old ones away.
+    Rotate,
+    /// Seal everything with the first key.
+    Rewrap,
 }
 
 /// What to do about tokens.
@@ -70,6 +83,9 @@ impl Args {
         let matches = parser().try_get_matches_from(line.into_iter().map(two_dashes))?;
         let command = match matches.subcommand() {
             Some(("health", _)) => Command::Health,
+            Some(("secrets", matches)) => {
+                secrets(matches).map_or(Command::Serve, Command::Secrets)
+            }
             Some(("token", matches)) => token(matches).map_or(Command::Serve, Command::Token),
             Some(("migrate", matches)) => {
                 let word = matches.get_one::<String>("print");
@@ -128,8 +144,32 @@ fn parser() -> Parser {
         .arg(config)
         .subcommand(health)
         .subcommand(token)
+        .subcommand(secrets_parser())
         .subcommand(migrate)
         .disable_help_subcommand(true)
+}
+
+fn secrets_parser() -> Parser {
+    Parser::new("secrets")
+        .about(
+            "Looks after the keys that secrets of external registries are sealed with; the server may run",
+        )
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(Parser::new("list").about("Says which key opens how many secrets"))
+        .subcommand(Parser::new("rotate").about(
+            "Makes a new key, seals everything with it, and takes keys nothing needs out of the file",
+        ))
+        .subcommand(Parser::new("rewrap").about("Seals everything with the first key"))
+}
+
+fn secrets(matches: &ArgMatches) -> Option<SecretsCommand> {
+    match matches.subcommand_name()? {
+        "list" => Some(SecretsCommand::List),
+        "rotate" => Some(SecretsCommand::Rotate),
+        "rewrap" => Some(SecretsCommand::Rewrap),
+        _ => None,
+    }
 }
 
 fn token_create() -> Parser {
@@ -223,6 +263,18 @@ mod tests {
         for line in [&["token"][..], &["token", "create"], &["token", "revoke"]] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
+    }
+
+    #[test]
+    fn secrets_have_three_commands() {
+        for (word, command) in [
+            ("list", SecretsCommand::List),
+            ("rotate", SecretsCommand::Rotate),
+            ("rewrap", SecretsCommand::Rewrap),
+        ] {
+            assert_eq!(parse(&["secrets", word]).unwrap().command, Command::Secrets(command));
+        }
+        assert_eq!(parse(&["secrets"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

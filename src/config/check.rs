@@ -35,6 +35,11 @@ impl Config {
             broken("server.metrics.port", message);
         }
 
+        if self.security.secrets_key.is_some() && self.security.secrets_key_file.is_some() {
+            let message = "is set, and so is security.secretsKeyFile; use one of them".to_owned();
+            broken("security.secretsKey", message);
+        }
+
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 

@@ -32,12 +32,13 @@ pub mod problem;
 mod registry;
 mod retention;
 mod rule;
+mod secrets_key;
 mod security;
 mod server;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Command, TokenArgs, TokenCommand};
+pub use args::{Args, Command, SecretsCommand, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
 pub use egress::EgressConfig;
@@ -50,6 +51,7 @@ pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
 pub use retention::RetentionConfig;
+pub use secrets_key::{KeyBytes, SecretsKeys};
 pub use security::{JwtAlgorithm, JwtConfig, SecurityConfig};
 pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 

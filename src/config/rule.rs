@@ -8,6 +8,7 @@ use hub_registry_core::{Host, duration};
 use serde_json::Value;
 
 use super::dsn::Dsn;
+use super::secrets_key::SecretsKeys;
 
 /// The rule of a value.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,8 @@ pub enum Rule {
     },
     /// A database address.
     Dsn,
+    /// Keys of secrets.
+    SecretsKeys,
 }
 
 /// A TCP port, or 0 for any free one.
@@ -71,7 +74,8 @@ impl Rule {
             | Self::Folder
             | Self::File
             | Self::Text { .. }
-            | Self::Dsn => Value::from(text),
+            | Self::Dsn
+            | Self::SecretsKeys => Value::from(text),
         }
     }
 
@@ -115,8 +119,15 @@ impl Rule {
                 Ok(value)
             }
             (Self::Dsn, Value::String(text)) => Dsn::parse(text).map(|_| value),
+            (Self::SecretsKeys, Value::String(text)) => {
+                SecretsKeys::check(text).map(|()| value).map_err(|message| {
+                    format!("the value is not allowed: {message}; it must be {self}")
+                })
+            }
             // What is not even text may still hold a password.
-            (Self::Dsn, _) => Err(format!("the value is not allowed: it must be {self}")),
+            (Self::Dsn | Self::SecretsKeys, _) => {
+                Err(format!("the value is not allowed: it must be {self}"))
+            }
             _ => Err(broken(&value)),
         }
     }
@@ -156,6 +167,7 @@ impl fmt::Display for Rule {
             Self::File => f.write_str("a file"),
             Self::Text { max } => write!(f, "text of 1 to {max} bytes"),
             Self::Dsn => f.write_str("a database address"),
+            Self::SecretsKeys => f.write_str("keys of 32 bytes in base64, separated by commas"),
         }
     }
 }

@@ -28,5 +28,6 @@ mod outages;
 mod plain_sql;
 mod proofs;
 mod registries;
+mod secrets;
 mod security;
 mod sick_registries;

@@ -17,6 +17,7 @@ mod races;
 mod retention;
 mod sample;
 mod schema;
+mod sealed;
 mod sqlite_file;
 mod texts;
 
@@ -74,6 +75,12 @@ on_each_database!(
     retention::old_events_leave,
     retention::too_many_events_leave,
     retention::dead_rows_leave,
+    sealed::secrets_are_sealed_in_the_table_and_open_to_who_asks,
+    sealed::the_longest_secrets_fit,
+    sealed::what_plain_sql_wrote_is_sealed_when_it_is_listed,
+    sealed::a_sealed_text_opens_in_its_own_row_only,
+    sealed::without_its_key_a_secret_stays_as_it_is,
+    sealed::everything_is_sealed_anew_while_others_write,
     texts::unicode_and_big_texts_come_back,
     texts::names_that_differ_in_case_differ,
     texts::sql_in_a_text_is_text,

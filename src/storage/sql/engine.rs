@@ -99,6 +99,16 @@ impl Engine {
         Ok(Transaction { open: open.during(operation)?, texts, operation })
     }
 
+    /// Brings the log of a SQLite file into the file and empties it, if nobody reads older pages;
+    /// whether that is done.
+    pub(super) async fn wipe_traces(&self, operation: &'static str) -> Result<bool> {
+        let Pools::Sqlite { writer, .. } = &self.pools else { return Ok(true) };
+        let sql = self.texts.get(Form::Plain("PRAGMA wal_checkpoint(TRUNCATE)"));
+        let query = sqlx::query_with(sql.safe(), sqlite::arguments(&[]).during(operation)?);
+        let row = query.fetch_one(writer).await.during(operation)?;
+        Ok(Row::Sqlite(row).int(0).during(operation)? == Some(0))
+    }
+
     pub(super) fn connections(&self) -> Connections {
         let of = |size: u32, idle: usize| Connections { open: size as usize, idle };
         match &self.pools {

@@ -88,6 +88,8 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
     let writing = options
         .clone()
+        // What is written over is not to be read out of the file any more.
+        .pragma("secure_delete", "ON")
         .pragma("cache_size", format!("-{CACHE}"))
         // What a statement changed, to undo it if its last row fails: else that is a file.
         .pragma("temp_store", "MEMORY")

@@ -166,7 +166,8 @@ pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()>
 /// A database or a file of keys that cannot be read or written.
 pub async fn secrets(config: &Config, command: SecretsCommand) -> anyhow::Result<()> {
     let database = open(&config.database).await?;
-    let vault = vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let vault =
+        vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
     let outcome = cli::secrets::run(Arc::new(database.clone()), Arc::new(vault), command).await;
     database.close().await;
     Ok(outcome?)
@@ -174,7 +175,8 @@ pub async fn secrets(config: &Config, command: SecretsCommand) -> anyhow::Result
 
 /// The configurations with their secrets sealed.
 async fn sealed(config: &Config, database: &SqlStore) -> anyhow::Result<Arc<SealedConfigs>> {
-    let vault = vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let vault =
+        vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
     let rows: Arc<dyn ConfigStore> = Arc::new(database.clone());
     let all = rows.list_all().await.context("the external registries' table cannot be read")?;
     let found = storage::key_use(&all, |text, seat| vault.open(text, seat));

@@ -58,11 +58,7 @@ async fn rewrap(sealed: &SealedConfigs, vault: &Vault) -> Result<()> {
 
 /// A new key, everything sealed with it, and the keys nothing needs taken away. Where an earlier
 /// rotation ended half-way, it is that one which goes on.
-async fn rotate(
-    rows: &Arc<dyn ConfigStore>,
-    sealed: &SealedConfigs,
-    vault: &Vault,
-) -> Result<()> {
+async fn rotate(rows: &Arc<dyn ConfigStore>, sealed: &SealedConfigs, vault: &Vault) -> Result<()> {
     let found = looked_up(rows, vault).await?;
     let ring = vault.ring();
     let first = ring.ids().next().cloned();
@@ -74,7 +70,9 @@ async fn rotate(
     rewrap(sealed, vault).await?;
     let still_used = vault.drop_keys(async |sealing| {
         let all = rows.list_all().await?;
-        Ok::<_, StorageError>(key_use(&all, |t, seat| sealing.open(t, seat)).keys().into_iter().collect())
+        Ok::<_, StorageError>(
+            key_use(&all, |t, seat| sealing.open(t, seat)).keys().into_iter().collect(),
+        )
     });
     for key in still_used.await.map_err(of_file)?? {
         println!("key {key}: nothing needs it any more, taken out of the file");

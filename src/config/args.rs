@@ -83,9 +83,7 @@ impl Args {
         let matches = parser().try_get_matches_from(line.into_iter().map(two_dashes))?;
         let command = match matches.subcommand() {
             Some(("health", _)) => Command::Health,
-            Some(("secrets", matches)) => {
-                secrets(matches).map_or(Command::Serve, Command::Secrets)
-            }
+            Some(("secrets", matches)) => secrets(matches).map_or(Command::Serve, Command::Secrets),
             Some(("token", matches)) => token(matches).map_or(Command::Serve, Command::Token),
             Some(("migrate", matches)) => {
                 let word = matches.get_one::<String>("print");

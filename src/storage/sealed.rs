@@ -11,7 +11,7 @@ use hub_registry_core::{ConfigId, Secret, TenantId};
 use super::error::{Result, StorageError, StorageErrorKind};
 use super::external::{ChangeRow, ConfigStore};
 use crate::model::external::ExternalConfigRow;
-use crate::vault::{self, KeyId, Seat, Sealing, Unopened, Vault};
+use crate::vault::{self, KeyId, Sealing, Seat, Unopened, Vault};
 
 /// A [`ConfigStore`] that seals what it writes and opens what it reads. A row that was written by
 /// plain SQL with its secrets as they are is sealed when it is first listed.
@@ -34,7 +34,11 @@ impl SealedConfigs {
     }
 
     fn open(&self, rows: &mut [ExternalConfigRow]) {
-        if rows.iter_mut().fold(false, |lacking, row| open_row(&self.vault, row) || lacking) {
+        let mut lacking = false;
+        for row in rows.iter_mut() {
+            lacking |= open_row(&self.vault, row);
+        }
+        if lacking {
             // Another process may have changed the keys.
             match self.vault.refresh() {
                 Ok(()) => rows.iter_mut().filter(|row| !row.unopened.is_empty()).for_each(|row| {

@@ -134,7 +134,9 @@ fn clear_beside(path: &Path) {
         let digits = other.strip_prefix(&name).and_then(|rest| rest.strip_prefix('.'));
         digits.is_some_and(|d| d.len() == DIGITS && d.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    for entry in std::fs::read_dir(folder(path).unwrap_or(Path::new("."))).into_iter().flatten() {
+    for entry in
+        std::fs::read_dir(folder(path).unwrap_or_else(|| Path::new("."))).into_iter().flatten()
+    {
         let Ok(entry) = entry else { continue };
         if is_ours(&entry.file_name().to_string_lossy()) {
             std::fs::remove_file(entry.path()).ok();
@@ -161,7 +163,7 @@ fn write_beside(path: &Path, keys: &[KeyBytes]) -> io::Result<PathBuf> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path).unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder(path).unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn folder(path: &Path) -> Option<&Path> {

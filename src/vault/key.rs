@@ -2,8 +2,8 @@
 
 use std::{fmt, io};
 
-use aws_lc_rs::rand;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::rand;
 use sha2::{Digest, Sha256};
 
 use crate::config::{KeyBytes, SecretsKeys};

@@ -10,13 +10,13 @@
 //! makes the hub give a secret away.
 
 mod file;
+mod keeper;
 mod key;
 mod sealed;
 pub mod setup;
 #[cfg(test)]
 mod tests;
-mod vault;
 
+pub use keeper::{NoKey, Sealing, Vault};
 pub use key::{KeyId, Ring};
 pub use sealed::{PREFIX, Seat, Unopened, is_sealed, key_of};
-pub use vault::{NoKey, Sealing, Vault};

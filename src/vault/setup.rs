@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::vault::Vault;
+use super::keeper::Vault;
 use crate::config::{DatabaseConfig, Dsn, SecurityConfig};
 
 /// The file of keys when none is named.

@@ -155,7 +155,8 @@ async fn a_row_pointed_at_another_server_by_plain_sql_gives_nothing_away() {
     let address = evil.local_addr().unwrap();
     for set in [format!("'{address}'"), format!("serverAddress || ',{address}'")] {
         sql(&hub, &format!("UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET serverAddress = {set}")).await;
-        hub.until(STATUS, SOON, |_, body| complains(body, "accessToken was sealed for another")).await;
+        hub.until(STATUS, SOON, |_, body| complains(body, "accessToken was sealed for another"))
+            .await;
         let (_, status) = hub.get(STATUS).await;
         assert_eq!(status["state"], "LIVE", "what ran goes on: {status:#}");
         assert_eq!(hub.get(WEB).await.1["count"], 1);
@@ -184,8 +185,10 @@ async fn a_running_hub_follows_a_rotation_and_a_lost_key_is_said() {
     let (status, answer) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{answer}");
     let id = answer["configId"].as_str().unwrap();
-    let rename = format!("UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET externalConfigId = 'c1' WHERE \
-        externalConfigId = '{id}'");
+    let rename = format!(
+        "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET externalConfigId = 'c1' WHERE \
+        externalConfigId = '{id}'"
+    );
     // An id of a fixed form for the rest; the secret does not come along, and is given again.
     sql(&hub, &rename).await;
     hub.until(STATUS, SOON, |_, body| complains(body, "accessToken")).await;
@@ -267,8 +270,9 @@ async fn a_rotation_may_be_killed_at_any_moment() {
         child.kill().await.unwrap();
         let list = hub.command(&["secrets", "list"]).await;
         let counts = list.lines().filter(|line| line.ends_with(" secrets"));
-        let counts: Vec<usize> =
-            counts.map(|line| line.split_whitespace().rev().nth(1).unwrap().parse().unwrap()).collect();
+        let counts: Vec<usize> = counts
+            .map(|line| line.split_whitespace().rev().nth(1).unwrap().parse().unwrap())
+            .collect();
         assert_eq!(counts.iter().sum::<usize>(), 40, "round {round}: {list}");
         assert!(!list.contains("configuration") && !list.contains("NOT HERE"), "{list}");
         half_way += usize::from(counts.iter().filter(|count| **count > 0).count() > 1);

@@ -107,7 +107,8 @@ fn the_server_of_a_row_is_the_same_text_in_every_version() {
     let mut body = minimal();
     let nacos = r#"["NACOS",["http://a:8848/nacos","http://[::1]:99/nacos","http://b:1/nacos"],[null,null,false],null]"#;
     assert_eq!(row(&body).server(), nacos);
-    body["specificConfig"] = json!({ "insecureSkipVerify": false, "grpcPortOffset": 1000, "caPem": null });
+    body["specificConfig"] =
+        json!({ "insecureSkipVerify": false, "grpcPortOffset": 1000, "caPem": null });
     body["serverPort"] = json!(8848);
     assert_eq!(row(&body).server(), nacos, "defaults, said");
     // What is wrong elsewhere in the row does not count.
@@ -125,7 +126,10 @@ fn a_secret_may_not_look_sealed() {
     let mut target = row(&minimal());
     let error = apply_body(&mut target, json!({ "password": "sealed:x" }).as_object().unwrap());
     let error = error.unwrap_err();
-    assert_eq!((&error.details["field"], &error.details["value"]), (&json!("password"), &json!("***")));
+    assert_eq!(
+        (&error.details["field"], &error.details["value"]),
+        (&json!("password"), &json!("***"))
+    );
     target.unopened = vec![("password", "is lost".to_owned())];
     target.password = Some(hub_registry_core::Secret::new("sealed:v1:x"));
     let error = ExternalConfig::from_row(&target).unwrap_err();

@@ -17,6 +17,7 @@
 //! | [`vault`] | secrets at rest: keys, and what is sealed with them |
 //! | [`config`] | file, environment, defaults |
 //! | [`telemetry`] | logs and metrics |
+//! | [`process`] | signals and the service manager |
 //! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
 
 pub mod access;
@@ -31,6 +32,7 @@ pub mod error;
 pub mod federation;
 pub mod model;
 pub mod native;
+pub mod process;
 pub mod storage;
 pub mod task;
 pub mod telemetry;

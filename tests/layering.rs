@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["native", "catalog", "balance"],
     &["access"],
     &["storage"],
-    &["model", "config", "vault", "telemetry", "task", "clock", "error"],
+    &["model", "config", "vault", "telemetry", "process", "task", "clock", "error"],
 ];
 
 fn floor(module: &str) -> usize {

@@ -96,10 +96,9 @@ impl Caller {
     pub fn need(&self, action: Action) -> Result<()> {
         let Rights::Granted(grant) = &self.rights else { return Ok(()) };
         // What is not about groups is for those who have them all.
-        let beyond_groups =
-            matches!(action, Action::Observe | Action::Operate | Action::Administer);
+        let beyond_groups = !matches!(action, Action::Read | Action::Write | Action::Manage);
         let reaches = (grant.groups.is_none() || !beyond_groups)
-            && (grant.tenants == Tenants::All || action != Action::Observe);
+            && (grant.tenants == Tenants::All || !action.concerns_all_tenants());
         if grant.role.allows(action) && reaches {
             return Ok(());
         }

@@ -18,10 +18,10 @@ use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, docs, explain, external, groups, health, instances, load, middleware, openapi,
+    discovery, docs, explain, external, groups, health, instances, load, middleware, openapi, ops,
     scrape, services, stats, tokens,
 };
-use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
+use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
@@ -73,7 +73,9 @@ macro_rules! handler {
 fn probes() -> Routes {
     Routes::default()
         .open("/health", handler!(health::health))
+        .open("/livez", (health::health, health::describe::livez))
         .open("/ready", handler!(health::ready))
+        .open("/readyz", (health::ready, health::describe::readyz))
         .get("/metrics", Observe, handler!(scrape::metrics))
 }
 
@@ -136,6 +138,8 @@ fn administration() -> Routes {
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))
         .delete("/api/v1/tokens/{tokenId}", Administer, handler!(tokens::revoke))
+        .get("/api/v1/ops/log-level", Maintain, handler!(ops::log_level))
+        .put("/api/v1/ops/log-level", Maintain, handler!(ops::set_log_level))
 }
 
 /// These bound themselves: by the configuration's own time-outs.

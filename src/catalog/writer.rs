@@ -14,6 +14,7 @@ use super::attributes::Attributes;
 use super::desk::{Desk, Slot, currency, currency_of, refresh_states, shared_services};
 use super::diff::{RowChange, ServiceDelta};
 use super::guard::GuardPolicy;
+use super::merge::Row;
 use super::revision::Revisions;
 use super::shelf::Shelf;
 use super::snapshot::Snapshot;
@@ -23,7 +24,7 @@ use super::tenant::{Tenant, Tenants};
 use super::view::View;
 use super::wait::Waiters;
 use crate::clock::Clock;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, RowChanges};
 
 /// How many change sets a slow listener may lag behind before it is told that it missed some.
 const LISTENER_LAG: usize = 1024;
@@ -343,14 +344,26 @@ impl Catalog {
     }
 
     fn count(&self, services: &[ServiceDelta]) {
-        let (mut added, mut updated, mut removed) = (0, 0, 0);
+        let (metrics, mut changes) = (&self.metrics.view, RowChanges::default());
+        let came = |row: &Row| metrics.came(row.instance.status, row.instance.health);
+        let went = |row: &Row| metrics.went(row.instance.status, row.instance.health);
         for change in services.iter().flat_map(|service| &service.rows) {
             match change {
-                RowChange::Added(_) => added += 1,
-                RowChange::Updated { .. } => updated += 1,
-                RowChange::Removed(_) => removed += 1,
+                RowChange::Added(row) => {
+                    changes.added += 1;
+                    came(row);
+                }
+                RowChange::Updated { before, after } => {
+                    changes.updated += 1;
+                    went(before);
+                    came(after);
+                }
+                RowChange::Removed(row) => {
+                    changes.removed += 1;
+                    went(row);
+                }
             }
         }
-        self.metrics.view.changed(added, updated, removed);
+        metrics.changed(changes);
     }
 }

@@ -8,6 +8,7 @@
 
 mod away;
 mod bad_input;
+mod canaries;
 mod choice;
 mod databases;
 mod described;
@@ -23,6 +24,8 @@ mod hub;
 mod input;
 mod kill;
 mod leases;
+mod logs;
+mod metrics;
 mod odd_requests;
 mod outages;
 mod plain_sql;
@@ -30,4 +33,6 @@ mod proofs;
 mod registries;
 mod secrets;
 mod security;
+mod shutdown;
 mod sick_registries;
+mod wire;

@@ -155,9 +155,9 @@ mod tests {
     #[test]
     fn a_level_may_have_exceptions() {
         let levels: LogLevels =
-            "WARN, hub_registry::federation=debug,hub_registry_nacos=trace".parse().unwrap();
+            "WARN, hub_registry::federation=debug,hub_registry_core=trace".parse().unwrap();
         assert_eq!(levels.default, LogLevel::Warn);
-        let text = "warn,hub_registry::federation=debug,hub_registry_nacos=trace";
+        let text = "warn,hub_registry::federation=debug,hub_registry_core=trace";
         assert_eq!(levels.to_string(), text);
         let only: LogLevels = "hub_registry::api=trace".parse().unwrap();
         assert_eq!(only.to_string(), "info,hub_registry::api=trace");

@@ -60,9 +60,11 @@ pub(crate) async fn scrape() -> String {
         json!({ "configName": "consul-a", "registryType": "CONSUL", "serverAddress": address });
     let (status, made) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{made}");
-    let state = "hub_registry_source_state{kind=\"CONSUL\"";
+    let read = "hub_registry_source_call_duration_seconds_count{kind=\"CONSUL\"";
+    let up = "hub_registry_source_up{kind=\"CONSUL\"";
     hub.until("/metrics", Duration::from_secs(30), |_, text| {
-        text.as_str().unwrap().contains(state)
+        let text = text.as_str().unwrap();
+        text.contains(read) && text.lines().any(|line| line.starts_with(up) && line.ends_with(" 1"))
     })
     .await;
     let (_, text) = hub.get("/metrics").await;

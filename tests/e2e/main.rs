@@ -9,9 +9,11 @@
 mod away;
 mod bad_input;
 mod choice;
+mod ctl;
 mod databases;
 mod described;
 mod discovery;
+mod docs;
 mod durability;
 mod egress;
 mod federation;

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::ArgMatches;
 use hub_registry::app::{self, App, Host};
+use hub_registry::cli;
 use hub_registry::clock::Clock;
 use hub_registry::config::{self, Args, Command, Config, Env};
 use hub_registry::error::{Error, ErrorCode};
@@ -22,15 +24,25 @@ const UNREACHABLE: u8 = 4;
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let args = match Args::parse(std::env::args_os()) {
+    let args = match Args::parse(std::env::args_os(), cli::ctl::parser()) {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    if let Command::PrintTables(database) = args.command {
-        print!("{}", sql::script(database));
-        return ExitCode::SUCCESS;
-    }
     let env = Env::process();
+    // These need no configuration.
+    match &args.command {
+        Command::PrintTables(database) => {
+            print!("{}", sql::script(*database));
+            return ExitCode::SUCCESS;
+        }
+        Command::Completions(shell) => {
+            let mut parser = Args::parser(cli::ctl::parser());
+            clap_complete::generate(*shell, &mut parser, "registry-server", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Ctl(said) => return ctl(said, &env),
+        _ => {}
+    }
     let config = match config::load(&args, &env) {
         Ok(config) => config,
         Err(error) => {
@@ -38,6 +50,9 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(outcome) = about_config(&args.command, &config) {
+        return outcome;
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,13 +64,52 @@ fn main() -> ExitCode {
         Command::Serve => runtime.block_on(serve(config, &env)),
         Command::Health => runtime.block_on(health(&config)),
         Command::Migrate => runtime.block_on(migrate(&config)),
-        Command::PrintTables(_) => ExitCode::SUCCESS,
+        Command::CheckConfig
+        | Command::PrintConfig(_)
+        | Command::PrintTables(_)
+        | Command::Completions(_)
+        | Command::Ctl(_) => ExitCode::SUCCESS,
         Command::Secrets(command) => ended(runtime.block_on(app::secrets(&config, command))),
         Command::Token(command) => ended(runtime.block_on(app::token(&config, command))),
     };
     // Whatever still runs had its time.
     runtime.shutdown_background();
     code
+}
+
+/// Speaks to a running hub: one thing after the other, so that one thread is enough.
+fn ctl(said: &ArgMatches, env: &Env) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::ctl::run(said, env)),
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is to be done with the configuration alone, if that is what was asked for.
+fn about_config(command: &Command, config: &Config) -> Option<ExitCode> {
+    match command {
+        Command::CheckConfig => {
+            for key in config.not_yet_effective() {
+                eprintln!("{key}: accepted, and without effect in this version");
+            }
+            println!("OK");
+            Some(ExitCode::SUCCESS)
+        }
+        Command::PrintConfig(args) => Some(match cli::config::printed(config, args.sources) {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        }),
+        _ => None,
+    }
 }
 
 /// The end of a command that does one thing.

@@ -82,6 +82,9 @@ fn probes() -> Routes {
 /// What the API is, for people and for programs: no secret is in it.
 fn docs(document: Document) -> Routes {
     Routes::default()
+        .open("/api-docs", handler!(docs::page))
+        .open("/api-docs/page.css", handler!(docs::style))
+        .open("/api-docs/page.js", handler!(docs::script))
         .open("/api-docs/openapi.json", handler!(docs::openapi))
         .behind(|router| router.layer(Extension(document)))
 }

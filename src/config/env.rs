@@ -45,7 +45,9 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         // Kubernetes and others put much into the environment that is no business of ours.
         let named = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let ours = |name: &str| name.starts_with("REGISTRY_") || SERVICE_MANAGER.contains(&name);
+        let ours = |name: &str| {
+            name.starts_with("REGISTRY_") || name == "NO_COLOR" || SERVICE_MANAGER.contains(&name)
+        };
         Self(named.filter(|(name, _): &(String, String)| ours(name)).collect())
     }
 }

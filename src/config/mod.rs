@@ -40,7 +40,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Command, SecretsCommand, TokenArgs, TokenCommand};
+pub use args::{Args, Command, PrintArgs, SecretsCommand, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
 pub use egress::EgressConfig;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
-use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
+use hub_registry_core::{Change, GroupName, InstanceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
@@ -14,15 +14,17 @@ use tokio::time::Instant;
 
 use crate::access::{self, Authenticator, Tokens};
 use crate::api::{Api, ApiSettings, Gate, Limits, Parts, Places, metrics_router, router, serve};
-use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
+use crate::catalog::{
+    Attributes, Catalog, GuardPolicy, OwnChange, Readers, Revisions, SourceId, SourceInfo,
+};
 use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
+use crate::events::{Events, FeedSettings};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
-use crate::model::service::NativeService;
-use crate::native::{Native, Preservation, Publish, Settings};
+use crate::native::{EventsWanted, Native, Preservation, Publication, Publish, Settings};
 use crate::storage::sql::Migrated;
-use crate::storage::{self, SqlStore};
+use crate::storage::{self, EventStore, SqlStore};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
 
@@ -35,9 +37,10 @@ pub struct App {
     pub metrics_address: Option<SocketAddr>,
     config: Config,
     database: SqlStore,
-    // Stopped in this order: no new requests, then the sources, then what writes to disk.
+    // Stopped in this order: no new requests, then the sources, then what is told of them.
     serving: TaskGroup,
     working: TaskGroup,
+    recording: TaskGroup,
 }
 
 impl App {
@@ -47,7 +50,7 @@ impl App {
     /// # Errors
     /// An address that is taken, a database that cannot be opened, tables that cannot be read.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let (serving, working) = (TaskGroup::new(), TaskGroup::new());
+        let (serving, working, recording) = (TaskGroup::new(), TaskGroup::new(), TaskGroup::new());
         let started = Instant::now();
         let gate = Gate::default();
         let metrics_gate = Gate::default();
@@ -70,7 +73,13 @@ impl App {
             .context("the tokens cannot be read")?;
         let authenticator = authenticator(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
+        let base = revisions.base();
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
+        let events = events(&config, store.clone(), base, &metrics);
+        let catalog = match &events {
+            Some(events) => catalog.telling(events.clone()),
+            None => catalog,
+        };
         let native = Native::start(
             store.clone(),
             Arc::new(Shown(catalog.clone())),
@@ -105,6 +114,13 @@ impl App {
         )
         .await
         .context("the external registries' tables cannot be read")?;
+        // All that was kept is shown: what changes from here on is news.
+        let readers = Arc::new(GroupsOf(Arc::clone(&native)));
+        catalog.begin_telling(readers, &recording).await.context("the log of events")?;
+        if let Some(events) = &events {
+            native.tell_beats(events.clone());
+        }
+        federation.run().await;
 
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
@@ -118,17 +134,19 @@ impl App {
             authenticator,
             tokens,
             database: store,
+            events,
             metrics,
             clock,
             settings: ApiSettings::from(&config),
             places: Places::default(),
             started,
+            streams: serving.clone(),
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()));
         gate.open(router(api));
         tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");
-        Ok(Self { address, metrics_address, config, database, serving, working })
+        Ok(Self { address, metrics_address, config, database, serving, working, recording })
     }
 
     /// Stops in order: takes no new connections, lets requests end, ends the sources, writes what
@@ -137,8 +155,9 @@ impl App {
         let bound = self.config.server.http.shutdown_timeout;
         let served = self.serving.stop(bound).await;
         let worked = self.working.stop(bound).await;
+        let recorded = self.recording.stop(bound).await;
         self.database.close().await;
-        served && worked
+        served && worked && recorded
     }
 }
 
@@ -163,21 +182,22 @@ pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()>
 struct Shown(Catalog);
 
 impl Publish for Shown {
-    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+    fn publish(&self, tenant: &TenantId, publication: Publication) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
             self.0.open(tenant, SourceInfo::native(), GuardPolicy::NONE);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
-        self.0.apply(tenant, &id, changes);
-    }
-
-    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>) {
-        let attributes = service.map(|service| Attributes {
-            strategy: service.strategy,
-            protect_threshold: service.protect_threshold(),
+        let Publication { changes, described, facts, print } = publication;
+        let attributes = described.into_iter().map(|(key, service)| {
+            let attributes = service.map(|service| Attributes {
+                strategy: service.strategy,
+                protect_threshold: service.protect_threshold(),
+            });
+            (key, attributes)
         });
-        self.0.set_attributes(tenant, key, attributes);
+        let attributes = attributes.collect();
+        self.0.apply_own(tenant, OwnChange { changes, attributes, facts, print });
     }
 
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
@@ -185,13 +205,45 @@ impl Publish for Shown {
     }
 }
 
+/// The lists of the native registry's groups hold for what any registry has in them.
+#[derive(Debug)]
+struct GroupsOf(Arc<Native>);
+
+impl Readers for GroupsOf {
+    fn of(&self, tenant: &TenantId, group: &GroupName) -> Option<String> {
+        self.0.readers(tenant, group)
+    }
+}
+
+fn events(
+    config: &Config,
+    store: Arc<dyn EventStore>,
+    base: i64,
+    metrics: &Metrics,
+) -> Option<Events> {
+    let event = &config.event;
+    let settings = FeedSettings {
+        buffer: event.buffer_size,
+        readers: event.worker_count,
+        seats: event.max_subscribers,
+        seats_per_user: event.max_subscribers_per_user,
+    };
+    let store = event.enable_persistence.then_some(store);
+    event.enabled.then(|| Events::new(store, settings, base, metrics.clone()))
+}
+
 fn native_settings(config: &Config) -> Settings {
     let (registry, event) = (&config.registry, &config.event);
+    let events = match (event.enabled, event.enable_persistence) {
+        (false, _) => EventsWanted::Nothing,
+        (true, false) => EventsWanted::Told,
+        (true, true) => EventsWanted::Kept,
+    };
     Settings {
         auto_create: registry.auto_create,
         lease_seconds: registry.lease_seconds,
         preservation: Preservation::from(registry),
-        events: event.enabled && event.enable_persistence,
+        events,
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::state::Api;
+use crate::events::Events;
 use crate::telemetry::metrics::{SourceSample, ViewSample};
 
 /// Prometheus' text format.
@@ -19,6 +20,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         measure_view(&api);
         measure_sources(&api);
         measure_database(&api);
+        let (_, buffered) = api.events.as_ref().map(Events::load).unwrap_or_default();
+        api.metrics.events.set_buffered(buffered);
     });
     ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }

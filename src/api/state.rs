@@ -12,9 +12,11 @@ use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::federation::Manager;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
+use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
 
 /// What can be set about the API.
@@ -87,6 +89,8 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     /// The database's sign of life.
     pub database: Arc<dyn Database>,
+    /// What happens; `None`: nothing is told.
+    pub events: Option<Events>,
     /// Metrics.
     pub metrics: Metrics,
     /// Wall time.
@@ -97,6 +101,8 @@ pub struct Parts {
     pub places: Places,
     /// When the process began to serve.
     pub started: Instant,
+    /// Counts what is left of connections that became something else than HTTP.
+    pub streams: TaskGroup,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
-use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
+use hub_registry_core::{Change, GroupName, InstanceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
@@ -19,16 +19,18 @@ use crate::access::{self, Authenticator, Tokens};
 use crate::api::{
     Api, ApiSettings, Gate, Parts, Places, Serving, metrics_router, pulse, router, serve,
 };
-use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
+use crate::catalog::{
+    Attributes, Catalog, GuardPolicy, OwnChange, Readers, Revisions, SourceId, SourceInfo,
+};
 use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
+use crate::events::{Events, FeedSettings};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
-use crate::model::service::NativeService;
-use crate::native::{Native, Preservation, Publish, Settings};
+use crate::native::{EventsWanted, Native, Preservation, Publication, Publish, Settings};
 use crate::process::Supervisor;
 use crate::storage::sql::Migrated;
-use crate::storage::{self, ConfigStore, SealedConfigs, SqlStore};
+use crate::storage::{self, ConfigStore, EventStore, SealedConfigs, SqlStore};
 use crate::task::TaskGroup;
 use crate::telemetry::logging::Log;
 use crate::telemetry::metrics::Metrics;
@@ -59,9 +61,10 @@ pub struct App {
     database: SqlStore,
     supervisor: Arc<Supervisor>,
     leaving: CancellationToken,
-    // Stopped in this order: no new requests, then the sources, then what writes to disk.
+    // Stopped in this order: no new requests, then the sources, then what is told of them.
     serving: TaskGroup,
     working: TaskGroup,
+    recording: TaskGroup,
 }
 
 impl App {
@@ -72,7 +75,7 @@ impl App {
     /// An address that is taken, a database that cannot be opened, tables that cannot be read.
     pub async fn start(config: Config, host: Host) -> anyhow::Result<Self> {
         let Host { metrics, log, supervisor } = host;
-        let (serving, working) = (TaskGroup::new(), TaskGroup::new());
+        let (serving, working, recording) = (TaskGroup::new(), TaskGroup::new(), TaskGroup::new());
         let started = Instant::now();
         let leaving = CancellationToken::new();
         let http = &config.server.http;
@@ -100,7 +103,13 @@ impl App {
             .context("the tokens cannot be read")?;
         let authenticator = authenticator(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
+        let base = revisions.base();
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
+        let events = events(&config, store.clone(), base, &metrics);
+        let catalog = match &events {
+            Some(events) => catalog.telling(events.clone()),
+            None => catalog,
+        };
         let native = Native::start(
             store.clone(),
             Arc::new(Shown(catalog.clone())),
@@ -136,6 +145,13 @@ impl App {
         )
         .await
         .context("the external registries' tables cannot be read")?;
+        // All that was kept is shown: what changes from here on is news.
+        let readers = Arc::new(GroupsOf(Arc::clone(&native)));
+        catalog.begin_telling(readers, &recording).await.context("the log of events")?;
+        if let Some(events) = &events {
+            native.tell_beats(events.clone());
+        }
+        federation.run().await;
 
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
@@ -149,6 +165,7 @@ impl App {
             authenticator,
             tokens,
             database: store,
+            events,
             levels: log.levels().clone(),
             metrics,
             folders: folders(&config),
@@ -157,6 +174,7 @@ impl App {
             places: Places::default(),
             started,
             leaving: leaving.clone(),
+            streams: serving.clone(),
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()));
@@ -176,6 +194,7 @@ impl App {
             leaving,
             serving,
             working,
+            recording,
         })
     }
 
@@ -189,8 +208,9 @@ impl App {
         let left = || end.saturating_duration_since(Instant::now()).max(LAST_WRITES);
         let served = self.serving.stop(end.saturating_duration_since(Instant::now())).await;
         let worked = self.working.stop(left()).await;
+        let recorded = self.recording.stop(left()).await;
         let closed = tokio::time::timeout(left(), self.database.close()).await.is_ok();
-        served && worked && closed
+        served && worked && recorded && closed
     }
 }
 
@@ -240,21 +260,22 @@ async fn sealed(config: &Config, database: &SqlStore) -> anyhow::Result<Arc<Seal
 struct Shown(Catalog);
 
 impl Publish for Shown {
-    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+    fn publish(&self, tenant: &TenantId, publication: Publication) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
             self.0.open(tenant, SourceInfo::native(), GuardPolicy::NONE);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
-        self.0.apply(tenant, &id, changes);
-    }
-
-    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>) {
-        let attributes = service.map(|service| Attributes {
-            strategy: service.strategy,
-            protect_threshold: service.protect_threshold(),
+        let Publication { changes, described, facts, print } = publication;
+        let attributes = described.into_iter().map(|(key, service)| {
+            let attributes = service.map(|service| Attributes {
+                strategy: service.strategy,
+                protect_threshold: service.protect_threshold(),
+            });
+            (key, attributes)
         });
-        self.0.set_attributes(tenant, key, attributes);
+        let attributes = attributes.collect();
+        self.0.apply_own(tenant, OwnChange { changes, attributes, facts, print });
     }
 
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
@@ -262,13 +283,45 @@ impl Publish for Shown {
     }
 }
 
+/// The lists of the native registry's groups hold for what any registry has in them.
+#[derive(Debug)]
+struct GroupsOf(Arc<Native>);
+
+impl Readers for GroupsOf {
+    fn of(&self, tenant: &TenantId, group: &GroupName) -> Option<String> {
+        self.0.readers(tenant, group)
+    }
+}
+
+fn events(
+    config: &Config,
+    store: Arc<dyn EventStore>,
+    base: i64,
+    metrics: &Metrics,
+) -> Option<Events> {
+    let event = &config.event;
+    let settings = FeedSettings {
+        buffer: event.buffer_size,
+        readers: event.worker_count,
+        seats: event.max_subscribers,
+        seats_per_user: event.max_subscribers_per_user,
+    };
+    let store = event.enable_persistence.then_some(store);
+    event.enabled.then(|| Events::new(store, settings, base, metrics.clone()))
+}
+
 fn native_settings(config: &Config) -> Settings {
     let (registry, event) = (&config.registry, &config.event);
+    let events = match (event.enabled, event.enable_persistence) {
+        (false, _) => EventsWanted::Nothing,
+        (true, false) => EventsWanted::Told,
+        (true, true) => EventsWanted::Kept,
+    };
     Settings {
         auto_create: registry.auto_create,
         lease_seconds: registry.lease_seconds,
         preservation: Preservation::from(registry),
-        events: event.enabled && event.enable_persistence,
+        events,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`federation`] | running the external registries the configuration table names |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
+//! | [`events`] | what happens, told: log, feed, subscribers |
 //! | [`access`] | who may do what |
 //! | [`balance`] | load-balancing orders, pure |
 //! | [`storage`] | what is kept on disk |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod events;
 pub mod federation;
 pub mod model;
 pub mod native;

@@ -11,6 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["api", "cli"],
     &["federation"],
     &["native", "catalog", "balance"],
+    &["events"],
     &["access"],
     &["storage"],
     &["model", "config", "vault", "telemetry", "process", "task", "clock", "error"],

@@ -89,6 +89,17 @@ impl Caller {
         matches!(self.rights, Rights::Unlimited)
     }
 
+    /// Whether this is the same user, with the same rights to the same data.
+    #[must_use]
+    pub fn has_rights_of(&self, other: &Self) -> bool {
+        let same = match (&self.rights, &other.rights) {
+            (Rights::Unlimited, Rights::Unlimited) => true,
+            (Rights::Granted(own), Rights::Granted(others)) => own == others,
+            _ => false,
+        };
+        same && self.tenant == other.tenant && self.user == other.user
+    }
+
     /// Whether the role allows the action in some group.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod body;
 mod discovery;
 mod docs;
 mod error;
+mod events;
 mod explain;
 mod external;
 mod extract;
@@ -30,6 +31,7 @@ mod services;
 mod sort;
 mod state;
 mod stats;
+mod stream;
 mod tagged;
 mod tokens;
 

@@ -18,8 +18,8 @@ use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, docs, explain, external, groups, health, instances, load, middleware, openapi, ops,
-    scrape, services, stats, tokens,
+    discovery, docs, events, explain, external, groups, health, instances, load, middleware,
+    openapi, ops, scrape, services, stats, stream, tokens,
 };
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -97,6 +97,7 @@ fn groups_services_instances() -> Routes {
         .put("/api/v1/groups/{groupName}", Manage, handler!(groups::update))
         .delete("/api/v1/groups/{groupName}", Manage, handler!(groups::delete))
         .get("/api/v1/groups/{groupName}/services", Read, handler!(groups::list_services))
+        .get("/api/v1/events", Read, handler!(events::list))
         .get("/api/v1/stats", Read, handler!(stats::totals))
         .get("/api/v1/stats/instances", Read, handler!(stats::instances))
         .get("/api/v1/stats/health", Read, handler!(stats::health))
@@ -152,13 +153,11 @@ fn probing() -> Routes {
         .post("/api/v1/external/configs/{configId}/test", Operate, handler!(external::test_stored))
 }
 
-/// The hot path has its own compressed answers and its own waiting time.
+/// The hot path has its own compressed answers and its own waiting time; a stream has no end.
 fn hot() -> Routes {
-    Routes::default().get(
-        "/api/v1/services/{serviceName}/instances",
-        Read,
-        handler!(discovery::instances),
-    )
+    Routes::default()
+        .get("/api/v1/services/{serviceName}/instances", Read, handler!(discovery::instances))
+        .get("/api/v1/events/subscribe", Read, handler!(stream::subscribe))
 }
 
 /// The routes of the metrics listener: it has an address of its own, so that who may reach it is

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::health::DATABASE;
 use super::state::Api;
+use crate::events::Events;
 use crate::storage::Connections;
 use crate::telemetry::metrics::{DatabaseSample, SourceSample, ViewSample};
 
@@ -25,6 +26,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         measure_database(&api, up);
         api.metrics.runtime.measure();
         measure_system(&api);
+        let (_, buffered) = api.events.as_ref().map(Events::load).unwrap_or_default();
+        api.metrics.events.set_buffered(buffered);
     });
     ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }

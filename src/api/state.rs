@@ -13,9 +13,11 @@ use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::federation::Manager;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
+use crate::task::TaskGroup;
 use crate::telemetry::logging::Levels;
 use crate::telemetry::metrics::Metrics;
 
@@ -91,6 +93,8 @@ pub struct Parts {
     pub database: Arc<dyn Database>,
     /// How much is logged.
     pub levels: Levels,
+    /// What happens; `None`: nothing is told.
+    pub events: Option<Events>,
     /// Metrics.
     pub metrics: Metrics,
     /// Folders that are written to, by name, so that their disks are watched.
@@ -105,6 +109,8 @@ pub struct Parts {
     pub started: Instant,
     /// Cancelled when the server was asked to stop, and is about to.
     pub leaving: CancellationToken,
+    /// Counts what is left of connections that became something else than HTTP.
+    pub streams: TaskGroup,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
 }

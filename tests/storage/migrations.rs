@@ -32,7 +32,7 @@ pub(crate) async fn two_at_once_do_it_once(database: &Database) {
         applied.extend(migrated.applied);
         store.close().await;
     }
-    assert_eq!(applied, ["0001 tables", "0002 secrets and failover"]);
+    assert_eq!(applied, ["0001 tables", "0002 secrets and failover", "0003 event log"]);
 }
 
 pub(crate) async fn the_printed_script_makes_the_same_tables(database: &Database) {

@@ -31,7 +31,7 @@ pub(super) enum Pools {
     /// One connection that writes and several that read.
     Sqlite {
         reader: SqlitePool,
-        writer: SqlitePool,
+        writer: sqlite::Writer,
     },
     Postgres(PgPool),
     MySql(MySqlPool),
@@ -48,7 +48,8 @@ pub(super) struct Transaction {
 
 #[derive(Debug)]
 enum Open {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(sqlite::Writing),
+    SqliteRead(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(Held<Postgres>),
     MySql(Held<MySql>),
 }
@@ -86,7 +87,7 @@ impl Engine {
     pub(super) async fn read(&self, operation: &'static str) -> Result<Transaction> {
         let opening = async {
             match &self.pools {
-                Pools::Sqlite { reader, .. } => reader.begin().await.map(Open::Sqlite),
+                Pools::Sqlite { reader, .. } => reader.begin().await.map(Open::SqliteRead),
                 Pools::Postgres(pool) => {
                     Held::begin(pool, postgres::READ).await.map(Open::Postgres)
                 }
@@ -97,13 +98,20 @@ impl Engine {
     }
 
     pub(super) async fn write(&self, operation: &'static str) -> Result<Transaction> {
+        self.begin(operation, sqlite::Sync::Full).await
+    }
+
+    /// Writes what may be lost with the machine's power, though not with this process, as long as
+    /// nothing that was written later is there: where that is cheaper.
+    pub(super) async fn write_soon(&self, operation: &'static str) -> Result<Transaction> {
+        self.begin(operation, sqlite::Sync::Normal).await
+    }
+
+    async fn begin(&self, operation: &'static str, sync: sqlite::Sync) -> Result<Transaction> {
         let opening = async {
             match &self.pools {
-                // IMMEDIATE: a transaction that begins to read and then wants to write fails at
-                // once when another process wrote meanwhile, whatever the busy time-out.
-                Pools::Sqlite { writer, .. } => {
-                    writer.begin_with("BEGIN IMMEDIATE").await.map(Open::Sqlite)
-                }
+                Pools::Sqlite { writer, .. } => writer.begin(sync).await.map(Open::Sqlite),
+                // The server could lose it while this process goes on and takes it to be there.
                 Pools::Postgres(pool) => Held::begin(pool, "BEGIN").await.map(Open::Postgres),
                 Pools::MySql(pool) => Held::begin(pool, "BEGIN").await.map(Open::MySql),
             }
@@ -127,7 +135,7 @@ impl Engine {
         let Pools::Sqlite { writer, .. } = &self.pools else { return Ok(true) };
         let sql = self.texts.get(Form::Plain("PRAGMA wal_checkpoint(TRUNCATE)"));
         let query = sqlx::query_with(sql.safe(), sqlite::arguments(&[]).during(operation)?);
-        let row = query.fetch_one(writer).await.during(operation)?;
+        let row = query.fetch_one(writer.pool()).await.during(operation)?;
         Ok(Row::Sqlite(row).int(0).during(operation)? == Some(0))
     }
 
@@ -138,7 +146,7 @@ impl Engine {
         }
         match &self.pools {
             Pools::Sqlite { reader, writer } => {
-                let (reader, writer) = (of(reader), of(writer));
+                let (reader, writer) = (of(reader), of(writer.pool()));
                 Connections {
                     open: reader.open + writer.open,
                     idle: reader.idle + writer.idle,
@@ -201,7 +209,8 @@ impl Transaction {
 
     pub(super) async fn commit(self) -> Result<()> {
         let committed = match self.open {
-            Open::Sqlite(tx) => tx.commit().await,
+            Open::Sqlite(writing) => writing.commit().await,
+            Open::SqliteRead(tx) => tx.commit().await,
             Open::Postgres(held) => held.commit().await,
             Open::MySql(held) => held.commit().await,
         };
@@ -216,10 +225,8 @@ impl Transaction {
 impl Open {
     async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<u64> {
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
+            Self::Sqlite(writing) => execute_sqlite(writing.transaction(), sql, values).await,
+            Self::SqliteRead(tx) => execute_sqlite(tx, sql, values).await,
             Self::Postgres(held) => {
                 let query = sqlx::query_with(sql.safe(), postgres::arguments(values)?);
                 let done = held.run(STATEMENT, async |c| query.execute(c).await).await;
@@ -235,10 +242,8 @@ impl Open {
 
     async fn fetch(&mut self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<Vec<Row>> {
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-                query.fetch(&mut **tx).map_ok(Row::Sqlite).try_collect().await
-            }
+            Self::Sqlite(writing) => fetch_sqlite(writing.transaction(), sql, values).await,
+            Self::SqliteRead(tx) => fetch_sqlite(tx, sql, values).await,
             Self::Postgres(held) => fetch_postgres(held, LOAD, sql, values).await,
             Self::MySql(held) => fetch_mysql(held, LOAD, sql, values).await,
         }
@@ -256,6 +261,24 @@ async fn waited<T>(metrics: &DatabaseMetrics, getting: impl Future<Output = T>) 
 /// Counts what failed.
 fn counted<T>(metrics: &DatabaseMetrics, outcome: Result<T>) -> Result<T> {
     outcome.inspect_err(|error| metrics.failed(error.kind().code()))
+}
+
+async fn execute_sqlite(
+    connection: &mut sqlx::SqliteConnection,
+    sql: &Sql,
+    values: &[Value<'_>],
+) -> sqlx::Result<u64> {
+    let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
+    query.execute(connection).await.map(|done| done.rows_affected())
+}
+
+async fn fetch_sqlite(
+    connection: &mut sqlx::SqliteConnection,
+    sql: &Sql,
+    values: &[Value<'_>],
+) -> sqlx::Result<Vec<Row>> {
+    let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
+    query.fetch(connection).map_ok(Row::Sqlite).try_collect().await
 }
 
 async fn fetch_postgres(

@@ -11,6 +11,7 @@
 //! | `maker` | makes metrics and registers them |
 //! | `build` | the version, and how long it runs |
 //! | `database` | its connections, and the rows that are removed |
+//! | `events` | what is told, and to how many |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
 //! | `log` | the log itself |
@@ -28,6 +29,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 mod build;
 mod database;
+mod events;
 mod http;
 mod leases;
 mod log;
@@ -40,6 +42,7 @@ mod view;
 
 pub use build::BuildMetrics;
 pub use database::{DatabaseMetrics, DatabaseSample};
+pub use events::{EventMetrics, Resync, Stream, Transport};
 pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
@@ -63,6 +66,8 @@ pub struct Families {
     pub build: BuildMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
+    /// What is told.
+    pub events: EventMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// The native registry's leases.
@@ -90,6 +95,7 @@ impl Metrics {
         let families = Families {
             build: BuildMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
+            events: EventMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
             log: LogMetrics::new(&maker),

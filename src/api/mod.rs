@@ -1,5 +1,5 @@
 //! The HTTP server and its handlers: one file per noun, every route in [`router`]. What a route
-//! takes and answers stands beside its handler, in `NOUN/describe.rs`; [`openapi`] says how.
+//! takes and answers stands beside its handler, in `NOUN/describe.rs`; `openapi` says how.
 
 mod authenticate;
 mod body;

@@ -9,11 +9,11 @@ use super::desk::Slot;
 use super::guard::Why;
 use super::shelf::{Began, Entry, Held, Outcome};
 use super::source::{Link, SourceId, SourceInfo};
-use super::writer::Catalog;
+use super::writer::{Catalog, Written};
 use crate::telemetry::metrics::RemovalOutcome;
 
-/// How many of the instances that began to be held are named to listeners.
-const NAMED: usize = 100;
+/// How many of the instances that began to be held are named in the event, which is a row.
+const NAMED: usize = 10;
 
 /// Removals that a source's guard began to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct RemovalsHeld {
     pub why: Why,
     /// How many.
     pub count: usize,
-    /// At most a hundred of them.
+    /// The first ten of them.
     pub instances: Vec<InstanceKey>,
     /// How many instances the source lost within the last minute,
     pub lost: u64,
@@ -160,15 +160,15 @@ impl Catalog {
         work: impl FnOnce(&mut Slot) -> Outcome,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        self.write_held(tenant, |desk, revision| {
-            let Some(slot) = desk.slots.get_mut(id) else { return (Vec::new(), None) };
+        self.write_told(tenant, id, |desk, revision| {
+            let Some(slot) = desk.slots.get_mut(id) else { return Written::default() };
             outcome = work(slot);
             let held = outcome.began.take().map(|began| {
                 let held_revision = slot.shelf.raise_held_revision(revision + 1);
                 removals_held(&slot.cell.info, held_revision, began)
             });
             self.tell(tenant, slot, held.as_ref(), &outcome, leaving);
-            (outcome.changed.iter().cloned().collect(), held)
+            Written { changed: outcome.changed.clone(), held, ..Written::default() }
         });
         outcome
     }

@@ -6,6 +6,8 @@ use hub_registry_core::Change;
 
 use super::sim::Sim;
 use super::*;
+use crate::catalog::told::tell;
+use crate::events::{Events, FeedSettings};
 
 #[tokio::test(start_paused = true)]
 async fn up_to_a_fifth_or_nine_leave_at_once() {
@@ -342,16 +344,32 @@ async fn accepted_removals_leave_at_once_unless_more_is_held_since() {
     assert_eq!(sim.count("web"), (49, 0));
 }
 
+#[derive(Debug)]
+struct Nobody;
+
+impl Readers for Nobody {
+    fn of(&self, _: &TenantId, _: &GroupName) -> Option<String> {
+        None
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn listeners_are_told_what_is_held_and_why() {
     let mut sim = Sim::new(&[("web", 0..300)]);
-    let mut changes = sim.world.catalog.changes();
+    let settings = FeedSettings { buffer: 8, readers: 1, seats: 1, seats_per_user: 1 };
+    let events = Events::new(None, settings, 0, Metrics::new());
+    sim.world.catalog = sim.world.catalog.telling(events);
     sim.put("web", 200..300);
-    let set = changes.try_recv().unwrap();
+    let bus = Arc::clone(&sim.world.catalog.told.as_ref().unwrap().bus);
+    let set = bus.take_now().loads.pop_front().unwrap();
     let held = set.held.as_ref().expect("told");
     assert_eq!((held.why, held.count, held.lost, held.of), (Why::Loss, 200, 200, 300));
-    assert_eq!(held.instances.len(), 100, "some of them");
+    assert_eq!(held.instances.len(), 10, "some of them");
     assert_eq!((held.name.as_str(), held.held_revision), ("a", set.revision));
+    let told = tell(set, &Nobody).rows;
+    let words: Vec<_> = told.iter().map(|row| row.event_type.as_str()).collect();
+    assert_eq!(words.iter().filter(|word| **word == "REMOVALS_HELD").count(), 1, "{words:?}");
+    assert!(!words.contains(&"INSTANCE_DEREGISTER"), "{words:?}");
     sim.run_secs(5).await;
     let (key, waiting) = &sim.world.catalog.held(&tenant(), &sim.world.id, 1)[0];
     assert_eq!(key.port, 0);

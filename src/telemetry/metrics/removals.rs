@@ -1,8 +1,11 @@
 //! Removals that are not believed at once.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
 use prometheus::IntCounterVec;
 
-use super::Maker;
+use super::{Maker, SourceSample};
 
 /// How a held removal ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum RemovalOutcome {
 }
 
 impl RemovalOutcome {
+    const ALL: [Self; 3] = [Self::Returned, Self::Confirmed, Self::Accepted];
+
     /// The word of the label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -28,10 +33,12 @@ impl RemovalOutcome {
 }
 
 /// Counts of held removals.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RemovalMetrics {
     began: IntCounterVec,
     ended: IntCounterVec,
+    /// Id and name of those that are counted.
+    known: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl RemovalMetrics {
@@ -48,17 +55,32 @@ impl RemovalMetrics {
                  an operator accepted it.",
                 &["source_id", "source", "outcome"],
             ),
+            known: Mutex::default(),
         }
     }
 
     /// A source is there: its counts begin at zero.
     pub fn known(&self, id: &str, source: &str) {
         self.began.with_label_values(&[id, source]);
-        for outcome in
-            [RemovalOutcome::Returned, RemovalOutcome::Confirmed, RemovalOutcome::Accepted]
-        {
+        for outcome in RemovalOutcome::ALL {
             self.ended.with_label_values(&[id, source, outcome.as_str()]);
         }
+        self.known.lock().insert((id.to_owned(), source.to_owned()));
+    }
+
+    /// Series of sources that are not among these end.
+    pub fn keep(&self, sources: &[SourceSample]) {
+        self.known.lock().retain(|(id, source)| {
+            let stays = sources.iter().any(|sample| sample.id == *id && sample.name == *source);
+            if !stays {
+                // What was never there cannot be removed, which is as good.
+                self.began.remove_label_values(&[id, source]).ok();
+                for outcome in RemovalOutcome::ALL {
+                    self.ended.remove_label_values(&[id, source, outcome.as_str()]).ok();
+                }
+            }
+            stays
+        });
     }
 
     /// So many began to be held.

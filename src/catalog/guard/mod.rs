@@ -13,7 +13,7 @@
 //! | `hold` | one instance whose removal is being confirmed |
 //! | `judge` | the rules |
 //!
-//! The rules and their reasons: `docs/decisions/0016-removals-are-confirmed.md`.
+//! The rules and their reasons: `docs/decisions/0020-removals-are-confirmed.md`.
 
 mod hold;
 mod judge;

@@ -211,7 +211,7 @@ fn settable(shape: Shape) -> Shape {
             ("failoverConfigId", line(32)),
             ("failoverStrategy", word(&["MANUAL", "AUTO"])),
             ("syncEnabled", shapes::flag()),
-            ("syncInterval", integer(i64::MIN..=i64::MAX)),
+            ("syncInterval", integer(1..=86_400).about("Seconds.")),
             ("conflictResolution", word(&["primary_wins", "secondary_wins", "merge"])),
             ("activeFlag", shapes::flag().about("Whether it is connected.")),
             ("noteText", line(500)),

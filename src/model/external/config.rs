@@ -102,6 +102,7 @@ impl ExternalConfig {
             egress: Arc::default(),
             specific,
         };
+        bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
         let conflict = match row.conflict_resolution.as_deref() {
             None | Some("primary_wins") => ConflictResolution::PrimaryWins,
             Some("secondary_wins") => ConflictResolution::SecondaryWins,

@@ -1,6 +1,6 @@
 //! The three real registries, written to with their own plain HTTP APIs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, Data, EurekaOptions, Server, ServerKind, ServerOptions};
@@ -13,7 +13,6 @@ pub(crate) struct Registries {
     pub consul: Server,
     pub nacos: Server,
     pub eureka: Server,
-    http: reqwest::Client,
     // What clients hold on to, so that they can register it again.
     known: BTreeMap<(&'static str, String, String, u16), ()>,
 }
@@ -32,68 +31,17 @@ impl Registries {
             servers::start(ServerKind::Nacos, ServerOptions::default()),
             servers::start(ServerKind::Eureka, quick),
         );
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (consul, nacos, eureka) = (consul.unwrap(), nacos.unwrap(), eureka.unwrap());
-        Some(Self { consul, nacos, eureka, http, known: BTreeMap::new() })
+        Some(Self { consul, nacos, eureka, known: BTreeMap::new() })
     }
 
     pub(crate) async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
         self.known.insert((kind, service.to_owned(), host.to_owned(), port), ());
-        self.write(kind, service, host, port).await;
+        self.writer(kind).register(service, host, port, "1").await;
     }
 
-    async fn write(&self, kind: &str, service: &str, host: &str, port: u16) {
-        let request = match kind {
-            "CONSUL" => {
-                let id = format!("{service}-{host}-{port}");
-                let body = json!({
-                    "ID": id, "Name": service, "Address": host, "Port": port,
-                    "Tags": ["blue"], "Meta": { "version": "1" },
-                    "Check": { "TTL": "3600s", "Status": "passing" },
-                });
-                self.http
-                    .put(format!("{}/v1/agent/service/register", self.consul.base_url()))
-                    .json(&body)
-            }
-            "NACOS" => {
-                // An ephemeral instance without beats, given an hour.
-                let metadata = json!({
-                    "version": "1",
-                    "preserved.heart.beat.timeout": "3600000",
-                    "preserved.ip.delete.timeout": "3600000",
-                });
-                let query = [
-                    ("serviceName", service.to_owned()),
-                    ("ip", host.to_owned()),
-                    ("port", port.to_string()),
-                    ("metadata", metadata.to_string()),
-                ];
-                self.http.post(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
-            }
-            _ => {
-                let body = json!({ "instance": {
-                    "instanceId": format!("{host}:{service}:{port}"), "hostName": host, "ipAddr": host,
-                    "app": service.to_uppercase(), "vipAddress": service, "status": "UP",
-                    "port": { "$": port, "@enabled": "true" },
-                    "securePort": { "$": 443, "@enabled": "false" },
-                    "dataCenterInfo": {
-                        "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
-                    },
-                    "leaseInfo": { "renewalIntervalInSecs": 30, "durationInSecs": 3600 },
-                    "metadata": { "version": "1" },
-                    "lastDirtyTimestamp": "1700000000000",
-                }});
-                let app = service.to_uppercase();
-                self.http.post(format!("{}/apps/{app}", self.eureka.base_url())).json(&body)
-            }
-        };
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        assert!(
-            status.is_success(),
-            "{kind} refused {service}: {status} {:?}",
-            answer.text().await
-        );
+    fn writer(&mut self, kind: &'static str) -> Writer {
+        Writer::new(kind, self.server(kind).base_url())
     }
 
     pub(crate) async fn remove(
@@ -104,23 +52,7 @@ impl Registries {
         port: u16,
     ) {
         self.known.remove(&(kind, service.to_owned(), host.to_owned(), port));
-        let request = match kind {
-            "CONSUL" => {
-                let id = format!("{service}-{host}-{port}");
-                self.http
-                    .put(format!("{}/v1/agent/service/deregister/{id}", self.consul.base_url()))
-            }
-            "NACOS" => {
-                let port = port.to_string();
-                let query = [("serviceName", service), ("ip", host), ("port", &port)];
-                self.http.delete(format!("{}/v1/ns/instance", self.nacos.base_url())).query(&query)
-            }
-            _ => {
-                let (app, id) = (service.to_uppercase(), format!("{host}:{service}:{port}"));
-                self.http.delete(format!("{}/apps/{app}/{id}", self.eureka.base_url()))
-            }
-        };
-        assert!(request.send().await.unwrap().status().is_success());
+        self.writer(kind).remove(service, host, port).await;
     }
 
     pub(crate) fn server(&mut self, kind: &str) -> &mut Server {
@@ -137,10 +69,11 @@ impl Registries {
     }
 
     /// What its clients do when they notice: they register again.
-    pub(crate) async fn clients_return(&self, kind: &str) {
+    pub(crate) async fn clients_return(&mut self, kind: &'static str) {
+        let writer = self.writer(kind);
         for (of, service, host, port) in self.known.keys() {
             if *of == kind {
-                self.write(kind, service, host, *port).await;
+                writer.register(service, host, *port, "1").await;
             }
         }
     }
@@ -157,5 +90,119 @@ impl Registries {
             "configName": kind.to_lowercase(), "registryType": kind, "serverAddress": address,
             "specificConfig": specific, "retryInterval": 200,
         })
+    }
+}
+
+/// What the clients of one registry do, by its own plain HTTP API.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    kind: &'static str,
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Writer {
+    pub(crate) fn new(kind: &'static str, base: String) -> Self {
+        Self { kind, base, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// An instance that lives for an hour without a heartbeat, with this in its metadata.
+    pub(crate) async fn register(&self, service: &str, host: &str, port: u16, version: &str) {
+        let (http, base) = (&self.http, &self.base);
+        let request = match self.kind {
+            "CONSUL" => {
+                let id = format!("{service}-{host}-{port}");
+                let body = json!({
+                    "ID": id, "Name": service, "Address": host, "Port": port,
+                    "Tags": ["blue"], "Meta": { "version": version },
+                    "Check": { "TTL": "3600s", "Status": "passing" },
+                });
+                http.put(format!("{base}/v1/agent/service/register")).json(&body)
+            }
+            "NACOS" => {
+                let metadata = json!({
+                    "version": version,
+                    "preserved.heart.beat.timeout": "3600000",
+                    "preserved.ip.delete.timeout": "3600000",
+                });
+                let query = [
+                    ("serviceName", service.to_owned()),
+                    ("ip", host.to_owned()),
+                    ("port", port.to_string()),
+                    ("metadata", metadata.to_string()),
+                ];
+                http.post(format!("{base}/v1/ns/instance")).query(&query)
+            }
+            _ => {
+                let body = json!({ "instance": {
+                    "instanceId": format!("{host}:{service}:{port}"), "hostName": host, "ipAddr": host,
+                    "app": service.to_uppercase(), "vipAddress": service, "status": "UP",
+                    "port": { "$": port, "@enabled": "true" },
+                    "securePort": { "$": 443, "@enabled": "false" },
+                    "dataCenterInfo": {
+                        "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
+                    },
+                    "leaseInfo": { "renewalIntervalInSecs": 30, "durationInSecs": 3600 },
+                    "metadata": { "version": version },
+                    "lastDirtyTimestamp": "1700000000000",
+                }});
+                http.post(format!("{base}/apps/{}", service.to_uppercase())).json(&body)
+            }
+        };
+        self.done(request, service).await;
+    }
+
+    pub(crate) async fn remove(&self, service: &str, host: &str, port: u16) {
+        let (http, base) = (&self.http, &self.base);
+        let request = match self.kind {
+            "CONSUL" => {
+                let id = format!("{service}-{host}-{port}");
+                http.put(format!("{base}/v1/agent/service/deregister/{id}"))
+            }
+            "NACOS" => {
+                let port = port.to_string();
+                let query = [("serviceName", service), ("ip", host), ("port", &port)];
+                http.delete(format!("{base}/v1/ns/instance")).query(&query)
+            }
+            _ => {
+                let (app, id) = (service.to_uppercase(), format!("{host}:{service}:{port}"));
+                http.delete(format!("{base}/apps/{app}/{id}"))
+            }
+        };
+        self.done(request, service).await;
+    }
+
+    async fn done(&self, request: reqwest::RequestBuilder, service: &str) {
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let refused = async || answer.text().await;
+        assert!(
+            status.is_success(),
+            "{} refused {service}: {status} {:?}",
+            self.kind,
+            refused().await
+        );
+    }
+
+    /// The hosts the registry itself lists of a service.
+    pub(crate) async fn hosts(&self, service: &str) -> BTreeSet<String> {
+        let (http, base) = (&self.http, &self.base);
+        let (request, list, host) = match self.kind {
+            "CONSUL" => {
+                (http.get(format!("{base}/v1/catalog/service/{service}")), "", "/ServiceAddress")
+            }
+            "NACOS" => {
+                let request = http.get(format!("{base}/v1/ns/instance/list"));
+                (request.query(&[("serviceName", service)]), "/hosts", "/ip")
+            }
+            _ => {
+                let request = http.get(format!("{base}/apps/{}", service.to_uppercase()));
+                let request = request.header("accept", "application/json");
+                (request, "/application/instance", "/ipAddr")
+            }
+        };
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let list = answer.pointer(list).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.iter().map(|one| one.pointer(host).unwrap().as_str().unwrap().to_owned()).collect()
     }
 }

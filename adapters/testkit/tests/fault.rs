@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hub_registry_testkit::stub::fault::{Fault, FaultProxy};
 use reqwest::{Client, Response};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 const BODY: &str = "all is well";
@@ -92,4 +93,101 @@ async fn a_delay_is_late_and_keeps_connections() {
     let start = Instant::now();
     works(&client, &proxy).await;
     assert!(start.elapsed() >= late);
+}
+
+#[tokio::test]
+async fn jitter_is_late_by_its_seed_and_keeps_connections() {
+    let (client, proxy) = (Client::new(), behind_proxy().await);
+    works(&client, &proxy).await;
+    let most = Duration::from_millis(60);
+    proxy.set(Fault::Jitter { most, seed: 7 }).await;
+    let start = Instant::now();
+    for _ in 0..10 {
+        works(&client, &proxy).await;
+    }
+    assert!(start.elapsed() >= most, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_half_close_ends_the_answer_and_takes_what_the_client_says() {
+    let proxy = behind_proxy().await;
+    proxy.set(Fault::HalfClose(10)).await;
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 2");
+    // Had the other side been closed too, the second of these would be refused.
+    for _ in 0..3 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn flipped_bytes_are_the_same_for_the_same_seed() {
+    let proxy = behind_proxy().await;
+    let raw = async || {
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    let whole = raw().await;
+    let mut turned = 0;
+    for seed in 0..5 {
+        proxy.set(Fault::Flip { one_in: 8, seed }).await;
+        let answer = raw().await;
+        assert_eq!(answer.len(), whole.len());
+        turned += usize::from(answer != whole);
+    }
+    assert_eq!(turned, 5);
+}
+
+#[tokio::test]
+async fn what_is_no_registry_answers_as_it_should() {
+    let (client, proxy) = (Client::new(), behind_proxy().await);
+    for (name, fault) in Fault::wrong_answers() {
+        proxy.set(fault.clone()).await;
+        let mut answer = get(&client, &proxy).await.unwrap();
+        match fault {
+            Fault::Answer { status, body, .. } => {
+                assert_eq!(
+                    (answer.status().as_u16(), answer.text().await.unwrap()),
+                    (status, body)
+                );
+            }
+            _ => {
+                let mut read = 0;
+                while read < 4 * 1024 * 1024 {
+                    read += answer.chunk().await.unwrap().expect(name).len();
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_script_gives_each_connection_its_own_fault_by_the_seed() {
+    let proxy = behind_proxy().await;
+    let statuses = async |seed: u64| {
+        let faults = [403, 404, 500].map(|status| Fault::answer(status, "text/plain", "no"));
+        proxy.set(Fault::Scripted { seed, faults: faults.into() }).await;
+        let mut statuses = Vec::new();
+        for _ in 0..20 {
+            statuses.push(get(&Client::new(), &proxy).await.unwrap().status().as_u16());
+        }
+        statuses
+    };
+    let first = statuses(1).await;
+    for status in [403, 404, 500] {
+        assert!(first.contains(&status), "{first:?}");
+    }
+    works_again(&proxy).await;
+}
+
+async fn works_again(proxy: &FaultProxy) {
+    proxy.set(Fault::None).await;
+    works(&Client::new(), proxy).await;
 }

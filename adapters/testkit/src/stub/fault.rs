@@ -26,9 +26,27 @@ pub enum Fault {
     Reset,
     /// Every piece of an answer comes this much later; existing connections live on.
     Delay(Duration),
+    /// Every piece of an answer comes by so much later at most, by chance; existing connections
+    /// live on.
+    Jitter {
+        /// The latest.
+        most: Duration,
+        /// Of the chance.
+        seed: u64,
+    },
     /// Of what the server sends, its HTTP head included, each connection gets only so many
     /// bytes; then it is closed.
     Truncate(usize),
+    /// The same, and then only the server's side is closed: what the client says goes on being
+    /// taken.
+    HalfClose(usize),
+    /// In one of so many bytes of what the server sends, its HTTP head included, a bit is turned.
+    Flip {
+        /// One of so many, by chance.
+        one_in: usize,
+        /// Of the chance.
+        seed: u64,
+    },
     /// Some other server answers every request like this.
     Answer {
         /// The status.
@@ -46,6 +64,16 @@ pub enum Fault {
         /// JSON text.
         body: String,
     },
+    /// Some other server answers every request with a JSON list of so many bytes that goes on and
+    /// on.
+    Huge(usize),
+    /// Each new connection has one of these, by chance.
+    Scripted {
+        /// Of the chance.
+        seed: u64,
+        /// At least one.
+        faults: Vec<Fault>,
+    },
 }
 
 impl Fault {
@@ -55,11 +83,50 @@ impl Fault {
         Self::Answer { status, content_type: content_type.to_owned(), body: body.to_owned() }
     }
 
+    /// What something else says that answers at the registry's address, each with its name.
+    #[must_use]
+    pub fn wrong_answers() -> Vec<(&'static str, Self)> {
+        let json = "application/json";
+        vec![
+            ("html", Self::answer(200, "text/html", "<html><h1>Welcome to nginx!</h1></html>")),
+            ("unauthorized", Self::answer(401, json, "{}")),
+            ("forbidden", Self::answer(403, "text/plain", "")),
+            ("not found", Self::answer(404, "text/plain", "")),
+            ("failing", Self::answer(500, "text/plain", "oops")),
+            ("unavailable", Self::answer(503, "text/html", "<html>busy</html>")),
+            ("nothing", Self::answer(200, json, "")),
+            ("an empty object", Self::answer(200, json, "{}")),
+            ("half an answer", Self::answer(200, json, "{\"applications\":{\"applica")),
+            ("huge", Self::Huge(512 * 1024 * 1024)),
+        ]
+    }
+
+    /// The fault of the connection of this number.
+    fn of(&self, number: u64) -> Self {
+        match self {
+            Self::Scripted { seed, faults } => {
+                let place = random(*seed, number).usize(..faults.len().max(1));
+                faults.get(place).map_or(Self::None, |fault| fault.of(number))
+            }
+            fault => fault.clone(),
+        }
+    }
+
+    /// Whether open connections live on under it.
+    fn spares(&self) -> bool {
+        matches!(self, Self::None | Self::Delay(_) | Self::Jitter { .. })
+    }
+
     /// An answer that says the request back in place of each `{}`.
     #[must_use]
     pub fn reflect(status: u16, body: &str) -> Self {
         Self::Reflect { status, body: body.to_owned() }
     }
+}
+
+/// What chance brings to the connection of this number: the same for the same seed.
+fn random(seed: u64, number: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(seed.wrapping_add(number))
 }
 
 /// The proxy: listens on a free loopback port until it is dropped. It forwards everything until
@@ -101,7 +168,7 @@ impl FaultProxy {
     /// From now on this fault and no other: not a byte is forwarded as before. Returns when the
     /// connections that the fault cuts are cut and their clients can know it.
     pub async fn set(&self, fault: Fault) {
-        let cuts = !matches!(fault, Fault::None | Fault::Delay(_));
+        let cuts = !fault.spares();
         self.fault.send_replace(fault);
         if cuts {
             let mut open = self.open.subscribe();

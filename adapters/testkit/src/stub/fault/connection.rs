@@ -40,31 +40,51 @@ pub(super) async fn accept(
     open: watch::Sender<usize>,
 ) {
     let mut connections = JoinSet::new();
+    let mut number = 0;
     loop {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
-                connections.spawn(serve(client, target, fault.subscribe(), Open::new(&open)));
+                let script = Script { fault: fault.subscribe(), number };
+                connections.spawn(serve(client, target, script, Open::new(&open)));
+                number += 1;
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve(
-    mut client: TcpStream,
-    target: SocketAddr,
-    mut fault: watch::Receiver<Fault>,
-    open: Open,
-) {
-    let now = fault.borrow().clone();
-    match now {
+/// What one connection is told to do.
+struct Script {
+    fault: watch::Receiver<Fault>,
+    number: u64,
+}
+
+impl Script {
+    fn now(&self) -> Fault {
+        self.fault.borrow().of(self.number)
+    }
+
+    /// Waits until it is told something else.
+    async fn changed(&mut self) {
+        if self.fault.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn random(&self, seed: u64) -> fastrand::Rng {
+        super::random(seed, self.number)
+    }
+}
+
+async fn serve(mut client: TcpStream, target: SocketAddr, mut script: Script, open: Open) {
+    match script.now() {
         Fault::Refuse => reset(&client),
-        Fault::Hang => swallow(client, fault, open).await,
+        Fault::Hang => swallow(client, script, open).await,
         Fault::Answer { status, content_type, body } => {
             let answer = |_: &str| canned(status, &content_type, "", &body);
             tokio::select! {
                 biased;
-                _ = fault.changed() => reset(&client),
+                () = script.changed() => reset(&client),
                 () = give(&mut client, answer) => {}
             }
         }
@@ -77,13 +97,20 @@ async fn serve(
             };
             tokio::select! {
                 biased;
-                _ = fault.changed() => reset(&client),
+                () = script.changed() => reset(&client),
                 () = give(&mut client, answer) => {}
             }
         }
-        Fault::None | Fault::Reset | Fault::Delay(_) | Fault::Truncate(_) => {
-            forward(client, target, fault, open).await;
+        Fault::Huge(bytes) => {
+            tokio::select! {
+                biased;
+                () = script.changed() => reset(&client),
+                () = flood(&mut client, bytes) => {}
+            }
         }
+        // Each of these is one of the others.
+        Fault::Scripted { .. } => reset(&client),
+        _ => forward(client, target, script, open).await,
     }
 }
 
@@ -101,7 +128,7 @@ fn reset(client: &TcpStream) {
 }
 
 /// Reads and says nothing until the fault is over; then the connection is reset.
-async fn swallow(mut client: TcpStream, mut fault: watch::Receiver<Fault>, open: Open) {
+async fn swallow(mut client: TcpStream, mut script: Script, open: Open) {
     drop(open);
     let silence = async {
         let mut buffer = [0; 4096];
@@ -110,7 +137,7 @@ async fn swallow(mut client: TcpStream, mut fault: watch::Receiver<Fault>, open:
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = fault.changed() => {}
+        () = script.changed() => {}
         () = silence => {}
     }
     reset(&client);
@@ -118,16 +145,37 @@ async fn swallow(mut client: TcpStream, mut fault: watch::Receiver<Fault>, open:
 
 /// Waits for a request head and gives the answer to it and to what came with it.
 async fn give(client: &mut TcpStream, answer: impl Fn(&str) -> String) {
+    let Some(head) = head(client).await else { return };
+    if client.write_all(answer(&head).as_bytes()).await.is_ok() {
+        close(client).await;
+    }
+}
+
+async fn head(client: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let read = client.read_buf(&mut head).await;
         if !read.is_ok_and(|read| read > 0) || head.len() > MAX_HEAD {
-            return;
+            return None;
         }
     }
-    let answer = answer(&String::from_utf8_lossy(&head));
-    if client.write_all(answer.as_bytes()).await.is_ok() {
-        close(client).await;
+    Some(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Waits for a request head and answers with a list that goes on and on, in chunks: its length is
+/// not known before.
+async fn flood(client: &mut TcpStream, bytes: usize) {
+    if head(client).await.is_none() {
+        return;
+    }
+    let head = "HTTP/1.1 200 Canned\r\nContent-Type: application/json\r\n\
+                X-Consul-Index: 7\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n";
+    let piece = format!("{:x}\r\n{}\r\n", 64 * 1024, "{}, ".repeat(16 * 1024));
+    let mut sent = 0;
+    let mut more = client.write_all(head.as_bytes()).await.is_ok();
+    while more && sent < bytes {
+        more = client.write_all(piece.as_bytes()).await.is_ok();
+        sent += piece.len();
     }
 }
 
@@ -148,12 +196,7 @@ enum End {
     Closed,
 }
 
-async fn forward(
-    mut client: TcpStream,
-    target: SocketAddr,
-    mut fault: watch::Receiver<Fault>,
-    open: Open,
-) {
+async fn forward(mut client: TcpStream, target: SocketAddr, mut script: Script, open: Open) {
     let Ok(mut server) = TcpStream::connect(target).await else {
         return reset(&client);
     };
@@ -165,11 +208,12 @@ async fn forward(
             to_server.shutdown().await.ok();
             std::future::pending::<()>().await;
         };
-        let answers = answers(from_server, to_client, fault.clone());
+        let told = Script { fault: script.fault.clone(), number: script.number };
+        let answers = answers(from_server, to_client, told);
         tokio::select! {
             // In this order: nothing passes after `set`.
             biased;
-            end = ended(&mut fault) => end,
+            end = ended(&mut script) => end,
             () = answers => End::Closed,
             () = requests => End::Closed,
         }
@@ -177,44 +221,67 @@ async fn forward(
     drop(server);
     match end {
         End::Cut => reset(&client),
-        End::Silent => swallow(client, fault, open).await,
+        End::Silent => swallow(client, script, open).await,
         End::Closed => close(&mut client).await,
     }
 }
 
-async fn ended(fault: &mut watch::Receiver<Fault>) -> End {
+async fn ended(script: &mut Script) -> End {
     loop {
-        if fault.changed().await.is_err() {
+        if script.fault.changed().await.is_err() {
             return End::Cut;
         }
-        match &*fault.borrow() {
-            Fault::None | Fault::Delay(_) => {}
-            Fault::Hang => return End::Silent,
+        let scripted = matches!(&*script.fault.borrow(), Fault::Scripted { .. });
+        match script.now() {
+            Fault::Hang if !scripted => return End::Silent,
+            fault if fault.spares() && !scripted => {}
             _ => return End::Cut,
         }
     }
 }
 
-/// Forwards what the server says, late or not whole if so told.
-async fn answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: watch::Receiver<Fault>) {
-    let mut left = match *fault.borrow() {
-        Fault::Truncate(bytes) => bytes,
-        _ => usize::MAX,
+/// Forwards what the server says, late or not whole or not as it was, if so told.
+async fn answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, script: Script) {
+    let first = script.now();
+    let (mut left, half) = match first {
+        Fault::Truncate(bytes) => (bytes, false),
+        Fault::HalfClose(bytes) => (bytes, true),
+        _ => (usize::MAX, false),
     };
+    let mut turned = match first {
+        Fault::Flip { one_in, seed } => Some((one_in, script.random(seed))),
+        _ => None,
+    };
+    let mut late = None;
     let mut buffer = vec![0; 16 * 1024];
     while left > 0 {
         let Ok(read @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        let late = match *fault.borrow() {
+        let wait = match script.now() {
             Fault::Delay(late) => late,
+            Fault::Jitter { most, seed } => {
+                let random: &mut fastrand::Rng = late.get_or_insert_with(|| script.random(seed));
+                most.mul_f64(random.f64())
+            }
             _ => Duration::ZERO,
         };
-        tokio::time::sleep(late).await;
-        let piece = &buffer[..read.min(left)];
+        tokio::time::sleep(wait).await;
+        let piece = &mut buffer[..read.min(left)];
         left -= piece.len();
+        if let Some((one_in, random)) = &mut turned {
+            for byte in piece.iter_mut() {
+                if random.usize(..(*one_in).max(1)) == 0 {
+                    *byte ^= 1 << random.u8(..8);
+                }
+            }
+        }
         if to.write_all(piece).await.is_err() {
             return;
         }
+    }
+    if half {
+        to.shutdown().await.ok();
+        std::future::pending::<()>().await;
     }
 }

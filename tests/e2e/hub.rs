@@ -95,6 +95,14 @@ impl Hub {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// The end of its log, each line cut short.
+    pub(crate) fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().rev().take(30).collect();
+        let cut = |line: &&str| line.chars().take(240).collect::<String>();
+        lines.iter().rev().map(cut).collect::<Vec<_>>().join("\n")
+    }
+
     /// Runs a command of the binary with this server's configuration; its standard output.
     pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_registry-server"))

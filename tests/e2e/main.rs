@@ -19,6 +19,7 @@ mod durability;
 mod egress;
 mod events;
 mod federation;
+mod flips;
 mod foreign;
 mod full_disk;
 mod fuzz;

@@ -143,6 +143,13 @@ async fn flipped_bytes_are_the_same_for_the_same_seed() {
         turned += usize::from(answer != whole);
     }
     assert_eq!(turned, 5);
+    // Also a connection that was made under the fault is without it afterwards.
+    let client = Client::new();
+    proxy.set(Fault::Flip { one_in: 1_000_000, seed: 1 }).await;
+    works(&client, &proxy).await;
+    proxy.set(Fault::Flip { one_in: 1, seed: 1 }).await;
+    proxy.set(Fault::None).await;
+    works(&client, &proxy).await;
 }
 
 #[tokio::test]

@@ -227,6 +227,9 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut script: Script, 
 }
 
 async fn ended(script: &mut Script) -> End {
+    // One that was not whole from the beginning ends with its fault.
+    let first = script.now();
+    let whole = first.spares() || first == Fault::Reset;
     loop {
         if script.fault.changed().await.is_err() {
             return End::Cut;
@@ -234,7 +237,7 @@ async fn ended(script: &mut Script) -> End {
         let scripted = matches!(&*script.fault.borrow(), Fault::Scripted { .. });
         match script.now() {
             Fault::Hang if !scripted => return End::Silent,
-            fault if fault.spares() && !scripted => {}
+            fault if fault.spares() && whole && !scripted => {}
             _ => return End::Cut,
         }
     }

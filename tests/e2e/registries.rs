@@ -106,6 +106,15 @@ impl Writer {
         Self { kind, base, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
+    /// One of a Consul that asks for a token.
+    pub(crate) fn with_token(base: String, token: &str) -> Self {
+        let mut headers = reqwest::header::HeaderMap::new();
+        headers.insert("x-consul-token", token.parse().unwrap());
+        let client = reqwest::Client::builder().no_proxy().default_headers(headers);
+        let http = client.build().unwrap();
+        Self { kind: "CONSUL", base, http }
+    }
+
     /// An instance that lives for an hour without a heartbeat, with this in its metadata.
     pub(crate) async fn register(&self, service: &str, host: &str, port: u16, version: &str) {
         let (http, base) = (&self.http, &self.base);
@@ -182,6 +191,29 @@ impl Writer {
             self.kind,
             refused().await
         );
+    }
+
+    /// Whether the answers of a Eureka have come to show this version of a service's only instance.
+    /// One that is made while it is told of a change can stay in its cache without it, until the
+    /// next change or for 180 s (`ResponseCacheImpl`: a load that ends after the invalidation).
+    pub(crate) async fn shows(&self, service: &str, version: &str) -> bool {
+        if self.kind != "EUREKA" {
+            return true;
+        }
+        for path in ["apps", "apps/delta"] {
+            let request = self.http.get(format!("{}/{path}", self.base));
+            let request = request.header("accept", "application/json");
+            let answer: Value = request.send().await.unwrap().json().await.unwrap();
+            let apps = answer["applications"]["application"].as_array().cloned();
+            let app = apps.into_iter().flatten().find(|app| {
+                app["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(service))
+            });
+            let shown = app.map(|app| app["instance"][0]["metadata"]["version"].clone());
+            if shown != Some(json!(version)) {
+                return false;
+            }
+        }
+        true
     }
 
     /// The hosts the registry itself lists of a service.

@@ -1,5 +1,5 @@
 //! Consul: one agent, server and client in one, in development mode (a leader at once, the catalog
-//! in memory).
+//! in memory), or several servers of one data centre, that elect their leader.
 
 use super::environment;
 use super::plan::{Plan, Setup, text};
@@ -23,9 +23,23 @@ pub(super) fn plan(setup: &Setup) -> Result<Plan, String> {
         return Err(format!("{} ports instead of three", setup.ports.len()));
     };
     let mut arguments: Vec<String> =
-        ["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1"].map(str::to_owned).into();
+        ["agent", "-bind=127.0.0.1", "-client=127.0.0.1"].map(str::to_owned).into();
+    match &setup.options.cluster {
+        None => arguments.extend(["-dev".to_owned(), "-node=test-node".to_owned()]),
+        Some((members, place)) => {
+            arguments.extend([
+                "-server".to_owned(),
+                format!("-bootstrap-expect={}", members.len()),
+                format!("-node=test-node-{place}"),
+                "-retry-interval=1s".to_owned(),
+                // A leader that is lost is missed after a second, not after five.
+                "-hcl=performance { raft_multiplier = 1 }".to_owned(),
+            ]);
+            let others = members.iter().filter(|member| **member != http);
+            arguments.extend(others.map(|other| format!("-retry-join=127.0.0.1:{}", other + 2)));
+        }
+    }
     arguments.extend([
-        "-node=test-node".to_owned(),
         // With a folder, an agent in development mode keeps its services over a restart, as a
         // real one does.
         format!("-data-dir={}", text(&setup.data)),

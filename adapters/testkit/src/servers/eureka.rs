@@ -1,20 +1,33 @@
-//! Eureka: one node that knows no peers.
+//! Eureka: one node that knows no peers, or two that copy from each other.
 
 use super::plan::Setup;
 
 pub(super) fn arguments(setup: &Setup) -> Vec<String> {
     let port = setup.http_port();
     let options = &setup.options.eureka;
-    let mut arguments = vec![
-        format!("--server.port={port}"),
-        "--server.address=127.0.0.1".to_owned(),
-        "--eureka.client.registerWithEureka=false".to_owned(),
-        "--eureka.client.fetchRegistry=false".to_owned(),
-        // These two make it recognise the only address in its list of peers as its own. Left out,
+    let mut arguments =
+        vec![format!("--server.port={port}"), "--server.address=127.0.0.1".to_owned()];
+    let (alone, name, peers) = match &setup.options.cluster {
+        // The name makes it recognise the only address in its list of peers as its own. Left out,
         // it would send copies of everything to whatever listens on the usual port.
-        "--eureka.instance.hostname=127.0.0.1".to_owned(),
-        format!("--eureka.client.serviceUrl.defaultZone=http://127.0.0.1:{port}/eureka/"),
-    ];
+        None => (true, "127.0.0.1", vec![("127.0.0.1", port)]),
+        // It knows itself by its name alone, not by its port: each has a name of its own.
+        Some((members, place)) => {
+            let names = ["127.0.0.1", "localhost"];
+            let all = names.into_iter().zip(members.iter().copied());
+            let others = all.filter(|(_, member)| *member != port).collect();
+            (false, names[*place % names.len()], others)
+        }
+    };
+    let peers: Vec<_> =
+        peers.iter().map(|(name, port)| format!("http://{name}:{port}/eureka/")).collect();
+    arguments.extend([
+        // It reads the registry of its peers at its start only if it is their client.
+        format!("--eureka.client.registerWithEureka={}", !alone),
+        format!("--eureka.client.fetchRegistry={}", !alone),
+        format!("--eureka.instance.hostname={name}"),
+        format!("--eureka.client.serviceUrl.defaultZone={}", peers.join(",")),
+    ]);
     let mut set = |name: &str, value: String| {
         arguments.push(format!("--eureka.{name}={value}"));
     };

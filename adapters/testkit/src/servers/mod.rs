@@ -43,6 +43,19 @@ pub async fn start(kind: ServerKind, options: ServerOptions) -> Result<Server, S
     Server::start(kind, options).await
 }
 
+/// Starts several that know one another, and waits until each serves: Consul as one data centre
+/// with a leader, Eureka (two) as peers that copy from each other. The others take no notice.
+///
+/// # Errors
+/// As for a single one.
+pub async fn start_cluster(
+    kind: ServerKind,
+    count: usize,
+    options: ServerOptions,
+) -> Result<Vec<Server>, StartError> {
+    Server::start_cluster(kind, count, options).await
+}
+
 /// The reason why a server cannot be started here, if there is one.
 #[must_use]
 pub fn missing(kind: ServerKind) -> Option<String> {

@@ -64,6 +64,8 @@ pub struct ServerOptions {
     pub(super) login: bool,
     pub(super) eureka: EurekaOptions,
     pub(super) arguments: Vec<String>,
+    /// The HTTP ports of a cluster, when it is one, and the place among them of this server.
+    pub(super) cluster: Option<(Vec<u16>, usize)>,
 }
 
 impl ServerOptions {

@@ -96,6 +96,23 @@ impl Server {
         }
     }
 
+    pub(super) async fn start_cluster(
+        kind: ServerKind,
+        count: usize,
+        options: ServerOptions,
+    ) -> Result<Vec<Self>, StartError> {
+        let prepare = |_| Self::prepare(kind, options.clone());
+        let servers: io::Result<Vec<_>> = (0..count).map(prepare).collect();
+        let mut servers = servers.map_err(|source| StartError::System { kind, source })?;
+        let ports: Vec<_> = servers.iter().map(Self::http_port).collect();
+        for (place, server) in servers.iter_mut().enumerate() {
+            server.setup.options.cluster = Some((ports.clone(), place));
+        }
+        // Together: none serves before the others are there.
+        futures_util::future::try_join_all(servers.iter_mut().map(Self::launch)).await?;
+        Ok(servers)
+    }
+
     fn prepare(kind: ServerKind, options: ServerOptions) -> io::Result<Self> {
         let ports = ports::free(Setup::extra_ports(kind))
             .ok_or_else(|| io::Error::other("no free ports"))?;

@@ -47,7 +47,7 @@ pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
-pub use native::NativeMetrics;
+pub use native::{Look, NativeMetrics};
 pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};
 pub use system::SystemMetrics;

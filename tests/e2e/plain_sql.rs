@@ -107,7 +107,8 @@ async fn native_rows_changed_by_plain_sql_take_effect() {
     let insert = "INSERT INTO HUB_REGISTRY_SERVICE_INSTANCE \
         (tenantId, groupName, serviceName, hostAddress, portNumber, weightValue) VALUES ('default', 'DEFAULT_GROUP', 'web', '10.0.0.2', 80, ?)";
     run(&mut database, insert, &["7"]).await;
-    let (_, body) = hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1", "10.0.0.2"]).await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1", "10.0.0.2"]).await;
+    let (_, body) = hub.get(WEB).await;
     assert_eq!(body["instances"][1]["weightValue"], 7);
     let id = body["instances"][1]["instanceId"].as_str().unwrap().to_owned();
     let beat = hub.put(&format!("/api/v1/instances/{id}/heartbeat"), &json!({})).await;

@@ -265,3 +265,42 @@ pub(crate) async fn looks_cost_little_where_nobody_wrote(database: &Database) {
     }
     assert!(world.tasks.stop(SOON).await);
 }
+
+/// 200,000 instances of 20,000 services with `HUB_REGISTRY_LONG`, else a hundredth of them.
+pub(crate) async fn many_rows_are_compared_in_pages(database: &Database) {
+    let long = std::env::var_os("HUB_REGISTRY_LONG").is_some();
+    let services = if long { 20_000 } else { 200 };
+    let rows: Vec<_> = (0..services)
+        .flat_map(|service| (0..10).map(move |port| (service, port)))
+        .map(|(service, port)| {
+            let mut row = crate::sample::instance("", 1000 + port);
+            row.tenant_id = "default".to_owned();
+            row.service_name = format!("service-{service:05}");
+            row.service_instance_id = format!("{service:05}-{port}");
+            row.lease_seconds = Some(3600);
+            row.health_check_type = Some("NONE".to_owned());
+            hub_registry::storage::NativeWrite::PutInstance(row)
+        })
+        .collect();
+    for rows in rows.chunks(2000) {
+        database.store.commit(rows).await.unwrap();
+    }
+    let world = World::start(database).await;
+    assert_eq!(world.names().len(), services * 10);
+    let seconds = |w: &World| w.metric("hub_registry_native_look_seconds_total");
+    let began = seconds(&world);
+    world.looks(2.0).await;
+    let quiet = (seconds(&world) - began) / 2.0;
+    let began = (Instant::now(), seconds(&world));
+    database.sql("UPDATE HUB_REGISTRY_SERVICE_INSTANCE SET weightValue = 9 WHERE serviceName = 'service-00007' AND portNumber = 1003").await;
+    world.until("one of many", |w| w.all()["service-00007:1003"].starts_with("9 ")).await;
+    let seen = began.0.elapsed();
+    world.looks(1.0).await;
+    let read = seconds(&world) - began.1;
+    println!(
+        "{:?}: {} instances: a quiet look {quiet:.3} s, one with a change {read:.3} s, seen after {seen:?}",
+        database.kind,
+        services * 10
+    );
+    assert!(world.tasks.stop(SOON).await);
+}

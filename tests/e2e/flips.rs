@@ -470,8 +470,13 @@ async fn three_registries_that_flip_by_chance_lose_nobody() {
         .map(|mut lane| {
             let done = Arc::clone(&done);
             tokio::spawn(async move {
-                while done.fetch_add(1, Ordering::Relaxed) < u64::from(count) {
+                let mut number = 0;
+                while number < u64::from(count) {
                     lane.flip().await;
+                    number = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if number % 100 == 0 {
+                        println!("{number} flips after {:.0?}", start.elapsed());
+                    }
                 }
                 let settled = lane.settled().await;
                 println!("{}: flips, and how long it took at most to be heard again", lane.kind);
@@ -501,8 +506,7 @@ async fn three_registries_that_flip_by_chance_lose_nobody() {
     let removed = hub.metric("hub_registry_view_instance_changes_total{change=\"removed\"}").await;
     assert_eq!(removed as usize, dead, "each of the dead left once, and nobody else");
     assert!(!hub.log().contains("panicked"), "{}", hub.log_end());
-    println!(
-        "{count} flips in {:.0?}, {reads} reads, {dead} removals, all of the dead",
-        start.elapsed()
-    );
+    let flips = done.load(Ordering::Relaxed);
+    let took = start.elapsed();
+    println!("{flips} flips in {took:.0?}, {reads} reads, {dead} removals, all of the dead");
 }

@@ -22,6 +22,7 @@ mod egress;
 mod events;
 mod federation;
 mod foreign;
+mod foreign_events;
 mod full_disk;
 mod fuzz;
 mod groups;

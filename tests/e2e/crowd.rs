@@ -141,27 +141,29 @@ fn resident(status: &str) -> Option<usize> {
 struct Told {
     all: Vec<Id>,
     of: BTreeMap<String, Vec<Id>>,
+    /// The same, whole.
+    events: HashMap<String, Vec<Value>>,
     /// The event of each change.
-    changes: HashMap<u64, (Id, String)>,
-    events: Vec<Value>,
+    changes: HashMap<u64, Id>,
 }
 
 impl Told {
     async fn since(hub: &Hub, id: &str) -> Self {
-        let events = log_since(hub, id).await;
-        let (mut all, mut of, mut changes) = (Vec::new(), BTreeMap::new(), HashMap::new());
-        for event in &events {
+        let (mut all, mut of) = (Vec::new(), BTreeMap::new());
+        let (mut events, mut changes) = (HashMap::new(), HashMap::new());
+        for event in log_since(hub, id).await {
             let id = id_of(event["id"].as_str().unwrap()).unwrap();
             let service = event["serviceName"].as_str().unwrap_or_default().to_owned();
             let metadata = &event["data"]["metadata"];
             let number = metadata["n"].as_str().or(metadata["new"]["n"].as_str());
             if let Some(number) = number.and_then(|number| number.parse().ok()) {
-                changes.insert(number, (id, service.clone()));
+                changes.insert(number, id);
             }
             all.push(id);
-            of.entry(service).or_insert_with(Vec::new).push(id);
+            of.entry(service.clone()).or_insert_with(Vec::new).push(id);
+            events.entry(service).or_insert_with(Vec::new).push(event);
         }
-        Self { all, of, changes, events }
+        Self { all, of, events, changes }
     }
 
     fn part(&self, subscriber: &Subscriber) -> &[Id] {
@@ -175,7 +177,7 @@ impl Told {
     fn state(&self, service: &str, revision: i64) -> BTreeMap<i64, String> {
         // What was there before anybody subscribed.
         let mut state = BTreeMap::from([(1, String::new())]);
-        let own = self.events.iter().filter(|event| event["serviceName"] == service);
+        let own = self.events.get(service).into_iter().flatten();
         for event in own.take_while(|event| event["revision"].as_i64().unwrap() <= revision) {
             let Some(port) = event["portNumber"].as_i64() else { continue };
             let metadata = &event["data"]["metadata"];
@@ -250,11 +252,8 @@ fn millis(sorted: &[Duration], share: f64) -> f64 {
 fn latencies(told: &Told, writes: &Writes, subscribers: &[Arc<Subscriber>]) {
     let mut last: HashMap<Id, Instant> = HashMap::new();
     let sent = writes.sent.lock();
-    let of_change: HashMap<Id, Instant> = told
-        .changes
-        .iter()
-        .filter_map(|(number, (id, _))| Some((*id, *sent.get(number)?)))
-        .collect();
+    let of_change: HashMap<Id, Instant> =
+        told.changes.iter().filter_map(|(number, id)| Some((*id, *sent.get(number)?))).collect();
     let mut each = Vec::new();
     for one in subscribers {
         let came = one.came();
@@ -359,6 +358,7 @@ async fn a_crowd_is_given_its_part_of_the_log_and_a_kill_changes_nothing() {
 
     // SIGKILL while they are there again and writes are under way.
     let _tasks = connect(&hub, &crowd).await;
+    println!("RSS with all of them there again: {} MB", resident(&path).unwrap());
     let there: Vec<_> = crowd.iter().map(|one| one.connects()).collect();
     let seconds = scale.seconds.min(10);
     let writing = tokio::spawn(load.clone().churn(seconds, next));

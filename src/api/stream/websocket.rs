@@ -33,6 +33,8 @@ pub(super) fn answer(
     upgrade
         .max_message_size(MOST)
         .max_frame_size(MOST)
+        // By default 128 KiB for each subscriber, of whom nothing is read but pongs.
+        .read_buffer_size(MOST)
         .write_buffer_size(BUFFER)
         .max_write_buffer_size(64 * BUFFER)
         .on_upgrade(async move |socket| {

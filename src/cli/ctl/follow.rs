@@ -131,7 +131,7 @@ impl<'c> Follower<'c> {
             self.left = self.left.map(|left| left - 1);
         }
         // Heartbeats have none: nothing goes on from them.
-        self.last = id.or(self.last.take());
+        self.last = id.or_else(|| self.last.take());
         Ok(())
     }
 }

@@ -155,7 +155,7 @@ impl Told {
             let id = id_of(event["id"].as_str().unwrap()).unwrap();
             let service = event["serviceName"].as_str().unwrap_or_default().to_owned();
             let metadata = &event["data"]["metadata"];
-            let number = metadata["n"].as_str().or(metadata["new"]["n"].as_str());
+            let number = metadata["n"].as_str().or_else(|| metadata["new"]["n"].as_str());
             if let Some(number) = number.and_then(|number| number.parse().ok()) {
                 changes.insert(number, id);
             }
@@ -183,7 +183,9 @@ impl Told {
             let metadata = &event["data"]["metadata"];
             if event["eventType"] == "INSTANCE_DEREGISTER" {
                 state.remove(&port);
-            } else if let Some(number) = metadata["n"].as_str().or(metadata["new"]["n"].as_str()) {
+            } else if let Some(number) =
+                metadata["n"].as_str().or_else(|| metadata["new"]["n"].as_str())
+            {
                 state.insert(port, number.to_owned());
             }
         }

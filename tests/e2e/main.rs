@@ -14,6 +14,7 @@ mod crowd;
 mod ctl;
 mod ctl_events;
 mod databases;
+mod deploy;
 mod described;
 mod discovery;
 mod docs;

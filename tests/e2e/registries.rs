@@ -37,11 +37,28 @@ impl Registries {
 
     pub(crate) async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
         self.known.insert((kind, service.to_owned(), host.to_owned(), port), ());
-        self.writer(kind).register(service, host, port, "1").await;
+        self.write(kind, service, host, port, "1").await;
     }
 
-    fn writer(&mut self, kind: &'static str) -> Writer {
-        Writer::new(kind, self.server(kind).base_url())
+    fn writer(&self, kind: &'static str) -> Writer {
+        let server = match kind {
+            "CONSUL" => &self.consul,
+            "NACOS" => &self.nacos,
+            _ => &self.eureka,
+        };
+        Writer::new(kind, server.base_url())
+    }
+
+    /// The same again, with this version in its metadata.
+    pub(crate) async fn write(
+        &self,
+        kind: &'static str,
+        service: &str,
+        host: &str,
+        port: u16,
+        version: &str,
+    ) {
+        self.writer(kind).register(service, host, port, version).await;
     }
 
     pub(crate) async fn remove(
@@ -69,7 +86,7 @@ impl Registries {
     }
 
     /// What its clients do when they notice: they register again.
-    pub(crate) async fn clients_return(&mut self, kind: &'static str) {
+    pub(crate) async fn clients_return(&self, kind: &'static str) {
         let writer = self.writer(kind);
         for (of, service, host, port) in self.known.keys() {
             if *of == kind {

@@ -11,6 +11,7 @@ use super::merge::{Contribution, merge};
 use super::shelf::Shelf;
 use super::snapshot::{ServiceView, Snapshot};
 use super::source::{Link, SourceCell, SourceId, SourceState};
+use super::standby::StandIn;
 use super::tail::{SourceSet, Sources};
 
 /// One source: what readers see of it, what it said, how its connection stands.
@@ -25,6 +26,8 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     pub(super) slots: BTreeMap<SourceId, Slot>,
+    // By the source whose standby it is.
+    pub(super) stand_ins: BTreeMap<SourceId, StandIn>,
     pub(super) attributes: HashMap<ServiceKey, Attributes>,
     pub(super) sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
 }
@@ -38,13 +41,13 @@ impl Desk {
         next: &mut Snapshot,
     ) -> Option<ServiceDelta> {
         let before = next.service(key).cloned();
-        let contributions: Vec<_> = self
-            .slots
-            .values()
-            .filter_map(|slot| {
-                let entries = &slot.shelf.service(key)?.entries;
-                let current = slot.cell.state().is_current();
-                Some(Contribution { source: &slot.cell.info, current, entries })
+        let shown = self.shown(key);
+        let contributions: Vec<_> = shown
+            .iter()
+            .map(|shown| Contribution {
+                source: &shown.info,
+                current: shown.current,
+                entries: shown.entries,
             })
             .collect();
         let key = key.clone();
@@ -103,6 +106,7 @@ pub(super) fn refresh_states(desk: &Desk, sources: &Sources) {
     for slot in desk.slots.values() {
         let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
         let before = slot.cell.state();
+        changed |= slot.cell.excuse(desk.is_excused(&slot.cell.info.id));
         if slot.cell.set_state(state) {
             changed = true;
             let source = slot.cell.info.name.as_str();

@@ -21,6 +21,7 @@ mod revision;
 mod shelf;
 mod snapshot;
 mod source;
+mod standby;
 mod tail;
 mod tenant;
 mod view;
@@ -38,6 +39,7 @@ pub use revision::Revisions;
 pub use shelf::{Entry, ServiceShelf};
 pub use snapshot::{ServiceView, Snapshot};
 pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
+pub use standby::{Figures, StandIn};
 pub use view::{Found, GroupChoice, Selection, View, select};
 pub use writer::{Catalog, ChangeSet, SourceCounts};
 

@@ -97,6 +97,12 @@ impl Shelf {
         self.loaded
     }
 
+    /// How many instances the registry lists, or listed last.
+    #[must_use]
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
     /// How many instances are held.
     #[must_use]
     pub(super) fn held_count(&self) -> usize {

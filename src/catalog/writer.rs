@@ -295,7 +295,7 @@ impl Catalog {
     }
 
     /// Runs one write and publishes what it changed.
-    fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
+    pub(super) fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
         let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
         let mut desk = tenant.desk.lock();
         let before = currency(&desk);

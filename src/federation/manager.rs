@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use hub_registry_core::RegistryKind;
 use hub_registry_core::egress::EgressPolicy;
+use hub_registry_core::{ConfigId, RegistryKind};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
+use super::links::{self, Links};
+use super::pairs::Pairs;
 use super::plan::{Step, Wanted, is_suspicious, plan};
 use super::source::{Context, Source};
 use super::status::{SourceStatus, StatusBoard};
@@ -46,6 +48,8 @@ pub struct ManagerSettings {
     pub enabled: bool,
     /// `external.pollInterval`: within this time a row changed by plain SQL takes effect.
     pub poll_interval: Duration,
+    /// `external.enableFailover`: otherwise no standby takes a place.
+    pub enable_failover: bool,
     /// `external.caDir`: where `caName` looks for certificates.
     pub ca_dir: Option<PathBuf>,
     /// `external.egress`: which addresses may be connected to.
@@ -77,6 +81,7 @@ pub struct Manager {
     context: Context,
     stores: Stores,
     board: Arc<StatusBoard>,
+    pairs: Arc<Pairs>,
     settings: ManagerSettings,
     clock: Clock,
     tasks: TaskGroup,
@@ -100,16 +105,25 @@ impl Manager {
     ) -> Result<Arc<Self>> {
         let keeper = Keeper::new(Arc::clone(&stores.snapshots), catalog.clone(), clock.clone());
         let rows = stores.statuses.list_all().await?;
-        let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics);
+        let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics.clone());
+        let pairs = Pairs::new(
+            settings.enable_failover,
+            catalog.clone(),
+            Arc::clone(&board),
+            clock.clone(),
+            metrics,
+        );
         let context = Context { drivers, catalog, keeper };
         let state = Mutex::default();
         let tasks = tasks.clone();
-        let manager = Arc::new(Self { context, stores, board, settings, clock, tasks, state });
+        let manager =
+            Arc::new(Self { context, stores, board, pairs, settings, clock, tasks, state });
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept).await?;
             manager.context.keeper.keep_written(&manager.tasks);
             manager.keep_polling();
+            manager.tasks.spawn_until_stopped(Arc::clone(&manager.pairs).watch());
         }
         manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
         Ok(manager)
@@ -148,6 +162,48 @@ impl Manager {
         })?;
         self.context.drivers.check(&config.spec)?;
         Ok(config)
+    }
+
+    /// Checks a row that is about to be written, its standby too.
+    ///
+    /// # Errors
+    /// The field that breaks a rule; rows that cannot be read.
+    pub async fn check_new(&self, row: &ExternalConfigRow) -> Result<ExternalConfig> {
+        let config = self.check(row).await?;
+        if config.failover.is_some() {
+            let key = (config.tenant.clone(), config.id.clone());
+            let others = self.stores.configs.list(&config.tenant, None, None).await?;
+            let mut links: Links = others.iter().filter_map(link).collect();
+            links.extend(link(row));
+            links::check(&links, &key)?;
+        }
+        Ok(config)
+    }
+
+    /// Has the standby of a source serve; whether that is on disk too.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a standby that is not LIVE, unless `force`.
+    pub async fn fail_over(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        self.pairs.send_away(key, force)?;
+        Ok(self.write_status(key).await)
+    }
+
+    /// Has a source serve again whose standby does; whether that is on disk too.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a source that is not LIVE, unless `force`.
+    pub async fn fail_back(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        self.pairs.call_back(key, force)?;
+        Ok(self.write_status(key).await)
+    }
+
+    async fn write_status(&self, key: &SourceKey) -> bool {
+        let written = self.board.write_now(self.stores.statuses.as_ref(), key).await;
+        if let Err(error) = &written {
+            tracing::warn!(%error, source.id = %key.1, "cannot write who serves, will try again");
+        }
+        written.is_ok()
     }
 
     /// Reads the rows and acts on what changed. The work goes on when the caller stops waiting:
@@ -265,6 +321,7 @@ impl Manager {
             }
         }
         state.checked = checked;
+        refuse_standbys(&mut wanted);
         Ok(wanted)
     }
 
@@ -299,6 +356,8 @@ impl Manager {
         }
         state.suspicious = false;
         self.settle_complaints(state, wanted).await;
+        // Before anything is shown or taken away: a standby is never seen for a moment.
+        self.pairs.set(&to_run(&running, wanted));
         for (key, step) in plan(&running, wanted) {
             self.take(state, key, step).await;
         }
@@ -426,6 +485,42 @@ impl Manager {
         tasks.spawn_until_stopped(source.run(Arc::clone(&hurry)));
         Running { config, hurry, tasks }
     }
+}
+
+/// The standby that a row names, whatever else is wrong with it.
+fn link(row: &ExternalConfigRow) -> Option<(SourceKey, Option<ConfigId>)> {
+    let key = (row.tenant_id.parse().ok()?, row.external_config_id.parse().ok()?);
+    let enabled = row.failover_enabled.as_deref() == Some("Y");
+    let standby = row.failover_config_id.as_deref().filter(|_| enabled);
+    Some((key, standby.and_then(|id| id.parse().ok())))
+}
+
+/// Takes a standby that is none for a row that breaks a rule.
+fn refuse_standbys(wanted: &mut BTreeMap<SourceKey, Wanted>) {
+    let standby = |wanted: &Wanted| match wanted {
+        Wanted::Run(config) => config.failover.as_ref().map(|failover| failover.standby.clone()),
+        Wanted::Invalid { .. } | Wanted::Off => None,
+    };
+    let links: Links = wanted.iter().map(|(key, wanted)| (key.clone(), standby(wanted))).collect();
+    for (key, wanted) in wanted {
+        if let (Wanted::Run(config), Err(error)) = (&*wanted, links::check(&links, key)) {
+            let (name, kind) = (config.name.clone(), Some(config.spec.kind));
+            *wanted = Wanted::Invalid { name, kind, error };
+        }
+    }
+}
+
+/// What runs when all is done: a row that breaks a rule leaves what ran.
+fn to_run(
+    running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
+    wanted: &BTreeMap<SourceKey, Wanted>,
+) -> BTreeMap<SourceKey, Arc<ExternalConfig>> {
+    let config = |(key, wanted): (&SourceKey, &Wanted)| match wanted {
+        Wanted::Run(config) => Some((key.clone(), Arc::clone(config))),
+        Wanted::Invalid { .. } => running.get(key).map(|config| (key.clone(), Arc::clone(config))),
+        Wanted::Off => None,
+    };
+    wanted.iter().filter_map(config).collect()
 }
 
 fn external(key: &SourceKey) -> SourceId {

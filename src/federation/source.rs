@@ -102,6 +102,7 @@ impl Source {
         registry: &mut Option<Arc<dyn Registry>>,
         backoff: &mut Backoff,
     ) -> Result<Infallible, Error> {
+        self.status.attempting();
         let registry = match registry {
             Some(registry) => registry,
             None => {

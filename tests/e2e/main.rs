@@ -14,6 +14,7 @@ mod described;
 mod discovery;
 mod durability;
 mod egress;
+mod failover;
 mod federation;
 mod foreign;
 mod full_disk;

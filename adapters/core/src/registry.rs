@@ -83,7 +83,7 @@ pub struct RegistryInfo {
 /// Which services are asked for: glob patterns (`*`, `?`) over service names, and groups.
 ///
 /// The default asks for everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scope {
     include: Vec<WildMatch>,
     exclude: Vec<WildMatch>,

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::address::Address;
 use super::body::MASK;
+use super::failover::Failover;
 use super::row::ExternalConfigRow;
 use super::specific::Common;
 use crate::error::{Error, Result};
@@ -42,6 +43,8 @@ pub struct ExternalConfig {
     pub common: Common,
     /// Who wins on conflicts.
     pub conflict: ConflictResolution,
+    /// Its standby.
+    pub failover: Option<Failover>,
     /// What was set and does nothing in this version, so that somebody can say so.
     pub without_effect: Vec<&'static str>,
 }
@@ -81,7 +84,9 @@ impl ExternalConfig {
         flag("activeFlag", row.common.active_flag.as_deref(), true)?;
         check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
-        check_pair(row, &common)?;
+        check_sync(row, &common)?;
+        let enabled = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
+        let failover = Failover::of_row(row, &common, enabled)?;
         let Address { endpoints, scheme, path } = Address::of_row(row, kind)?;
         let spec = ConnectSpec {
             name: row.config_name.clone(),
@@ -113,7 +118,7 @@ impl ExternalConfig {
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
         let without_effect = without_effect(row, &common);
-        Ok(Self { tenant, id, name, active, spec, common, conflict, without_effect })
+        Ok(Self { tenant, id, name, active, spec, common, conflict, failover, without_effect })
     }
 
     /// Which services are read.
@@ -190,7 +195,6 @@ fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str>
         || guard.empty_hold_seconds.is_some();
     let all = [
         ("fieldMapping", row.field_mapping.is_some()),
-        ("failoverEnabled", yes(&row.failover_enabled)),
         ("syncEnabled", yes(&row.sync_enabled)),
         ("specificConfig.removalGuard, but for settleSeconds", guarded),
     ];
@@ -205,24 +209,12 @@ fn check_name(field: &str, value: &str) -> Result<()> {
 }
 
 /// Rules over several fields.
-fn check_pair(row: &ExternalConfigRow, common: &Common) -> Result<()> {
+fn check_sync(row: &ExternalConfigRow, common: &Common) -> Result<()> {
     if flag("syncEnabled", row.sync_enabled.as_deref(), false)? && common.sync.is_none() {
         let rule = "needs specificConfig.sync, the rule that says what is copied where";
         return Err(Error::invalid("syncEnabled", "Y", rule));
     }
-    let failover = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
-    match row.failover_config_id.as_deref().filter(|id| !id.is_empty()) {
-        None if failover => Err(Error::invalid("failoverEnabled", "Y", "needs failoverConfigId")),
-        Some(id) if id == row.external_config_id => {
-            Err(Error::invalid("failoverConfigId", id, "must name another configuration"))
-        }
-        _ => match row.failover_strategy.as_deref() {
-            None | Some("MANUAL" | "AUTO") => Ok(()),
-            Some(other) => {
-                Err(Error::invalid("failoverStrategy", other, "must be one of MANUAL, AUTO"))
-            }
-        },
-    }
+    Ok(())
 }
 
 fn flag(field: &str, value: Option<&str>, default: bool) -> Result<bool> {

@@ -4,6 +4,7 @@ use hub_registry_core::GroupName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::failover::FailoverRules;
 use crate::error::{Error, Result};
 
 /// The common keys; what is not among them is the driver's.
@@ -18,8 +19,8 @@ pub struct Common {
     pub default_group: Option<GroupName>,
     /// The constants of the removal guard.
     pub removal_guard: Guard,
-    /// Failover settings, kept for the failover part.
-    pub failover: Option<Value>,
+    /// When the standby takes the place.
+    pub failover: Option<FailoverRules>,
     /// Sync rules, kept for the sync part.
     pub sync: Option<Value>,
     /// Groups a field mapping may write into.
@@ -123,6 +124,9 @@ impl Common {
                 let field = format!("specificConfig.removalGuard.{key}");
                 return Err(Error::invalid(&field, value, "must be 0 to 3600 seconds"));
             }
+        }
+        if let Some(failover) = &self.failover {
+            failover.check()?;
         }
         if let Some(name) = &self.ca_name {
             let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

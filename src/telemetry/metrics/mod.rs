@@ -11,6 +11,7 @@
 //! | `maker` | makes metrics and registers them |
 //! | `build` | the version, and how long it runs |
 //! | `database` | its connections, and the rows that are removed |
+//! | `failovers` | registries with a standby |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
 //! | `native` | its operations |
@@ -25,6 +26,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 mod build;
 mod database;
+mod failovers;
 mod http;
 mod leases;
 mod maker;
@@ -34,6 +36,7 @@ mod view;
 
 pub use build::BuildMetrics;
 pub use database::DatabaseMetrics;
+pub use failovers::FailoverMetrics;
 pub use http::HttpMetrics;
 pub use leases::LeaseMetrics;
 pub use maker::Maker;
@@ -54,6 +57,8 @@ pub struct Families {
     pub build: BuildMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
+    /// Registries with a standby.
+    pub failovers: FailoverMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// The native registry's leases.
@@ -75,6 +80,7 @@ impl Metrics {
         let families = Families {
             build: BuildMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
+            failovers: FailoverMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
             native: NativeMetrics::new(&maker),

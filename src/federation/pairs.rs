@@ -1,0 +1,327 @@
+//! Primaries and their standbys: looks at both, lets the [`Machine`] decide, and has the catalog show
+//! what it decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hub_registry_core::Scope;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::SourceKey;
+use super::failover::{Machine, Moment, Primary, Standby, Step};
+use super::status::{FailoverReport, StatusBoard};
+use crate::catalog::{Catalog, SourceId, SourceState, StandIn};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::external::{ExternalConfig, Failover};
+use crate::telemetry::metrics::Metrics;
+
+/// How often both are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// The longest an attempt may go without an answer before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A primary, its standby, and who serves.
+#[derive(Debug)]
+struct Pair {
+    name: String,
+    kind: &'static str,
+    rules: Failover,
+    scope: Scope,
+    machine: Machine,
+    since: Option<DateTime<Utc>>,
+    recovered: Option<DateTime<Utc>>,
+    count: i64,
+}
+
+/// What a restart goes on from, in the status row.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Details {
+    standby: String,
+    by_operator: bool,
+    // When the standby took the place, in milliseconds since 1970.
+    flips: Vec<i64>,
+}
+
+/// All pairs.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    // `external.enableFailover`.
+    enabled: bool,
+    pairs: Mutex<BTreeMap<SourceKey, Pair>>,
+    catalog: Catalog,
+    board: Arc<StatusBoard>,
+    clock: Clock,
+    metrics: Metrics,
+    origin: Instant,
+}
+
+impl Pairs {
+    pub(super) fn new(
+        enabled: bool,
+        catalog: Catalog,
+        board: Arc<StatusBoard>,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let (pairs, origin) = (Mutex::default(), Instant::now());
+        Arc::new(Self { enabled, pairs, catalog, board, clock, metrics, origin })
+    }
+
+    /// Makes the pairs those of these configurations. One that stays keeps who serves.
+    pub(super) fn set(&self, wanted: &BTreeMap<SourceKey, Arc<ExternalConfig>>) {
+        let mut pairs = self.pairs.lock();
+        let with_standby = |key: &SourceKey| {
+            wanted.get(key).and_then(|config| Some((config, config.failover.as_ref()?)))
+        };
+        let gone: Vec<_> =
+            pairs.keys().filter(|key| with_standby(key).is_none()).cloned().collect();
+        for key in gone {
+            if let Some(pair) = pairs.remove(&key) {
+                self.metrics.failovers.forget(key.1.as_str(), &pair.name);
+            }
+            self.catalog.set_stand_in(&key.0, &external(&key), None);
+            if let Some(status) = self.board.get(&key) {
+                status.set_failover(None);
+            }
+        }
+        for (key, config) in wanted {
+            let Some(rules) = &config.failover else { continue };
+            let name = config.name.clone();
+            let pair = pairs.entry(key.clone()).or_insert_with(|| self.begin(key, config, rules));
+            if pair.name != name {
+                self.metrics.failovers.forget(key.1.as_str(), &pair.name);
+            }
+            (pair.name, pair.rules, pair.scope) = (name, rules.clone(), config.scope());
+            self.show(key, pair);
+        }
+    }
+
+    fn begin(&self, key: &SourceKey, config: &ExternalConfig, rules: &Failover) -> Pair {
+        let row = self.board.kept(key).unwrap_or_default();
+        let details =
+            row.failover_details.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let details: Details = details.unwrap_or_default();
+        let (now, wall) = (self.now(), self.clock.now_ms());
+        let flips = details.flips.iter().map(|flip| now - (wall - flip).max(0)).collect();
+        let was_away = matches!(row.failover_status.as_deref(), Some("FAILOVER" | "RECOVERING"));
+        let machine = if was_away && self.enabled {
+            tracing::warn!(source = config.name, standby.id = %rules.standby,
+                "the standby served before the restart, and goes on serving");
+            Machine::away(details.by_operator, flips)
+        } else {
+            Machine::home(flips)
+        };
+        Pair {
+            name: config.name.clone(),
+            kind: config.spec.kind.as_str(),
+            rules: rules.clone(),
+            scope: config.scope(),
+            machine,
+            since: None,
+            recovered: None,
+            count: 0,
+        }
+    }
+
+    /// Has readers, the status row and the metrics see who serves.
+    fn show(&self, key: &SourceKey, pair: &Pair) {
+        let phase = pair.machine.phase();
+        let stand_in = StandIn {
+            id: SourceId::External(pair.rules.standby.clone()),
+            visible: pair.rules.standby_visible,
+            serving: phase.is_away(),
+            scope: pair.scope.clone(),
+        };
+        self.catalog.set_stand_in(&key.0, &external(key), Some(stand_in));
+        let (now, wall) = (self.now(), self.clock.now_ms());
+        let details = Details {
+            standby: pair.rules.standby.as_str().to_owned(),
+            by_operator: pair.machine.by_operator(),
+            flips: pair.machine.flips().iter().map(|flip| wall - (now - flip)).collect(),
+        };
+        let report = FailoverReport {
+            status: phase.as_str(),
+            served_by: if phase.is_away() { pair.rules.standby.clone() } else { key.1.clone() },
+            since: pair.since,
+            recovered: pair.recovered,
+            count: pair.count,
+            by_operator: details.by_operator,
+            details: serde_json::to_string(&details).unwrap_or_default(),
+        };
+        let status = self.board.entry(key, &pair.name, pair.kind);
+        self.metrics.failovers.set(key.1.as_str(), &pair.name, report.status);
+        // The times of flips are reckoned anew each time; a millisecond is no change.
+        let before = status.report().failover;
+        let details = report.details.clone();
+        if before.map(|before| FailoverReport { details, ..before }).as_ref() != Some(&report) {
+            status.set_failover(Some(report));
+        }
+    }
+
+    fn now(&self) -> Moment {
+        i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Looks at all pairs until it is dropped.
+    pub(super) async fn watch(self: Arc<Self>) {
+        while self.enabled {
+            self.look();
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn look(&self) {
+        let mut pairs = self.pairs.lock();
+        let now = self.now();
+        for (key, pair) in pairs.iter_mut().filter(|(_, pair)| pair.rules.auto) {
+            let primary = self.primary(key, &pair.rules);
+            // Mostly nothing is wrong, and then nobody has to be asked.
+            if primary.outage.is_none() && !pair.machine.phase().is_away() {
+                continue;
+            }
+            let standby = self.standby(key, &pair.rules);
+            if let Some(step) = pair.machine.look(&pair.rules, &primary, &standby, now) {
+                self.stepped(key, pair, step, &primary, &standby);
+            }
+        }
+    }
+
+    fn primary(&self, key: &SourceKey, rules: &Failover) -> Primary {
+        let attempts = self.board.get(key).map(|status| status.attempts()).unwrap_or_default();
+        let patience = PATIENCE.min(rules.after / 2);
+        let outage = attempts.outage(Instant::now(), patience).map(|outage| {
+            let since = outage.since.saturating_duration_since(self.origin).as_millis();
+            (i64::try_from(since).unwrap_or(i64::MAX), outage.attempts)
+        });
+        let figures = self.catalog.figures(&key.0, &external(key));
+        Primary {
+            outage,
+            current: figures.is_some_and(|figures| figures.state.is_current()),
+            good_reads: attempts.good(),
+            held: figures.is_some_and(|figures| figures.held),
+            instances: figures.map_or(0, |figures| figures.instances),
+        }
+    }
+
+    fn standby(&self, key: &SourceKey, rules: &Failover) -> Standby {
+        let id = SourceId::External(rules.standby.clone());
+        self.catalog.figures(&key.0, &id).map_or_else(Standby::default, |figures| Standby {
+            live: figures.state == SourceState::Live,
+            current: figures.state.is_current(),
+            instances: figures.instances,
+        })
+    }
+
+    fn stepped(
+        &self,
+        key: &SourceKey,
+        pair: &mut Pair,
+        step: Step,
+        primary: &Primary,
+        standby: &Standby,
+    ) {
+        let (source, tenant) = (pair.name.as_str(), &key.0);
+        let standby_id = &pair.rules.standby;
+        let (instances, standby_instances) = (primary.instances, standby.instances);
+        match step {
+            Step::Away => {
+                pair.since = Some(self.clock.now());
+                pair.count += 1;
+                let hold_down_s = pair.machine.hold_down(&pair.rules, self.now()).as_secs();
+                tracing::warn!(source, tenant.id = %tenant, standby.id = %standby_id, instances,
+                    standby_instances, hold_down_s, by_operator = pair.machine.by_operator(),
+                    "FAILOVER: the standby serves in its place");
+            }
+            Step::Answers => tracing::info!(source, tenant.id = %tenant, standby.id = %standby_id,
+                "the source answers again; its standby serves until it proved itself"),
+            Step::Fails => tracing::warn!(source, tenant.id = %tenant, standby.id = %standby_id,
+                "the source fails again; its standby goes on serving"),
+            Step::Back => {
+                pair.recovered = Some(self.clock.now());
+                tracing::info!(source, tenant.id = %tenant, standby.id = %standby_id, instances,
+                    standby_instances, "the source serves again; its standby steps back");
+            }
+        }
+        self.metrics.failovers.stepped(key.1.as_str(), source, step.word());
+        self.show(key, pair);
+    }
+
+    /// An operator lets the standby serve; whether that is new.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a standby that is not LIVE, unless `force`.
+    pub(super) fn send_away(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        let mut pairs = self.pairs.lock();
+        let pair = self.pair(&mut pairs, key)?;
+        let standby = self.standby(key, &pair.rules);
+        if !standby.live && !force && !pair.machine.phase().is_away() {
+            let id = SourceId::External(pair.rules.standby.clone());
+            let state = self.catalog.figures(&key.0, &id).map(|figures| figures.state);
+            return Err(not_live("standby", pair.rules.standby.as_str(), state));
+        }
+        let was_away = pair.machine.phase().is_away();
+        let changed = pair.machine.send_away(self.now());
+        if changed && !was_away {
+            let primary = self.primary(key, &pair.rules);
+            self.stepped(key, pair, Step::Away, &primary, &standby);
+        } else {
+            self.show(key, pair);
+        }
+        Ok(changed)
+    }
+
+    /// An operator lets the primary serve again; whether that is new.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a primary that is not LIVE, unless `force`.
+    pub(super) fn call_back(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        let mut pairs = self.pairs.lock();
+        let pair = self.pair(&mut pairs, key)?;
+        let figures = self.catalog.figures(&key.0, &external(key));
+        let state = figures.map(|figures| figures.state);
+        if state != Some(SourceState::Live) && !force && pair.machine.phase().is_away() {
+            return Err(not_live("primary", key.1.as_str(), state));
+        }
+        let changed = pair.machine.call_back(self.now());
+        if changed {
+            let (primary, standby) =
+                (self.primary(key, &pair.rules), self.standby(key, &pair.rules));
+            self.stepped(key, pair, Step::Back, &primary, &standby);
+        }
+        Ok(changed)
+    }
+
+    fn pair<'p>(
+        &self,
+        pairs: &'p mut BTreeMap<SourceKey, Pair>,
+        key: &SourceKey,
+    ) -> Result<&'p mut Pair> {
+        if !self.enabled {
+            return Err(Error::conflict("external.enableFailover is false: no standby serves"));
+        }
+        let none = || {
+            Error::conflict(
+                "it has no standby that counts: failoverEnabled is N, or it does not run",
+            )
+        };
+        pairs.get_mut(key).ok_or_else(none)
+    }
+}
+
+fn not_live(which: &str, id: &str, state: Option<SourceState>) -> Error {
+    let state = state.unwrap_or(SourceState::Disconnected);
+    let message = format!("the {which} is {state}, not LIVE; force=true does it all the same");
+    Error::conflict(message).with_details(serde_json::json!({
+        "code": "not_live", "configId": id, "state": state,
+    }))
+}
+
+fn external(key: &SourceKey) -> SourceId {
+    SourceId::External(key.1.clone())
+}

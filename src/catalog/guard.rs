@@ -53,6 +53,8 @@ pub(super) enum Missing {
     Leave,
     /// They leave, whatever was waited for.
     LeaveAll,
+    /// Nothing was said about them.
+    Stay,
     /// They are waited for.
     Hold(Instant, Duration),
 }
@@ -72,6 +74,7 @@ pub(super) fn replace(
     }
     let missed = |entry: &Entry| {
         let hold = match missing {
+            Missing::Stay => return Some(entry.clone()),
             Missing::Leave => entry.hold,
             Missing::LeaveAll => None,
             Missing::Hold(now, settle) => Some(Hold::resume(entry.hold, now, settle)),

@@ -183,14 +183,17 @@ impl Shelf {
         let missing = if self.would_empty(&changes) { self.hold(now) } else { Missing::Leave };
         let mut changed = BTreeSet::new();
         for change in changes {
-            let (key, listed, instances) = match change {
+            let (key, listed, instances, missing) = match change {
                 Change::Unchanged => continue,
                 Change::Reset(states) => {
                     changed.extend(self.reset(states, now, wall_ms));
                     continue;
                 }
-                Change::Put(ServiceState { key, instances }) => (key, true, instances),
-                Change::Gone(key) => (key, false, Vec::new()),
+                Change::Put(ServiceState { key, instances }) => (key, true, instances, missing),
+                Change::Gone(key) => (key, false, Vec::new(), missing),
+                Change::Partial(ServiceState { key, instances }) => {
+                    (key, true, instances, Missing::Stay)
+                }
             };
             if self.put(&key, listed, instances, missing, wall_ms) {
                 changed.insert(key);
@@ -212,6 +215,9 @@ impl Shelf {
                 }
                 Change::Gone(key) => {
                     after.insert(key, 0);
+                }
+                Change::Partial(state) => {
+                    after.insert(&state.key, usize::MAX);
                 }
             }
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use crate::error::{Error, Result};
-use crate::instance::{Instance, InstanceKey, ServiceKey};
+use crate::instance::{Instance, ServiceKey};
 use crate::registry::{Registry, Scope};
+use crate::watch::Reading;
 
 /// Services asked for at a time.
 const PARALLEL: usize = 8;
@@ -47,18 +48,63 @@ pub async fn by_lists<R: Registry + ?Sized>(
             gone.into_iter().for_each(|place| found[place] = Presence::Absent);
         }
     }
+    let reads = |service| async move { registry.instances(service).await.map(Reading::Whole) };
+    by_readings(missing, places, found, reads).await
+}
+
+/// What one reading of each concerned service says.
+///
+/// # Errors
+/// When no read succeeded.
+pub async fn by_services<'a, F, Fut>(missing: &'a [Arc<Instance>], read: F) -> Result<Vec<Presence>>
+where
+    F: FnMut(&'a ServiceKey) -> Fut,
+    Fut: Future<Output = Result<Reading>>,
+{
+    let found = vec![Presence::Unknown; missing.len()];
+    by_readings(missing, by_service(missing), found, read).await
+}
+
+type Places<'a> = BTreeMap<&'a ServiceKey, Vec<usize>>;
+
+fn by_service(missing: &[Arc<Instance>]) -> Places<'_> {
+    let mut places = Places::new();
+    for (place, instance) in missing.iter().enumerate() {
+        places.entry(&instance.key.service).or_default().push(place);
+    }
+    places
+}
+
+async fn by_readings<'a, F, Fut>(
+    missing: &[Arc<Instance>],
+    places: Places<'a>,
+    mut found: Vec<Presence>,
+    mut read: F,
+) -> Result<Vec<Presence>>
+where
+    F: FnMut(&'a ServiceKey) -> Fut,
+    Fut: Future<Output = Result<Reading>>,
+{
     let mut failure: Option<Error> = None;
     let mut reads = stream::iter(places)
-        .map(|(service, places)| async move { (places, registry.instances(&service).await) })
+        .map(|(service, places)| {
+            let reading = read(service);
+            async move { (places, reading.await) }
+        })
         .buffer_unordered(PARALLEL);
-    while let Some((places, read)) = reads.next().await {
-        match read {
-            Ok(list) => {
-                for place in places {
-                    found[place] = presence(&list, &missing[place].key);
-                }
+    while let Some((places, reading)) = reads.next().await {
+        let (list, not_listed) = match reading {
+            Ok(Reading::Whole(list)) => (list, Presence::Absent),
+            Ok(Reading::Partial(list)) => (list, Presence::Unknown),
+            Err(error) => {
+                failure = Some(error);
+                continue;
             }
-            Err(error) => failure = Some(error),
+        };
+        for place in places {
+            let key = &missing[place].key;
+            let listed = list.binary_search_by(|instance| instance.key.cmp(key)).is_ok();
+            found[place] = if listed { Presence::Listed } else { not_listed };
         }
     }
     drop(reads);
@@ -68,18 +114,11 @@ pub async fn by_lists<R: Registry + ?Sized>(
     }
 }
 
-fn presence(sorted: &[Instance], key: &InstanceKey) -> Presence {
-    match sorted.binary_search_by(|instance| instance.key.cmp(key)) {
-        Ok(_) => Presence::Listed,
-        Err(_) => Presence::Absent,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::memory::Memory;
-    use crate::{GroupName, Host, ServiceName};
+    use crate::{GroupName, Host, InstanceKey, ServiceName};
 
     fn instance(service: &str, port: u16) -> Instance {
         let name = ServiceName::parse(service).unwrap();

@@ -1,11 +1,12 @@
 //! A checked configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::spec::{Credentials, Endpoint, Scheme, Tls};
 use hub_registry_core::{
-    ConfigId, ConnectSpec, GroupName, Host, RegistryKind, Scope, Secret, TenantId,
+    ConfigId, ConnectSpec, FieldMapping, GroupName, Host, RegistryKind, Scope, Secret, TenantId,
 };
 use sha2::{Digest, Sha256};
 
@@ -40,6 +41,8 @@ pub struct ExternalConfig {
     pub spec: ConnectSpec,
     /// The keys common to all kinds.
     pub common: Common,
+    /// What is read out of the records of its registry.
+    pub mapping: FieldMapping,
     /// Who wins on conflicts.
     pub conflict: ConflictResolution,
     /// What was set and does nothing in this version, so that somebody can say so.
@@ -88,8 +91,8 @@ impl ExternalConfig {
                 Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
             })?;
         flag("activeFlag", row.common.active_flag.as_deref(), true)?;
-        check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
+        let mapping = mapping(row.field_mapping.as_deref(), &common)?;
         check_pair(row, &common)?;
         let (default_port, default_path) = defaults(kind);
         let port = match row.server_port {
@@ -126,7 +129,7 @@ impl ExternalConfig {
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
         let without_effect = without_effect(row, &common);
-        Ok(Self { tenant, id, name, active, spec, common, conflict, without_effect })
+        Ok(Self { tenant, id, name, active, spec, common, mapping, conflict, without_effect })
     }
 
     /// Which services are read.
@@ -152,6 +155,7 @@ impl ExternalConfig {
     pub fn connects_like(&self, other: &Self) -> bool {
         self.spec == other.spec
             && self.common.services == other.common.services
+            && self.mapping == other.mapping
             && self.common.ca_name == other.common.ca_name
     }
 
@@ -181,16 +185,15 @@ impl ExternalConfig {
     }
 }
 
-fn check_mapping(text: Option<&str>) -> Result<()> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(pairs))
-            if pairs.values().all(serde_json::Value::is_string) =>
-        {
-            Ok(())
-        }
-        _ => Err(Error::invalid("fieldMapping", text, "must be a JSON object of strings")),
-    }
+fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(FieldMapping::default());
+    };
+    let pairs: BTreeMap<String, String> = serde_json::from_str(text)
+        .map_err(|_| Error::invalid("fieldMapping", text, "must be a JSON object of strings"))?;
+    FieldMapping::new(&pairs, common.allowed_groups.iter().cloned()).map_err(|error| {
+        Error::invalid(&format!("fieldMapping.{}", error.path), error.field, &error.rule)
+    })
 }
 
 fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str> {
@@ -202,7 +205,6 @@ fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str>
         || guard.hold_seconds.is_some()
         || guard.empty_hold_seconds.is_some();
     let all = [
-        ("fieldMapping", row.field_mapping.is_some()),
         ("failoverEnabled", yes(&row.failover_enabled)),
         ("syncEnabled", yes(&row.sync_enabled)),
         ("specificConfig.removalGuard, but for settleSeconds", guarded),

@@ -23,7 +23,7 @@ pub struct Common {
     /// Sync rules, kept for the sync part.
     pub sync: Option<Value>,
     /// Groups a field mapping may write into.
-    pub allowed_groups: Vec<String>,
+    pub allowed_groups: Vec<GroupName>,
     /// A trusted certificate, PEM.
     pub ca_pem: Option<String>,
     /// The name of a file in `external.caDir`.
@@ -122,6 +122,15 @@ impl Common {
             if let Some(value) = value.filter(|value| *value > MAX_SECONDS) {
                 let field = format!("specificConfig.removalGuard.{key}");
                 return Err(Error::invalid(&field, value, "must be 0 to 3600 seconds"));
+            }
+        }
+        let Services { include, exclude } = &self.services;
+        for (key, globs) in [("include", include), ("exclude", exclude)] {
+            let bad = |glob: &&String| glob.is_empty() || glob.chars().any(char::is_control);
+            if let Some(glob) = globs.iter().find(bad) {
+                let field = format!("specificConfig.services.{key}");
+                let rule = "must be patterns of text, in which * and ? stand for any";
+                return Err(Error::invalid(&field, glob.as_str(), rule));
             }
         }
         if let Some(name) = &self.ca_name {

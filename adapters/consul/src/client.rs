@@ -31,10 +31,7 @@ pub(crate) enum Found {
     /// Nothing new.
     Unchanged,
     /// Its instances, with their checks; `filtered`: and others that the token may not see.
-    Entries {
-        entries: Vec<ServiceEntry>,
-        filtered: bool,
-    },
+    Entries { entries: Vec<ServiceEntry>, filtered: bool },
     /// It is listed, and all its instances are hidden.
     Hidden,
 }

@@ -103,7 +103,8 @@ fn native(node: &Node, found: &AgentService, checks: &[Check]) -> BTreeMap<Strin
     for (tag, other) in &found.tagged_addresses {
         if (&other.address, other.port) != (own, found.port) {
             let bracketed = other.address.contains(':');
-            let host = if bracketed { format!("[{}]", other.address) } else { other.address.clone() };
+            let host =
+                if bracketed { format!("[{}]", other.address) } else { other.address.clone() };
             keep(&format!("address.{tag}"), &format!("{host}:{}", other.port));
         }
     }

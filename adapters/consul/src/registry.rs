@@ -74,14 +74,14 @@ impl Registry for Consul {
     /// By reads that a majority of the servers stands behind. What such a read hides, it does not
     /// deny.
     async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
-        look::by_services(missing, |service| async move {
+        look::by_services(missing, |service: ServiceKey| async move {
             if service.group != self.group {
                 return Ok(Reading::Whole(Vec::new()));
             }
             let mut cursor = Cursor::consistent();
             match self.client.entries(&mut cursor, &service.name).await? {
                 Found::Entries { entries, filtered } => {
-                    let instances = convert::instances(service, entries);
+                    let instances = convert::instances(&service, entries);
                     let whole = !filtered;
                     Ok(if whole { Reading::Whole(instances) } else { Reading::Partial(instances) })
                 }

@@ -80,7 +80,9 @@ pub fn take(instance: &mut Arc<Instance>) {
     if let Some(status) = status.and_then(|word| word.parse().ok()) {
         restore(instance, status);
     }
-    instance.context_path = path.or(instance.context_path.take());
+    if path.is_some() {
+        instance.context_path = path;
+    }
     instance.mark = Some(Box::new(Mark {
         owner,
         source,

@@ -36,10 +36,7 @@ pub async fn by_lists<R: Registry + ?Sized>(
     registry: &R,
     missing: &[Arc<Instance>],
 ) -> Result<Vec<Presence>> {
-    let mut places: BTreeMap<ServiceKey, Vec<usize>> = BTreeMap::new();
-    for (place, instance) in missing.iter().enumerate() {
-        places.entry(instance.key.service.clone()).or_default().push(place);
-    }
+    let mut places = by_service(missing);
     let mut found = vec![Presence::Unknown; missing.len()];
     if places.len() > FEW {
         let names = registry.services(&Scope::all()).await?;
@@ -48,7 +45,8 @@ pub async fn by_lists<R: Registry + ?Sized>(
             gone.into_iter().for_each(|place| found[place] = Presence::Absent);
         }
     }
-    let reads = |service| async move { registry.instances(service).await.map(Reading::Whole) };
+    let reads =
+        |service: ServiceKey| async move { registry.instances(&service).await.map(Reading::Whole) };
     by_readings(missing, places, found, reads).await
 }
 
@@ -56,33 +54,33 @@ pub async fn by_lists<R: Registry + ?Sized>(
 ///
 /// # Errors
 /// When no read succeeded.
-pub async fn by_services<'a, F, Fut>(missing: &'a [Arc<Instance>], read: F) -> Result<Vec<Presence>>
+pub async fn by_services<F, Fut>(missing: &[Arc<Instance>], read: F) -> Result<Vec<Presence>>
 where
-    F: FnMut(&'a ServiceKey) -> Fut,
+    F: FnMut(ServiceKey) -> Fut,
     Fut: Future<Output = Result<Reading>>,
 {
     let found = vec![Presence::Unknown; missing.len()];
     by_readings(missing, by_service(missing), found, read).await
 }
 
-type Places<'a> = BTreeMap<&'a ServiceKey, Vec<usize>>;
+type Places = BTreeMap<ServiceKey, Vec<usize>>;
 
-fn by_service(missing: &[Arc<Instance>]) -> Places<'_> {
+fn by_service(missing: &[Arc<Instance>]) -> Places {
     let mut places = Places::new();
     for (place, instance) in missing.iter().enumerate() {
-        places.entry(&instance.key.service).or_default().push(place);
+        places.entry(instance.key.service.clone()).or_default().push(place);
     }
     places
 }
 
-async fn by_readings<'a, F, Fut>(
+async fn by_readings<F, Fut>(
     missing: &[Arc<Instance>],
-    places: Places<'a>,
+    places: Places,
     mut found: Vec<Presence>,
     mut read: F,
 ) -> Result<Vec<Presence>>
 where
-    F: FnMut(&'a ServiceKey) -> Fut,
+    F: FnMut(ServiceKey) -> Fut,
     Fut: Future<Output = Result<Reading>>,
 {
     let mut failure: Option<Error> = None;

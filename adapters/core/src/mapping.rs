@@ -170,11 +170,7 @@ impl FieldMapping {
     }
 }
 
-fn change<T>(
-    instance: &mut Arc<Instance>,
-    field: impl Fn(&mut Instance) -> &mut T,
-    value: T,
-) {
+fn change<T>(instance: &mut Arc<Instance>, field: impl Fn(&mut Instance) -> &mut T, value: T) {
     *field(Arc::make_mut(instance)) = value;
 }
 
@@ -238,9 +234,11 @@ impl Field {
             "healthStatus" => Ok(Self::Health),
             _ => match text.strip_prefix("metadata.") {
                 Some(key) => Ok(Self::Metadata(key_of(key)?)),
-                None => Err("the field must be groupName, weightValue, protocolType, contextPath, \
+                None => {
+                    Err("the field must be groupName, weightValue, protocolType, contextPath, \
                              instanceStatus, healthStatus or metadata.KEY"
-                    .to_owned()),
+                        .to_owned())
+                }
             },
         }
     }

@@ -46,10 +46,7 @@ fn each_rule_names_its_field() {
         (json!({ "fieldMapping": { "w": "weightValue" } }), "fieldMapping.w"),
         (json!({ "fieldMapping": { "metadata.w": "weight" } }), "fieldMapping.metadata.w"),
         (json!({ "fieldMapping": { "metadata.t": "groupName" } }), "fieldMapping.metadata.t"),
-        (
-            json!({ "specificConfig": { "allowedGroups": [""] } }),
-            "specificConfig.allowedGroups",
-        ),
+        (json!({ "specificConfig": { "allowedGroups": [""] } }), "specificConfig.allowedGroups"),
         (
             json!({ "specificConfig": { "services": { "include": [""] } } }),
             "specificConfig.services.include",

@@ -79,8 +79,13 @@ impl Terms {
             if self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
                 let value: String = misfit.value.chars().take(EXCERPT).collect();
                 let (path, field) = (misfit.path, misfit.field);
-                tracing::warn!(config.name = self.registry, path, field, ?value,
-                    "fieldMapping: a value does not fit its field, which stays as it was");
+                tracing::warn!(
+                    config.name = self.registry,
+                    path,
+                    field,
+                    ?value,
+                    "fieldMapping: a value does not fit its field, which stays as it was"
+                );
             }
         });
         if home != instance.key.service.group {
@@ -173,17 +178,18 @@ impl Registry for Mapped {
         }
         let changes = self.inner.watch(scope.in_any_group());
         let state = (changes, terms, Regroup::default(), VecDeque::new());
-        let told = stream::unfold(state, |(mut changes, terms, mut regroup, mut ready)| async move {
-            loop {
-                if let Some(change) = ready.pop_front() {
-                    return Some((Ok(change), (changes, terms, regroup, ready)));
+        let told =
+            stream::unfold(state, |(mut changes, terms, mut regroup, mut ready)| async move {
+                loop {
+                    if let Some(change) = ready.pop_front() {
+                        return Some((Ok(change), (changes, terms, regroup, ready)));
+                    }
+                    match changes.next().await? {
+                        Ok(change) => ready.extend(regroup.take(terms.read_change(change))),
+                        Err(error) => return Some((Err(error), (changes, terms, regroup, ready))),
+                    }
                 }
-                match changes.next().await? {
-                    Ok(change) => ready.extend(regroup.take(terms.read_change(change))),
-                    Err(error) => return Some((Err(error), (changes, terms, regroup, ready))),
-                }
-            }
-        });
+            });
         super::filtered::narrowed(told.boxed(), scope)
     }
 
@@ -247,10 +253,8 @@ mod tests {
         for (port, team) in [(1, "prod"), (2, "elsewhere"), (3, "prod")] {
             memory.register(&instance(port, &[("team", team)])).await.unwrap();
         }
-        let mapped = Mapped::new(
-            Arc::new(memory.clone()),
-            mapping(&[("metadata.team", "groupName")]),
-        );
+        let mapped =
+            Mapped::new(Arc::new(memory.clone()), mapping(&[("metadata.team", "groupName")]));
         let both = [service("home"), service("prod")];
         assert_eq!(mapped.services(&Scope::all()).await.unwrap(), both);
         let prod = Scope::new(&[], &[], vec![GroupName::parse("prod").unwrap()]);

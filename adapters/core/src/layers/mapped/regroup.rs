@@ -67,7 +67,7 @@ impl Regroup {
             // One that moved to another group is there only.
             instances.retain(|old| {
                 let same = |new: &Arc<Instance>| is_same_place(&new.key, &old.key);
-                !seen.values().flatten().any(|new| same(new))
+                !seen.values().flatten().any(same)
             });
         }
         for (service, instances) in &seen {

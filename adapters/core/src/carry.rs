@@ -35,7 +35,7 @@ pub const PATH: &str = "fed-path";
 pub const KEYS: [&str; 9] = [OWNER, SOURCE, GROUP, SERVICE, ID, WEIGHT, TAGS, STATUS, PATH];
 
 /// Says of an instance that it is a copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {
     /// The hub that wrote it.
     pub owner: String,

@@ -17,6 +17,7 @@ use super::extract::Segment;
 use super::json_body::JsonObject;
 use super::names;
 use super::params::Params;
+use super::removals;
 use super::sort::{Fields, Sort};
 use super::state::Api;
 use super::tagged::tagged;
@@ -24,7 +25,7 @@ use crate::access::Caller;
 use crate::catalog::{SourceId, SourceState};
 use crate::clock::rfc3339;
 use crate::error::{Error, Result};
-use crate::federation::{ProbeStep, SourceKey, SourceStatus, probe};
+use crate::federation::{FailoverReport, ProbeStep, SourceKey, SourceStatus, probe};
 use crate::model::external::{
     ExternalConfigRow, apply_body, brings_secrets, needs_secrets, row_json,
 };
@@ -368,7 +369,7 @@ async fn first_outcome(
     }
 }
 
-fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value {
+pub(super) fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value {
     let id = SourceId::External(key.1.clone());
     let live = api.catalog.state(&key.0, &id);
     let state = live.map_or(SourceState::Disconnected, |(state, _)| state);
@@ -389,8 +390,11 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
         "services": counts.services,
         "instances": counts.instances,
         "heldRemovals": counts.held,
+        "heldRevision": counts.held_revision,
+        "held": removals::held_json(api, key),
         "capability": report.capability,
         "servedBy": live.is_some().then_some(served_by),
+        "failover": report.failover.as_ref().map(failover_json),
         "insecureSkipVerify": skips_verification(config),
         "connectionStatus": row.connection_status.as_deref().unwrap_or("DISCONNECTED"),
         "healthStatus": row.health_status.as_deref().unwrap_or("UNKNOWN"),
@@ -412,6 +416,17 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
         "lastErrorMessage": row.last_error_message,
         "lastErrorTime": time(row.last_error_time),
         "errorDetails": details,
+    })
+}
+
+/// How a source and its standby fare.
+fn failover_json(failover: &FailoverReport) -> Value {
+    json!({
+        "failoverConfigId": failover.standby,
+        "failoverStrategy": if failover.auto { "AUTO" } else { "MANUAL" },
+        "waitsFor": failover.waits_for,
+        "byOperator": failover.by_operator,
+        "holdDownMs": failover.hold_down.as_millis() as u64,
     })
 }
 
@@ -474,12 +489,12 @@ fn expected_version(body: &Map<String, Value>) -> Result<Option<i64>> {
     }
 }
 
-async fn stored(api: &Api, tenant: &TenantId, id: &str) -> ApiResult<ExternalConfigRow> {
+pub(super) async fn stored(api: &Api, tenant: &TenantId, id: &str) -> ApiResult<ExternalConfigRow> {
     let row = api.configs.get(tenant, &config_id(id)?).await?;
     row.ok_or_else(|| no_config(id).into())
 }
 
-fn config_id(id: &str) -> Result<ConfigId> {
+pub(super) fn config_id(id: &str) -> Result<ConfigId> {
     ConfigId::parse(id).map_err(|_| no_config(id))
 }
 

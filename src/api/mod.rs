@@ -1,11 +1,12 @@
 //! The HTTP server and its handlers: one file per noun, every route in [`router`]. What a route
-//! takes and answers stands beside its handler, in `NOUN/describe.rs`; [`openapi`] says how.
+//! takes and answers stands beside its handler, in `NOUN/describe.rs`; `openapi` says how.
 
 mod authenticate;
 mod body;
 mod discovery;
 mod docs;
 mod error;
+mod events;
 mod explain;
 mod external;
 mod extract;
@@ -18,8 +19,11 @@ mod load;
 mod middleware;
 mod names;
 mod openapi;
+mod ops;
 mod params;
 mod places;
+mod pulse;
+mod removals;
 mod router;
 mod routes;
 mod scrape;
@@ -28,12 +32,14 @@ mod services;
 mod sort;
 mod state;
 mod stats;
+mod stream;
 mod tagged;
 mod tokens;
 
 pub use gate::Gate;
 pub use places::Places;
+pub use pulse::pulse;
 pub use router::{description, metrics_router, route_table, router};
 pub use routes::{Need, Route};
-pub use serve::{Limits, serve};
+pub use serve::{Serving, serve};
 pub use state::{Api, ApiSettings, Parts};

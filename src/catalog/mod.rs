@@ -10,11 +10,13 @@
 
 mod answer;
 mod attributes;
+mod change;
 mod desk;
 mod diff;
 mod explain;
 mod guard;
 mod gzip;
+mod holds;
 mod merge;
 mod query;
 mod revision;
@@ -23,25 +25,31 @@ mod snapshot;
 mod source;
 mod standby;
 mod tail;
+mod teller;
 mod tenant;
+mod told;
 mod view;
 mod wait;
 mod writer;
 
 pub use answer::{Answer, Freshness, row_value};
 pub use attributes::Attributes;
+pub use change::{ChangeSet, OwnChange};
+pub use desk::StateChange;
 pub use diff::{RowChange, ServiceDelta};
-pub use explain::{Standing, Waiting};
-pub use guard::GuardPolicy;
+pub use explain::Standing;
+pub use guard::{GuardPolicy, GuardRules, Why};
+pub use holds::{NewerHolds, RemovalsHeld, Waiting};
 pub use merge::{OriginRow, Row};
 pub use query::InstanceFilter;
 pub use revision::Revisions;
 pub use shelf::{Entry, ServiceShelf};
 pub use snapshot::{ServiceView, Snapshot};
 pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
-pub use standby::{Figures, StandIn};
+pub use standby::{Figures, Handover, StandIn};
+pub use teller::Readers;
 pub use view::{Found, GroupChoice, Selection, View, select};
-pub use writer::{Catalog, ChangeSet, SourceCounts};
+pub use writer::{Catalog, SourceCounts};
 
 #[cfg(test)]
 mod tests;

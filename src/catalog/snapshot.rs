@@ -15,6 +15,7 @@ use super::gzip::GzipHead;
 use super::merge::Row;
 use super::tail::SourceSet;
 use crate::balance::Picks;
+use crate::model::print::Print;
 
 /// The groups that hold a service of one name.
 pub(super) type Groups = BTreeMap<GroupName, Arc<ServiceView>>;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub services: HashTrieMapSync<ServiceName, Arc<Groups>>,
     /// How many rows there are.
     pub instances: usize,
+    /// The print of all services and rows.
+    pub print: Print,
     /// When services that are no more left, as long as few enough did.
     gone: HashTrieMapSync<ServiceName, i64>,
     /// Names in neither map are taken to have last changed here.
@@ -59,7 +62,9 @@ impl Snapshot {
             Some(view) => groups.insert(key.group.clone(), Arc::clone(view)),
             None => groups.remove(&key.group),
         };
-        self.instances -= before.map_or(0, |view| view.rows.len());
+        self.instances -= before.as_ref().map_or(0, |view| view.rows.len());
+        self.print -= before.map(|view| view.print).unwrap_or_default();
+        self.print += view.as_ref().map(|view| view.print).unwrap_or_default();
         self.instances += view.map_or(0, |view| view.rows.len());
         if view_is_gone {
             self.remember(&key.name);
@@ -131,6 +136,8 @@ pub struct ServiceView {
     pub all: Prepared,
     /// The head of the answer for `status=UP&health=HEALTHY`.
     pub up: Prepared,
+    /// The print of the service and its rows.
+    pub print: Print,
     /// Where the rows stand in the head of all.
     ranges: Vec<Range<usize>>,
 }
@@ -199,7 +206,8 @@ impl ServiceView {
             answer::head(wanted.map(|(_, range)| &all[range.clone()]), revision, protected)
         };
         let (all, up) = (Prepared::new(all), Prepared::new(up));
-        Self { key, revision, rows, attributes, sources, picks, all, up, ranges }
+        let print = rows.iter().fold(Print::service(&key), |sum, row| sum + row.print);
+        Self { key, revision, rows, attributes, sources, picks, all, up, print, ranges }
     }
 
     /// The JSON of the row at this place.

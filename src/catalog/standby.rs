@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use hub_registry_core::{Scope, ServiceKey, TenantId};
+use hub_registry_core::{ConfigId, RegistryKind, Scope, ServiceKey, TenantId};
 
 use super::desk::{Desk, Slot};
 use super::shelf::Entry;
 use super::source::{SourceId, SourceInfo, SourceState};
-use super::writer::Catalog;
+use super::writer::{Catalog, Written};
+use crate::model::words::FailoverStatus;
 
 /// How many stand-ins of stand-ins are followed; configurations never make a circle.
 const DEPTH: usize = 8;
@@ -23,6 +24,29 @@ pub struct StandIn {
     pub serving: bool,
     /// The services the primary is read for: no others are shown through it.
     pub scope: Scope,
+}
+
+/// A step of a source that has a standby, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// Its name.
+    pub source: String,
+    /// Its kind.
+    pub kind: RegistryKind,
+    /// Which it is.
+    pub id: ConfigId,
+    /// Which is its standby.
+    pub standby: ConfigId,
+    /// How it stood before.
+    pub before: FailoverStatus,
+    /// How it stands now.
+    pub after: FailoverStatus,
+    /// An operator decided it.
+    pub by_operator: bool,
+    /// The instances it lists, or listed last.
+    pub instances: usize,
+    /// Those of the standby.
+    pub standby_instances: usize,
 }
 
 /// What is shown of one service by one source, in its own place or another's.
@@ -57,6 +81,24 @@ impl Desk {
         let serving = self.stand_ins.get(id).filter(|link| link.serving);
         let loaded = |link: &StandIn| self.slots.get(&link.id).is_some_and(|s| s.shelf.is_loaded());
         self.is_hidden(id) || serving.is_some_and(loaded)
+    }
+
+    /// Notes who stands in for a source; which services may look another way.
+    fn stand_in(&mut self, primary: &SourceId, stand_in: Option<StandIn>) -> BTreeSet<ServiceKey> {
+        let before = self.stand_ins.get(primary).cloned();
+        if before == stand_in {
+            return BTreeSet::new();
+        }
+        match stand_in.clone() {
+            Some(link) => self.stand_ins.insert(primary.clone(), link),
+            None => self.stand_ins.remove(primary),
+        };
+        let ids = before.into_iter().chain(stand_in).map(|link| link.id);
+        let touched: BTreeSet<_> = ids.chain([primary.clone()]).collect();
+        // Those behind it in a chain may come into view with it.
+        let concerned = |id: &SourceId| touched.contains(id) || self.is_hidden(id);
+        let slots = self.slots.iter().filter(|(id, _)| concerned(id));
+        slots.flat_map(|(_, slot)| slot.shelf.services()).map(|(key, _)| key.clone()).collect()
     }
 
     /// What is shown of a service, in the order of origins, each source once.
@@ -95,27 +137,18 @@ impl Desk {
 
 impl Catalog {
     /// Says which source is the standby of which, and whether it serves; `None`: it has none any
-    /// more. What readers see changes at once and as a whole.
-    pub fn set_stand_in(&self, tenant: &TenantId, primary: &SourceId, stand_in: Option<StandIn>) {
-        self.write(tenant, |desk| {
-            let before = desk.stand_ins.get(primary).cloned();
-            if before == stand_in {
-                return Vec::new();
-            }
-            match stand_in.clone() {
-                Some(link) => desk.stand_ins.insert(primary.clone(), link),
-                None => desk.stand_ins.remove(primary),
-            };
-            let ids = before.into_iter().chain(stand_in).map(|link| link.id);
-            let touched: BTreeSet<_> = ids.chain([primary.clone()]).collect();
-            let mut keys = Vec::new();
-            for (id, slot) in &desk.slots {
-                // Those behind it in a chain may come into view with it.
-                if touched.contains(id) || desk.is_hidden(id) {
-                    keys.extend(slot.shelf.services().map(|(key, _)| key.clone()));
-                }
-            }
-            keys
+    /// more. What readers see changes at once and as a whole, and they are told of `handover` with
+    /// it.
+    pub fn set_stand_in(
+        &self,
+        tenant: &TenantId,
+        primary: &SourceId,
+        stand_in: Option<StandIn>,
+        handover: Option<Handover>,
+    ) {
+        self.write_told(tenant, primary, |desk, _| {
+            let changed = desk.stand_in(primary, stand_in);
+            Written { changed, handover, ..Written::default() }
         });
     }
 

@@ -3,14 +3,18 @@ use std::time::Duration;
 
 use hub_registry_core::{
     Change, ConfigId, GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus,
-    RegistryKind, ServiceKey, ServiceName, ServiceState, TenantId, Weight,
+    Presence, RegistryKind, ServiceKey, ServiceName, ServiceState, TenantId, Weight,
 };
 use proptest::prelude::*;
 
-use super::guard::Hold;
+use super::guard::{GuardRules, Hold};
 use super::merge::{Contribution, merge};
 use super::*;
 use crate::access::Visible;
+
+mod model;
+mod removals;
+mod sim;
 
 static ALL_GROUPS: Visible = Visible::everything();
 use crate::clock::Clock;
@@ -52,8 +56,17 @@ impl World {
         let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
         let info = source("a", Conflict::PrimaryWins, 100);
         let id = info.id.clone();
-        catalog.open(&tenant(), info, GuardPolicy { settle: Some(SETTLE) });
+        let rules = GuardRules { settle: Some(SETTLE), ..GuardRules::default() };
+        catalog.open(&tenant(), info, GuardPolicy::On(rules));
         Self { catalog, id }
+    }
+
+    /// Asks again for what is held, and finds none of it.
+    fn look(&self) {
+        let missing = self.catalog.missing(&tenant(), &self.id);
+        let found = missing.iter().map(|one| (one.key.clone(), Presence::Absent)).collect();
+        let now = tokio::time::Instant::now();
+        self.catalog.confirm(&tenant(), &self.id, found, now);
     }
 
     fn apply(&self, change: Change) -> Vec<ServiceKey> {
@@ -149,10 +162,10 @@ async fn what_does_not_return_leaves_after_the_settle_time() {
     world.reset(&[("web", &[1])]);
     assert_eq!(world.shown("web"), Some(vec![(1, false), (2, true)]));
     tokio::time::advance(SETTLE - Duration::from_secs(1)).await;
-    world.apply(Change::Unchanged);
+    world.look();
     assert_eq!(world.shown("web"), Some(vec![(1, false), (2, true)]));
     tokio::time::advance(Duration::from_secs(1)).await;
-    world.apply(Change::Unchanged);
+    world.look();
     assert_eq!(world.shown("web"), Some(vec![(1, false)]));
     assert_eq!(world.state(), SourceState::Live);
 }
@@ -171,6 +184,18 @@ async fn a_flapping_registry_cannot_hold_for_ever() {
         world.apply(Change::Unchanged);
         assert!(waited <= SETTLE * 2, "still held after {waited:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_look_adds_and_changes_but_removes_nothing() {
+    let world = World::new();
+    world.reset(&[("web", &[1, 2]), ("api", &[1])]);
+    world.apply(Change::Partial(state("web", &[2, 3])));
+    world.apply(Change::Partial(state("api", &[])));
+    assert_eq!(world.shown("web"), Some(vec![(1, false), (2, false), (3, false)]));
+    assert_eq!(world.shown("api"), Some(vec![(1, false)]));
+    world.apply(Change::Put(state("web", &[2, 3])));
+    assert_eq!(world.shown("web"), Some(vec![(2, false), (3, false)]), "the next whole look does");
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,7 +324,8 @@ async fn prepared_and_filtered_answers_agree() {
     assert_eq!(ports(&up), [1, 3]);
     assert_eq!(ports(&healthy), [1]);
     let attributes = Attributes { protect_threshold: 0.9, ..Attributes::default() };
-    world.catalog.set_attributes(&tenant(), &key("web"), Some(attributes));
+    let attributes = vec![(key("web"), Some(attributes))];
+    world.catalog.apply_own(&tenant(), OwnChange { attributes, ..OwnChange::default() });
     assert_eq!(ports(&healthy), [1, 3], "the health filter is lifted, the status filter is not");
     assert_eq!(world.json("web", &healthy)["protected"], true);
     assert_eq!(world.json("web", &healthy)["instances"][1]["healthStatus"], "UNHEALTHY");
@@ -373,7 +399,7 @@ fn arbitrary_entries() -> impl Strategy<Value = Vec<Entry>> {
             one.metadata.insert(format!("k{meta}"), weight.to_string());
             one.tags = vec![format!("t{meta}")];
             let now = tokio::time::Instant::now();
-            let hold = held.then_some(Hold { since: now, until: None });
+            let hold = held.then(|| Hold::new(now, Why::Loss));
             Entry { instance: Arc::new(one), observed_at: 1, hold }
         });
         let mut entries: Vec<Entry> = entries.collect();
@@ -428,7 +454,7 @@ proptest! {
         let ids: Vec<SourceId> = ["x", "y", "z"].into_iter().map(|name| {
             let info = source(name, Conflict::PrimaryWins, 100);
             let id = info.id.clone();
-            world.catalog.open(&tenant(), info, GuardPolicy::NONE);
+            world.catalog.open(&tenant(), info, GuardPolicy::Off);
             world.catalog.apply(&tenant(), &id, vec![Change::Reset(Vec::new())]);
             id
         }).collect();

@@ -40,6 +40,17 @@ impl Config {
             broken("security.secretsKey", message);
         }
 
+        let file = &self.log.file;
+        if file.max_total_size < file.max_size {
+            let (total, size) = (file.max_total_size, file.max_size);
+            let message = format!("{total} is below log.file.maxSize, which is {size}");
+            broken("log.file.maxTotalSize", message);
+        }
+        if !self.log.stdout && file.path.is_none() {
+            let message = "is false, and there is no log.file.path: nothing would be written";
+            broken("log.stdout", message.to_owned());
+        }
+
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 

@@ -12,6 +12,7 @@
 //! | [`dsn`] | the database address |
 //! | `egress` | which addresses may be connected to, in two sections |
 //! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
+//! | `log_level` | levels of the log |
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ mod health_check;
 pub mod keys;
 mod load;
 mod log;
+mod log_level;
 pub mod problem;
 mod registry;
 mod retention;
@@ -38,7 +40,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Command, SecretsCommand, TokenArgs, TokenCommand};
+pub use args::{Args, Command, PrintArgs, SecretsCommand, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
 pub use egress::EgressConfig;
@@ -47,7 +49,8 @@ pub use event::EventConfig;
 pub use external::ExternalConfig;
 pub use health_check::HealthCheckConfig;
 pub use load::load;
-pub use log::{LogConfig, LogFormat, LogLevel};
+pub use log::{LogConfig, LogFileConfig, LogFormat, LogRotation};
+pub use log_level::{LogLevel, LogLevels};
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
 pub use retention::RetentionConfig;

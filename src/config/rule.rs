@@ -8,6 +8,7 @@ use hub_registry_core::{Host, duration};
 use serde_json::Value;
 
 use super::dsn::Dsn;
+use super::log_level::LogLevels;
 use super::secrets_key::SecretsKeys;
 
 /// The rule of a value.
@@ -22,6 +23,15 @@ pub enum Rule {
         /// The largest.
         max: u64,
     },
+    /// A number of bytes, both ends included.
+    Size {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// Levels of the log.
+    LogLevels,
     /// A duration, both ends included.
     Span {
         /// The shortest.
@@ -62,7 +72,7 @@ impl Rule {
         match self {
             _ if lower == "null" => Value::Null,
             Self::Switch => lower.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::Integer { .. } => {
+            Self::Integer { .. } | Self::Size { .. } => {
                 text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
             }
             Self::Origins | Self::Networks => {
@@ -71,6 +81,7 @@ impl Rule {
             Self::Span { .. }
             | Self::Host
             | Self::OneOf(_)
+            | Self::LogLevels
             | Self::Folder
             | Self::File
             | Self::Text { .. }
@@ -88,6 +99,13 @@ impl Rule {
                 Some(number) if (*min..=*max).contains(&number) => Ok(value),
                 _ => Err(broken(&value)),
             },
+            (Self::Size { min, max }, Value::Number(_) | Value::String(_)) => match bytes(&value) {
+                Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
+                _ => Err(broken(&value)),
+            },
+            (Self::LogLevels, Value::String(text)) => {
+                text.parse::<LogLevels>().map(|levels| levels.to_string().into())
+            }
             (Self::Span { min, max }, Value::String(text)) => match duration::parse(text) {
                 Ok(length) if (*min..=*max).contains(&length) => Ok(value),
                 _ => Err(broken(&value)),
@@ -137,6 +155,23 @@ fn is_network(text: &str) -> bool {
     text.parse::<Network>().is_ok()
 }
 
+/// A number, or one with a unit.
+fn bytes(value: &Value) -> Option<u64> {
+    let Some(text) = value.as_str() else { return value.as_u64() };
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit: u64 = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        _ => return None,
+    };
+    text[..end].parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// `*`, or scheme, host and port without a path, as browsers send it.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -155,6 +190,10 @@ impl fmt::Display for Rule {
                 let (min, max) = (duration::format(*min), duration::format(*max));
                 write!(f, "a duration from {min} to {max}, as 500ms, 30s or 1m30s")
             }
+            Self::Size { min, max } => {
+                write!(f, "a number of bytes from {min} to {max}, as 100MB or 512KiB")
+            }
+            Self::LogLevels => f.write_str(LogLevels::RULE),
             Self::Host => f.write_str("an IP address or a host name"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Origins => {

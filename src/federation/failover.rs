@@ -13,7 +13,10 @@
 
 use std::time::Duration;
 
+use hub_registry_core::words;
+
 use crate::model::external::Failover;
+use crate::model::words::FailoverStatus;
 
 /// Flips that are older do not lengthen the hold-down any more.
 const MEMORY: i64 = 60 * 60 * 1000;
@@ -36,12 +39,12 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// The word in the status row.
-    pub(super) const fn as_str(self) -> &'static str {
+    /// What the status row says.
+    pub(super) const fn status(self) -> FailoverStatus {
         match self {
-            Self::Normal => "NORMAL",
-            Self::Failover => "FAILOVER",
-            Self::Recovering(_) => "RECOVERING",
+            Self::Normal => FailoverStatus::Normal,
+            Self::Failover => FailoverStatus::Failover,
+            Self::Recovering(_) => FailoverStatus::Recovering,
         }
     }
 
@@ -64,6 +67,12 @@ pub(super) struct Primary {
     pub(super) held: bool,
     /// Instances it lists, or listed last.
     pub(super) instances: usize,
+}
+
+impl Primary {
+    fn fails(&self) -> bool {
+        !self.current || self.outage.is_some()
+    }
 }
 
 /// What is seen of the standby; the default: it is not there.
@@ -99,6 +108,40 @@ impl Step {
             Self::Fails => "fails",
             Self::Back => "recover",
         }
+    }
+}
+
+words!(
+    /// What the next step of a source and its standby waits for.
+    Waits {
+        /// Nothing: the primary is read well, and serves.
+        #[default]
+        Nothing = "NOTHING",
+        /// An operator: the strategy is MANUAL, or it was an operator who had the standby serve.
+        Operator = "OPERATOR",
+        /// The primary fails, and not yet for long enough or in enough attempts.
+        Outage = "OUTAGE",
+        /// The primary fails, and the standby is not LIVE.
+        StandbyNotLive = "STANDBY_NOT_LIVE",
+        /// The primary fails, and the standby has too few instances.
+        StandbyTooSmall = "STANDBY_TOO_SMALL",
+        /// The standby serves, and the primary does not answer.
+        Primary = "PRIMARY",
+        /// The primary must be read well for longer.
+        HoldDown = "HOLD_DOWN",
+        /// The primary must be read well more often.
+        GoodReads = "GOOD_READS",
+        /// Removals of the primary are held.
+        HeldRemovals = "HELD_REMOVALS",
+        /// The primary has too few instances.
+        PrimaryTooSmall = "PRIMARY_TOO_SMALL",
+    }
+);
+
+impl Waits {
+    /// Whether the primary fails and its standby cannot help.
+    pub(super) const fn is_helpless(self) -> bool {
+        matches!(self, Self::StandbyNotLive | Self::StandbyTooSmall)
     }
 }
 
@@ -151,46 +194,67 @@ impl Machine {
         standby: &Standby,
         now: Moment,
     ) -> Option<Step> {
-        if !rules.auto || (self.by_operator && self.phase.is_away()) {
+        if self.waits_for(rules, primary, standby, now).is_some() {
             return None;
         }
-        match self.phase {
-            Phase::Normal
-                if fails(rules, primary, self.called_back, now) && fit(rules, primary, standby) =>
-            {
+        let (phase, step) = match self.phase {
+            Phase::Normal => {
                 self.leave(now, false);
-                Some(Step::Away)
+                return Some(Step::Away);
             }
-            Phase::Failover if primary.current && primary.outage.is_none() => {
-                self.phase = Phase::Recovering(now);
-                Some(Step::Answers)
-            }
-            Phase::Recovering(_) if !primary.current || primary.outage.is_some() => {
-                self.phase = Phase::Failover;
-                Some(Step::Fails)
-            }
-            Phase::Recovering(since) if self.may_return(rules, primary, standby, since, now) => {
-                self.phase = Phase::Normal;
-                Some(Step::Back)
-            }
-            _ => None,
-        }
+            Phase::Failover => (Phase::Recovering(now), Step::Answers),
+            Phase::Recovering(_) if primary.fails() => (Phase::Failover, Step::Fails),
+            Phase::Recovering(_) => (Phase::Normal, Step::Back),
+        };
+        self.phase = phase;
+        Some(step)
     }
 
-    fn may_return(
+    /// What the next step waits for; `None`: it is due.
+    pub(super) fn waits_for(
         &self,
         rules: &Failover,
         primary: &Primary,
         standby: &Standby,
-        since: Moment,
         now: Moment,
-    ) -> bool {
+    ) -> Option<Waits> {
+        let by_hand = !rules.auto || (self.by_operator && self.phase.is_away());
+        match self.phase {
+            Phase::Normal if primary.outage.is_none() => Some(Waits::Nothing),
+            _ if by_hand => Some(Waits::Operator),
+            Phase::Normal if !fails(rules, primary, self.called_back, now) => Some(Waits::Outage),
+            Phase::Normal if !standby.live => Some(Waits::StandbyNotLive),
+            Phase::Normal if !reaches(standby.instances, primary.instances, rules) => {
+                Some(Waits::StandbyTooSmall)
+            }
+            Phase::Failover if primary.fails() => Some(Waits::Primary),
+            Phase::Recovering(since) if !primary.fails() => {
+                self.waits_to_return(rules, primary, standby, now - since, now)
+            }
+            Phase::Normal | Phase::Failover | Phase::Recovering(_) => None,
+        }
+    }
+
+    fn waits_to_return(
+        &self,
+        rules: &Failover,
+        primary: &Primary,
+        standby: &Standby,
+        well_for: i64,
+        now: Moment,
+    ) -> Option<Waits> {
         // A standby that fails itself is no reason to wait: what it said last grows old.
-        let held_down = standby.current && now - since < ms(self.hold_down(rules, now));
-        !held_down
-            && primary.good_reads >= rules.good_reads
-            && !primary.held
-            && reaches(primary.instances, standby.instances, rules)
+        if standby.current && well_for < ms(self.hold_down(rules, now)) {
+            return Some(Waits::HoldDown);
+        }
+        if primary.good_reads < rules.good_reads {
+            return Some(Waits::GoodReads);
+        }
+        if primary.held {
+            return Some(Waits::HeldRemovals);
+        }
+        let too_small = !reaches(primary.instances, standby.instances, rules);
+        too_small.then_some(Waits::PrimaryTooSmall)
     }
 
     /// An operator lets the standby serve, whatever the rules say; it stays so until one says
@@ -225,11 +289,6 @@ fn fails(rules: &Failover, primary: &Primary, called_back: Option<Moment>, now: 
         let since = since.max(called_back.unwrap_or(since));
         attempts >= 2 && now - since >= ms(rules.after)
     })
-}
-
-/// Whether the standby may take its place.
-fn fit(rules: &Failover, primary: &Primary, standby: &Standby) -> bool {
-    standby.live && reaches(standby.instances, primary.instances, rules)
 }
 
 /// Whether one has the floor's share of what the other has.

@@ -19,7 +19,7 @@ use super::pairs::Pairs;
 use super::plan::{Step, Wanted, is_suspicious, plan};
 use super::source::{Context, Source};
 use super::status::{SourceStatus, StatusBoard};
-use crate::catalog::{Catalog, GuardPolicy, Link, SourceId, SourceInfo};
+use crate::catalog::{Catalog, GuardPolicy, GuardRules, Link, NewerHolds, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::external::{ExternalConfig, ExternalConfigRow};
@@ -72,6 +72,9 @@ struct State {
     checked: BTreeMap<SourceKey, (ExternalConfigRow, Wanted)>,
     // Last known goods of rows that broke a rule at the start, for when they are mended.
     kept: BTreeMap<SourceKey, SourceSnapshot>,
+    // Sources that are shown as they were last known, and not started yet.
+    found: BTreeMap<SourceKey, Arc<ExternalConfig>>,
+    started: bool,
     suspicious: bool,
 }
 
@@ -89,8 +92,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Restores each source's last known good, starts the sources the rows name, and keeps
-    /// looking at the rows until the group stops.
+    /// Restores the last known good of each source the rows name. Nothing is connected before
+    /// [`run`](Self::run).
     ///
     /// # Errors
     /// When the tables cannot be read.
@@ -121,12 +124,25 @@ impl Manager {
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept).await?;
-            manager.context.keeper.keep_written(&manager.tasks);
-            manager.keep_polling();
-            manager.tasks.spawn_until_stopped(Arc::clone(&manager.pairs).watch());
         }
-        manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
         Ok(manager)
+    }
+
+    /// Starts the sources, and keeps looking at the rows until the group stops.
+    pub async fn run(self: &Arc<Self>) {
+        if self.settings.enabled {
+            let mut state = self.state.lock().await;
+            state.started = true;
+            for (key, config) in std::mem::take(&mut state.found) {
+                let running = self.spawn(&key, config);
+                state.running.insert(key, running);
+            }
+            drop(state);
+            self.context.keeper.keep_written(&self.tasks);
+            self.keep_polling();
+            self.tasks.spawn_until_stopped(Arc::clone(&self.pairs).watch());
+        }
+        self.board.keep_written(Arc::clone(&self.stores.statuses), &self.tasks);
     }
 
     /// The kinds of registry this build can connect to.
@@ -241,6 +257,16 @@ impl Manager {
         if let Some(running) = self.state.lock().await.running.get(key) {
             running.hurry.notify_waiters();
         }
+    }
+
+    /// Lets all leave that a source no longer lists and that is held; how many.
+    ///
+    /// # Errors
+    /// When more is held than was at `seen`.
+    pub fn accept_removals(&self, key: &SourceKey, seen: i64) -> Result<usize, NewerHolds> {
+        let (changed, left) = self.context.catalog.accept_removals(&key.0, &external(key), seen)?;
+        self.context.keeper.note(key, changed);
+        Ok(left)
     }
 
     /// The status of a source that runs or complained.
@@ -405,8 +431,12 @@ impl Manager {
                 self.context.keeper.open(&key, config.identity(), false).await;
                 self.restore(state, &key, &config).await;
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                let running = self.spawn(&key, config);
-                state.running.insert(key, running);
+                if state.started {
+                    let running = self.spawn(&key, config);
+                    state.running.insert(key, running);
+                } else {
+                    state.found.insert(key, config);
+                }
             }
             Step::Adopt(config) => {
                 catalog.open(&key.0, info(&config), policy(&config));
@@ -538,5 +568,14 @@ fn info(config: &ExternalConfig) -> SourceInfo {
 }
 
 fn policy(config: &ExternalConfig) -> GuardPolicy {
-    GuardPolicy { settle: config.settle() }
+    let (set, usual) = (&config.common.removal_guard, GuardRules::default());
+    let seconds = |set: Option<u64>| set.map(Duration::from_secs);
+    GuardPolicy::On(GuardRules {
+        percent: set.percent.unwrap_or(usual.percent),
+        min_instances: set.min_instances.unwrap_or(usual.min_instances),
+        confirmations: set.confirmations.unwrap_or(usual.confirmations),
+        hold: seconds(set.hold_seconds).unwrap_or(usual.hold),
+        settle: seconds(set.settle_seconds),
+        empty_hold: seconds(set.empty_hold_seconds).unwrap_or(usual.empty_hold),
+    })
 }

@@ -16,6 +16,7 @@ mod drivers;
 mod failover;
 mod keeper;
 mod links;
+mod looks;
 mod manager;
 mod pairs;
 mod plan;
@@ -25,6 +26,7 @@ mod status;
 
 pub use connect::connect;
 pub use drivers::Drivers;
+pub use failover::Waits;
 pub use manager::{Manager, ManagerSettings, Stores};
 pub use probe::{ProbeStep, probe};
 pub use status::{FailoverReport, Outcome, SourceReport, SourceStatus, StatusBoard};

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use hub_registry_core::Scope;
+use hub_registry_core::{RegistryKind, Scope};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::SourceKey;
-use super::failover::{Machine, Moment, Primary, Standby, Step};
+use super::failover::{Machine, Moment, Primary, Standby, Step, Waits};
 use super::status::{FailoverReport, StatusBoard};
-use crate::catalog::{Catalog, SourceId, SourceState, StandIn};
+use crate::catalog::{Catalog, Handover, SourceId, SourceState, StandIn};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::external::{ExternalConfig, Failover};
+use crate::model::words::FailoverStatus;
 use crate::telemetry::metrics::Metrics;
 
 /// How often both are looked at.
@@ -29,13 +30,39 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Pair {
     name: String,
-    kind: &'static str,
+    kind: RegistryKind,
     rules: Failover,
     scope: Scope,
     machine: Machine,
+    waits_for: Waits,
     since: Option<DateTime<Utc>>,
     recovered: Option<DateTime<Utc>>,
     count: i64,
+}
+
+/// What was seen when a step was taken.
+#[derive(Debug)]
+struct Seen {
+    before: FailoverStatus,
+    by_operator: bool,
+    primary: Primary,
+    standby: Standby,
+}
+
+impl Seen {
+    fn handover(&self, key: &SourceKey, pair: &Pair) -> Handover {
+        Handover {
+            source: pair.name.clone(),
+            kind: pair.kind,
+            id: key.1.clone(),
+            standby: pair.rules.standby.clone(),
+            before: self.before,
+            after: pair.machine.phase().status(),
+            by_operator: self.by_operator,
+            instances: self.primary.instances,
+            standby_instances: self.standby.instances,
+        }
+    }
 }
 
 /// What a restart goes on from, in the status row.
@@ -43,6 +70,7 @@ struct Pair {
 #[serde(default, rename_all = "camelCase")]
 struct Details {
     standby: String,
+    waits_for: Waits,
     by_operator: bool,
     // When the standby took the place, in milliseconds since 1970.
     flips: Vec<i64>,
@@ -85,7 +113,7 @@ impl Pairs {
             if let Some(pair) = pairs.remove(&key) {
                 self.metrics.failovers.forget(key.1.as_str(), &pair.name);
             }
-            self.catalog.set_stand_in(&key.0, &external(&key), None);
+            self.catalog.set_stand_in(&key.0, &external(&key), None, None);
             if let Some(status) = self.board.get(&key) {
                 status.set_failover(None);
             }
@@ -98,7 +126,7 @@ impl Pairs {
                 self.metrics.failovers.forget(key.1.as_str(), &pair.name);
             }
             (pair.name, pair.rules, pair.scope) = (name, rules.clone(), config.scope());
-            self.show(key, pair);
+            self.show(key, pair, None);
         }
     }
 
@@ -119,18 +147,20 @@ impl Pairs {
         };
         Pair {
             name: config.name.clone(),
-            kind: config.spec.kind.as_str(),
+            kind: config.spec.kind,
             rules: rules.clone(),
             scope: config.scope(),
             machine,
+            waits_for: Waits::Nothing,
             since: None,
             recovered: None,
             count: 0,
         }
     }
 
-    /// Has readers, the status row and the metrics see who serves.
-    fn show(&self, key: &SourceKey, pair: &Pair) {
+    /// Has readers, the status row and the metrics see who serves, and tells of the step that led
+    /// there.
+    fn show(&self, key: &SourceKey, pair: &Pair, handover: Option<Handover>) {
         let phase = pair.machine.phase();
         let stand_in = StandIn {
             id: SourceId::External(pair.rules.standby.clone()),
@@ -138,15 +168,20 @@ impl Pairs {
             serving: phase.is_away(),
             scope: pair.scope.clone(),
         };
-        self.catalog.set_stand_in(&key.0, &external(key), Some(stand_in));
+        self.catalog.set_stand_in(&key.0, &external(key), Some(stand_in), handover);
         let (now, wall) = (self.now(), self.clock.now_ms());
         let details = Details {
             standby: pair.rules.standby.as_str().to_owned(),
+            waits_for: pair.waits_for,
             by_operator: pair.machine.by_operator(),
             flips: pair.machine.flips().iter().map(|flip| wall - (now - flip)).collect(),
         };
         let report = FailoverReport {
-            status: phase.as_str(),
+            status: phase.status(),
+            waits_for: pair.waits_for,
+            standby: pair.rules.standby.clone(),
+            auto: pair.rules.auto,
+            hold_down: pair.machine.hold_down(&pair.rules, now),
             served_by: if phase.is_away() { pair.rules.standby.clone() } else { key.1.clone() },
             since: pair.since,
             recovered: pair.recovered,
@@ -154,8 +189,9 @@ impl Pairs {
             by_operator: details.by_operator,
             details: serde_json::to_string(&details).unwrap_or_default(),
         };
-        let status = self.board.entry(key, &pair.name, pair.kind);
-        self.metrics.failovers.set(key.1.as_str(), &pair.name, report.status);
+        let status = self.board.entry(key, &pair.name, pair.kind.as_str());
+        let helpless = pair.waits_for.is_helpless();
+        self.metrics.failovers.set(key.1.as_str(), &pair.name, report.status, helpless);
         // The times of flips are reckoned anew each time; a millisecond is no change.
         let before = status.report().failover;
         let details = report.details.clone();
@@ -179,15 +215,24 @@ impl Pairs {
     fn look(&self) {
         let mut pairs = self.pairs.lock();
         let now = self.now();
-        for (key, pair) in pairs.iter_mut().filter(|(_, pair)| pair.rules.auto) {
+        for (key, pair) in pairs.iter_mut() {
             let primary = self.primary(key, &pair.rules);
-            // Mostly nothing is wrong, and then nobody has to be asked.
-            if primary.outage.is_none() && !pair.machine.phase().is_away() {
-                continue;
-            }
             let standby = self.standby(key, &pair.rules);
+            let before = pair.machine.phase().status();
             if let Some(step) = pair.machine.look(&pair.rules, &primary, &standby, now) {
-                self.stepped(key, pair, step, &primary, &standby);
+                self.stepped(key, pair, step, &Seen { before, by_operator: false, primary, standby });
+            }
+            let waits_for = pair.machine.waits_for(&pair.rules, &primary, &standby, now);
+            let waits_for = waits_for.unwrap_or(pair.waits_for);
+            if waits_for != pair.waits_for {
+                pair.waits_for = waits_for;
+                if waits_for.is_helpless() {
+                    tracing::warn!(source = pair.name, tenant.id = %key.0, waits_for = %waits_for,
+                        standby.id = %pair.rules.standby, instances = primary.instances,
+                        standby_instances = standby.instances,
+                        "the source fails, and its standby cannot take its place");
+                }
+                self.show(key, pair, None);
             }
         }
     }
@@ -223,19 +268,18 @@ impl Pairs {
         key: &SourceKey,
         pair: &mut Pair,
         step: Step,
-        primary: &Primary,
-        standby: &Standby,
+        seen: &Seen,
     ) {
         let (source, tenant) = (pair.name.as_str(), &key.0);
-        let standby_id = &pair.rules.standby;
-        let (instances, standby_instances) = (primary.instances, standby.instances);
+        let (standby_id, by_operator) = (&pair.rules.standby, seen.by_operator);
+        let (instances, standby_instances) = (seen.primary.instances, seen.standby.instances);
         match step {
             Step::Away => {
                 pair.since = Some(self.clock.now());
                 pair.count += 1;
                 let hold_down_s = pair.machine.hold_down(&pair.rules, self.now()).as_secs();
                 tracing::warn!(source, tenant.id = %tenant, standby.id = %standby_id, instances,
-                    standby_instances, hold_down_s, by_operator = pair.machine.by_operator(),
+                    standby_instances, hold_down_s, by_operator,
                     "FAILOVER: the standby serves in its place");
             }
             Step::Answers => tracing::info!(source, tenant.id = %tenant, standby.id = %standby_id,
@@ -245,11 +289,13 @@ impl Pairs {
             Step::Back => {
                 pair.recovered = Some(self.clock.now());
                 tracing::info!(source, tenant.id = %tenant, standby.id = %standby_id, instances,
-                    standby_instances, "the source serves again; its standby steps back");
+                    standby_instances, by_operator,
+                    "the source serves again; its standby steps back");
             }
         }
         self.metrics.failovers.stepped(key.1.as_str(), source, step.word());
-        self.show(key, pair);
+        let handover = seen.handover(key, pair);
+        self.show(key, pair, Some(handover));
     }
 
     /// An operator lets the standby serve; whether that is new.
@@ -259,19 +305,20 @@ impl Pairs {
     pub(super) fn send_away(&self, key: &SourceKey, force: bool) -> Result<bool> {
         let mut pairs = self.pairs.lock();
         let pair = self.pair(&mut pairs, key)?;
-        let standby = self.standby(key, &pair.rules);
-        if !standby.live && !force && !pair.machine.phase().is_away() {
+        let seen = self.seen_by_operator(key, pair);
+        let was_away = pair.machine.phase().is_away();
+        if !seen.standby.live && !force && !was_away {
             let id = SourceId::External(pair.rules.standby.clone());
             let state = self.catalog.figures(&key.0, &id).map(|figures| figures.state);
             return Err(not_live("standby", pair.rules.standby.as_str(), state));
         }
-        let was_away = pair.machine.phase().is_away();
         let changed = pair.machine.send_away(self.now());
         if changed && !was_away {
-            let primary = self.primary(key, &pair.rules);
-            self.stepped(key, pair, Step::Away, &primary, &standby);
-        } else {
-            self.show(key, pair);
+            self.stepped(key, pair, Step::Away, &seen);
+        } else if changed {
+            // It is away already, and from now on until an operator says otherwise.
+            let handover = seen.handover(key, pair);
+            self.show(key, pair, Some(handover));
         }
         Ok(changed)
     }
@@ -288,13 +335,21 @@ impl Pairs {
         if state != Some(SourceState::Live) && !force && pair.machine.phase().is_away() {
             return Err(not_live("primary", key.1.as_str(), state));
         }
+        let seen = self.seen_by_operator(key, pair);
         let changed = pair.machine.call_back(self.now());
         if changed {
-            let (primary, standby) =
-                (self.primary(key, &pair.rules), self.standby(key, &pair.rules));
-            self.stepped(key, pair, Step::Back, &primary, &standby);
+            self.stepped(key, pair, Step::Back, &seen);
         }
         Ok(changed)
+    }
+
+    fn seen_by_operator(&self, key: &SourceKey, pair: &Pair) -> Seen {
+        Seen {
+            before: pair.machine.phase().status(),
+            by_operator: true,
+            primary: self.primary(key, &pair.rules),
+            standby: self.standby(key, &pair.rules),
+        }
     }
 
     fn pair<'p>(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use hub_registry_core::layers::Observer;
-use hub_registry_core::{Change, Error, ErrorKind, Registry, TenantId};
+use hub_registry_core::{Change, Error, ErrorKind, Registry, Scope, TenantId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::connect::connect;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
+use super::looks::{Looked, Looks};
 use super::status::SourceStatus;
 use crate::catalog::{Catalog, Link, SourceId};
 use crate::model::external::ExternalConfig;
@@ -107,7 +108,7 @@ impl Source {
             Some(registry) => registry,
             None => {
                 let observer = Arc::clone(&self.status);
-                let new = connect(&self.context.drivers, &self.config.spec, observer).await?;
+                let new = connect(&self.context.drivers, &self.config, observer).await?;
                 registry.insert(new)
             }
         };
@@ -115,10 +116,18 @@ impl Source {
         self.status.connected(capability);
         self.context.catalog.set_usual_settle(self.tenant(), &self.id, capability.settle);
         let began = Instant::now();
-        let mut items = registry.watch(self.config.scope());
+        let mut items = registry.watch(Scope::all());
+        let mut looks = Looks::new(Arc::clone(registry), self.context.catalog.clone(), self.key());
         let mut patience = began + FIRST_READ;
         loop {
-            let first = tokio::time::timeout_at(patience, items.next()).await;
+            let first = tokio::select! {
+                first = tokio::time::timeout_at(patience, items.next()) => first,
+                looked = looks.next() => {
+                    self.confirm(looked);
+                    looks.plan_after_look();
+                    continue;
+                }
+            };
             let Ok(first) = first else { return Err(silent()) };
             let mut chunk: Vec<_> = first.into_iter().collect();
             while chunk.len() < BATCH
@@ -127,9 +136,16 @@ impl Source {
                 chunk.push(item);
             }
             self.take(chunk, began)?;
+            looks.plan();
             backoff.reset();
             patience = Instant::now() + SILENCE;
         }
+    }
+
+    /// Hands on what looks found.
+    fn confirm(&self, Looked { asked, found }: Looked) {
+        let changed = self.context.catalog.confirm(self.tenant(), &self.id, found, asked);
+        self.context.keeper.note(&self.key(), changed);
     }
 
     /// Hands the good items on, then reports the error that ended them.

@@ -13,9 +13,11 @@ use tokio::time::Instant;
 
 use super::SourceKey;
 use super::attempts::Attempts;
+use super::failover::Waits;
 use crate::catalog::{Catalog, SourceId, SourceState};
 use crate::clock::Clock;
 use crate::model::external::ExternalStatusRow;
+use crate::model::words::FailoverStatus;
 use crate::storage::{self, StatusStore};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -69,8 +71,16 @@ pub struct SourceReport {
 /// Who serves in the place of a source that has a standby.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailoverReport {
-    /// `NORMAL`, `FAILOVER` or `RECOVERING`.
-    pub status: &'static str,
+    /// How it stands.
+    pub status: FailoverStatus,
+    /// What the next step waits for.
+    pub waits_for: Waits,
+    /// Its standby.
+    pub standby: ConfigId,
+    /// The standby takes its place by itself.
+    pub auto: bool,
+    /// How long it must be read well before it serves again.
+    pub hold_down: Duration,
     /// The configuration that serves.
     pub served_by: ConfigId,
     /// When the standby last took the place, in this run.
@@ -105,6 +115,10 @@ impl SourceStatus {
         let (report, outcome) = (Mutex::default(), watch::Sender::new(Outcome::default()));
         let (id, name, attempts) = (id.to_owned(), name.to_owned(), Mutex::default());
         Self { id, name, kind, clock, metrics, report, attempts, outcome }
+    }
+
+    fn name(&self) -> (&str, &str, &'static str) {
+        (&self.id, &self.name, self.kind)
     }
 
     /// What is known now.
@@ -172,7 +186,7 @@ impl SourceStatus {
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
         self.attempts.lock().fail(Instant::now());
-        self.metrics.sources.failed(&self.id, &self.name, self.kind, error.kind().code());
+        self.metrics.sources.failed(self.name(), error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
 
@@ -215,7 +229,8 @@ impl SourceStatus {
 
 impl Observer for SourceStatus {
     fn observe(&self, operation: &'static str, took: Duration, error: Option<ErrorKind>) {
-        self.metrics.sources.called(self.kind, operation, took, error.map(ErrorKind::code));
+        let error = error.map(ErrorKind::code);
+        self.metrics.sources.called(self.name(), operation, took, error);
         self.change(|report, _| report.response_ms = Some(took.as_millis() as i64));
     }
 }
@@ -335,7 +350,8 @@ impl StatusBoard {
                 Some(serde_json::json!({ "code": code, "message": message }).to_string());
         }
         let failover = report.failover.as_ref();
-        row.failover_status = Some(failover.map_or("NORMAL", |f| f.status).to_owned());
+        let status = failover.map_or(FailoverStatus::Normal, |f| f.status);
+        row.failover_status = Some(status.as_str().to_owned());
         row.failover_count = sum(row.failover_count, failover.map_or(0, |f| f.count));
         row.failover_time = failover.and_then(|f| f.since).or(row.failover_time);
         row.recover_time = failover.and_then(|f| f.recovered).or(row.recover_time);

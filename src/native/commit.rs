@@ -9,7 +9,9 @@ use super::draft::Draft;
 use super::keeper::{Keeper, PATIENCE};
 use super::lease::Lease;
 use super::pipeline::{BATCH, Batch, Commit};
+use super::publish::stamp;
 use super::repair::RowKey;
+use super::start::EventsWanted;
 use crate::access::HUB;
 use crate::error::Error;
 use crate::storage::{NativeWrite, StorageError};
@@ -31,9 +33,6 @@ impl Keeper {
                 self.flush_some().await;
             }
             let end = Instant::now() + PATIENCE;
-            if !self.uncertain.is_empty() {
-                self.resolve_doubts(end).await;
-            }
             let next = self.seal();
             let writing = next.as_ref().filter(|commit| !commit.writes.is_empty()).map(|commit| {
                 let (store, writes) = (Arc::clone(&self.store), Arc::clone(&commit.writes));
@@ -53,6 +52,7 @@ impl Keeper {
             match outcome {
                 Ok(()) => {
                     self.uncertain.clear();
+                    self.untold.clear();
                     self.pipeline.written = Some(commit);
                 }
                 Err(error) => self.undo(commit, error),
@@ -76,18 +76,21 @@ impl Keeper {
         let mut batch = planned.unwrap_or_else(|| Batch::new(self.draft()));
         let expiring = if alone { Vec::new() } else { self.expire_some(&mut batch.draft) };
         let mut writes = self.repairs();
-        // A row that is written takes the health with it that leases moved: its events too.
-        let mut told = self.moved.take_written(&writes);
-        told.extend(self.moved.take_written(&batch.draft.writes));
-        writes.extend(told.iter().map(|(_, event)| NativeWrite::AddEvent(event.clone())));
+        let told = match self.shared.settings.events {
+            EventsWanted::Told => batch.draft.take_events(),
+            EventsWanted::Kept | EventsWanted::Nothing => Vec::new(),
+        };
         writes.append(&mut batch.draft.writes);
-        Some(Commit { batch, writes: Arc::new(writes), expiring, told })
+        self.commits += 1;
+        let marks = stamp(&mut writes, self.commits, &batch.draft.next);
+        Some(Commit { batch, writes: Arc::new(writes), expiring, told, marks })
     }
 
-    /// What the state says of every uncertain row.
+    /// What the state says of every uncertain row; what was told of it is to be forgotten.
     fn repairs(&self) -> Vec<NativeWrite> {
         let state = self.shared.state.load();
-        self.uncertain.iter().map(|key| key.write(&state)).collect()
+        let rows = self.uncertain.iter().map(|key| key.write(&state));
+        rows.chain(self.untold.iter().cloned().map(NativeWrite::ForgetEvents)).collect()
     }
 
     /// Removes instances that are silent still; whose they are.
@@ -124,7 +127,7 @@ impl Keeper {
     /// Nothing of it counts, and nothing that was planned on it.
     fn undo(&mut self, commit: Commit, error: StorageError) {
         tracing::warn!(%error, writes = commit.writes.len(), "native writes refused");
-        self.moved.doubt(commit.told);
+        self.untold.extend(commit.marks);
         self.uncertain.extend(commit.writes.iter().filter_map(RowKey::of));
         self.repair_at = Instant::now() + REPAIR_AFTER;
         commit.expiring.iter().for_each(|lease| lease.reopen());

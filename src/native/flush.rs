@@ -49,7 +49,6 @@ impl Keeper {
 
     async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
         let end = Instant::now() + PATIENCE;
-        self.resolve_doubts(end).await;
         let wall = crate::clock::at(self.shared.clock.now_ms());
         let state = self.shared.state.load_full();
         let leases = Arc::clone(&self.shared.leases);
@@ -69,10 +68,8 @@ impl Keeper {
                 health_status: instance.health.to_string(),
             });
         }
-        let told = self.moved.take(some.iter().map(|(id, _)| *id));
-        let events: Vec<_> = told.iter().map(|(_, event)| event.clone()).collect();
         let (store, count) = (Arc::clone(&self.store), rows.len());
-        let flush = self.begin(end, async move { store.flush(&rows, &events).await });
+        let flush = self.begin(end, async move { store.flush(&rows).await });
         match self.meanwhile(flush).await {
             Ok(()) => {
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
@@ -83,27 +80,11 @@ impl Keeper {
             Err(error) => {
                 tracing::warn!(%error, rows = count, "heartbeats not written yet");
                 self.unwritten.extend(some);
-                self.moved.doubt(told);
                 self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
                 if error.kind() == StorageErrorKind::Unavailable {
                     self.refuse_waiting(&error.into());
                 }
                 false
-            }
-        }
-    }
-
-    /// Finds out whether the events of transactions that failed are on disk, so that none is
-    /// there twice and none is missing.
-    pub(super) async fn resolve_doubts(&mut self, end: Instant) {
-        while let Some(told) = self.moved.doubtful() {
-            let Some((_, first)) = told.first() else { continue };
-            let (store, first) = (Arc::clone(&self.store), first.clone());
-            let look = self.begin(end, async move { store.has_event(&first).await });
-            match self.meanwhile(look).await {
-                Ok(true) => {}
-                Ok(false) => self.moved.again(told),
-                Err(_) => return self.moved.doubt(told),
             }
         }
     }

@@ -14,14 +14,14 @@ use super::deadlines::Deadlines;
 use super::draft::Draft;
 use super::job::Job;
 use super::lease::Lease;
-use super::moved::Moved;
 use super::pipeline::{Batch, Pipeline};
 use super::preservation::Silence;
+use super::publish::Publish;
 use super::repair::RowKey;
-use super::start::{Publish, Shared};
+use super::start::Shared;
 use super::state::State;
 use crate::model::names::InstanceId;
-use crate::storage::{NativeStore, Result, StorageError, StorageErrorKind};
+use crate::storage::{EventMark, NativeStore, Result, StorageError, StorageErrorKind};
 use crate::task::TaskGroup;
 
 /// A turn of work with the database that takes longer has failed: nobody waits for two of them.
@@ -41,8 +41,6 @@ pub(super) struct Keeper {
     pub(super) expiring: Vec<Arc<Lease>>,
     /// Instances whose heartbeat or health is not on disk.
     pub(super) unwritten: HashMap<InstanceId, TenantId>,
-    /// What is to be told of the health that leases moved.
-    pub(super) moved: Moved,
     pub(super) flush_at: Instant,
     pub(super) last_turn: Instant,
     /// The silent instances of each tenant that had any.
@@ -54,7 +52,11 @@ pub(super) struct Keeper {
     /// Rows of commits that failed: the disk may hold them or not. What the state says is written
     /// again, ahead of the next commit, so that in the end both agree.
     pub(super) uncertain: HashSet<RowKey>,
+    /// What those commits told, if they happened: they are undone, so nobody is to be told.
+    pub(super) untold: Vec<EventMark>,
     pub(super) repair_at: Instant,
+    /// Counts the commits of this run.
+    pub(super) commits: u64,
 }
 
 /// What comes of work with the database that is under way.
@@ -83,7 +85,6 @@ impl Keeper {
             deadlines: Deadlines::default(),
             expiring: Vec::new(),
             unwritten: HashMap::new(),
-            moved: Moved::default(),
             flush_at: now,
             last_turn: now,
             silences: BTreeMap::new(),
@@ -91,7 +92,9 @@ impl Keeper {
             late: HashMap::new(),
             late_until: now,
             uncertain: HashSet::new(),
+            untold: Vec::new(),
             repair_at: now,
+            commits: 0,
         }
     }
 

@@ -20,7 +20,8 @@
 //! | `draft`, `plan`, `events` | a state being changed, what each request does to it, what is told |
 //! | `job`, `pipeline` | a request, and what is on its way to disk |
 //! | `keeper`, `commit`, `show` | the task that takes requests, brings them to disk, and shows them |
-//! | `turn`, `flush`, `moved` | the same task minding leases |
+//! | `turn`, `flush` | the same task minding leases |
+//! | `publish` | what others are told of it |
 //! | `repair` | what the disk holds after a commit that failed |
 //! | `leases`, `lease`, `deadlines` | who was heard when, and what is due |
 //! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
@@ -40,10 +41,10 @@ mod keeper;
 mod lease;
 mod leases;
 mod load;
-mod moved;
 mod pipeline;
 mod plan;
 mod preservation;
+mod publish;
 mod reads;
 mod registry;
 mod repair;
@@ -56,7 +57,8 @@ mod turn;
 
 pub use intake::Registered;
 pub use preservation::Preservation;
+pub use publish::{Publication, Publish};
 pub use reads::ServiceSummary;
 pub use registry::NativeRegistry;
-pub use start::{Native, Publish, Settings};
+pub use start::{EventsWanted, Native, Settings};
 pub use stats::LeaseStats;

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::job::{Ack, Job};
 use super::lease::Lease;
-use super::moved::Told;
 use super::state::State;
 use crate::error::Error;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
-use crate::storage::NativeWrite;
+use crate::storage::{EventMark, EventRow, NativeWrite};
 
 /// At most so many requests share a commit: enough to make the disk's pace not matter, few enough
 /// that nobody waits long for the others.
@@ -51,8 +50,10 @@ pub(super) struct Commit {
     pub(super) writes: Arc<Vec<NativeWrite>>,
     /// The leases of the instances it removes for their silence.
     pub(super) expiring: Vec<Arc<Lease>>,
-    /// What it tells of health that leases moved before.
-    pub(super) told: Told,
+    /// What it tells and does not keep.
+    pub(super) told: Vec<EventRow>,
+    /// What it tells and keeps, by its marks.
+    pub(super) marks: Vec<EventMark>,
 }
 
 /// See the module.

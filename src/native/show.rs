@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use super::draft::Draft;
 use super::keeper::Keeper;
+use super::publish::{Publication, by_tenant, facts};
 use super::start::News;
 use super::state::State;
+use crate::events::Facts;
 use crate::model::instance::NativeInstance;
 
 impl Keeper {
@@ -21,11 +23,11 @@ impl Keeper {
                 self.follow_lease(instance, false);
             }
             let all = tenant.services.values().map(|entry| entry.to_core()).collect();
-            for entry in tenant.services.values() {
-                let service = &entry.service;
-                self.publish.describe(id, &service.key, Some(service));
-            }
-            self.publish.publish(id, vec![Change::Reset(all)]);
+            let services = tenant.services.values().map(|entry| &entry.service);
+            let described = services.map(|it| (it.key.clone(), Some(Arc::clone(it)))).collect();
+            let (changes, print) = (vec![Change::Reset(all)], state.print(id.as_str()));
+            let facts = Facts::default();
+            self.publish.publish(id, Publication { changes, described, facts, print });
         }
         self.last_turn = Instant::now();
     }
@@ -33,13 +35,18 @@ impl Keeper {
     /// Shows what was written, and then tells those who asked for it.
     pub(super) fn show(&mut self) {
         if let Some(mut commit) = self.pipeline.written.take() {
-            self.apply(&mut commit.batch.draft);
+            let told = std::mem::take(&mut commit.told);
+            let facts = match told.is_empty() {
+                true => facts(Arc::unwrap_or_clone(commit.writes)),
+                false => by_tenant(told.into_iter()),
+            };
+            self.apply(&mut commit.batch.draft, facts);
             commit.batch.acknowledge(None);
         }
     }
 
     /// Makes the committed draft the state and tells everybody.
-    fn apply(&mut self, draft: &mut Draft) {
+    fn apply(&mut self, draft: &mut Draft, facts: BTreeMap<TenantId, Facts>) {
         let before = self.shared.state.load_full();
         let mut freed: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
         for (id, (tenant, heard)) in &draft.touched {
@@ -56,7 +63,7 @@ impl Keeper {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
         let next = std::mem::take(&mut draft.next);
-        self.swap(&before, next, std::mem::take(&mut draft.changed));
+        self.swap(&before, next, std::mem::take(&mut draft.changed), facts);
     }
 
     fn follow_lease(&mut self, instance: &NativeInstance, heard: bool) {
@@ -66,42 +73,53 @@ impl Keeper {
         }
     }
 
-    /// Replaces the state; services that look different to readers are published, each once.
+    /// Replaces the state; services that look different to readers are published, each once, with
+    /// what is told of it.
     pub(super) fn swap(
         &self,
         before: &State,
         mut next: State,
         changed: BTreeSet<(TenantId, ServiceKey)>,
+        facts: BTreeMap<TenantId, Facts>,
     ) {
-        let mut changes: BTreeMap<TenantId, Vec<Change>> = BTreeMap::new();
-        let mut described = Vec::new();
+        let with = |facts| Publication { facts, ..Publication::default() };
+        let mut publications: BTreeMap<TenantId, Publication> =
+            facts.into_iter().map(|(tenant, facts)| (tenant, with(facts))).collect();
         for (tenant, key) in changed {
             let (old, new) = (before.service(&tenant, &key), next.service(&tenant, &key));
             let settings = new.map(|entry| &entry.service);
-            if old.map(|entry| &entry.service) != settings {
-                described.push((tenant.clone(), key.clone(), settings.cloned()));
-            }
+            let described = old.map(|entry| &entry.service) != settings;
             let change = match (old, new) {
-                (Some(old), Some(new)) if old.looks_like(new) => continue,
-                (_, Some(new)) => Change::Put(new.to_core()),
-                (Some(_), None) => Change::Gone(key),
-                (None, None) => continue,
+                (Some(old), Some(new)) if old.looks_like(new) => None,
+                (_, Some(new)) => Some(Change::Put(new.to_core())),
+                (Some(_), None) => Some(Change::Gone(key.clone())),
+                (None, None) => None,
             };
-            changes.entry(tenant).or_default().push(change);
+            if !described && change.is_none() {
+                continue;
+            }
+            let settings = settings.cloned();
+            let publication = publications.entry(tenant).or_default();
+            publication.changes.extend(change);
+            if described {
+                publication.described.push((key, settings));
+            }
         }
-        next.revision = before.revision + u64::from(!changes.is_empty());
+        let visible = publications.values().any(|publication| !publication.changes.is_empty());
+        next.revision = before.revision + u64::from(visible);
         let revision = next.revision;
-        self.shared.state.store(Arc::new(next));
-        for (tenant, key, service) in described {
-            self.publish.describe(&tenant, &key, service.as_deref());
+        for (tenant, publication) in &mut publications {
+            publication.print = next.print(tenant.as_str());
         }
-        for (tenant, changes) in changes {
-            if self.shared.news.receiver_count() > 0 {
-                let news = News { revision, tenant: tenant.clone(), changes: changes.clone() };
+        self.shared.state.store(Arc::new(next));
+        for (tenant, publication) in publications {
+            if self.shared.news.receiver_count() > 0 && !publication.changes.is_empty() {
+                let changes = publication.changes.clone();
+                let news = News { revision, tenant: tenant.clone(), changes };
                 // Fails when the last watch has just left.
                 drop(self.shared.news.send(Arc::new(news)));
             }
-            self.publish.publish(&tenant, changes);
+            self.publish.publish(&tenant, publication);
         }
     }
 }

@@ -11,9 +11,12 @@ use super::events::Cause;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::Due;
+use super::publish::by_tenant;
+use super::start::EventsWanted;
 use super::state::State;
 use crate::access::HUB;
 use crate::model::instance::NativeInstance;
+use crate::storage::EventRow;
 
 /// The keeper turns at least this often.
 const TURN: Duration = Duration::from_millis(250);
@@ -88,6 +91,7 @@ impl Keeper {
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
         let mut freed: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
         let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
+        let mut told = Vec::new();
         for (lease, health) in verdicts {
             let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
             let Some(known) = known else { continue };
@@ -105,13 +109,14 @@ impl Keeper {
             }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
-            if self.shared.settings.events {
+            if self.shared.settings.events != EventsWanted::Nothing {
                 let why = match lapsed {
                     true => format!("not heard for {} s, its lease", judged.lease_seconds),
                     false => "heard again".to_owned(),
                 };
-                let event = cause.health(&judged, known.health, Some(why));
-                self.moved.add(lease.id, event);
+                let rules = next.rules(&judged.tenant, &judged.key.service.group);
+                let readers = rules.and_then(|group| group.readers());
+                told.push(EventRow { readers, ..cause.judged(known, &judged, why) });
             }
             self.pipeline.put_instance(&judged);
             self.unwritten.insert(lease.id, lease.tenant.clone());
@@ -120,6 +125,6 @@ impl Keeper {
         for (tenant, keys) in freed {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
-        self.swap(&before, next, changed);
+        self.swap(&before, next, changed, by_tenant(told.into_iter()));
     }
 }

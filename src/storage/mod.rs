@@ -5,7 +5,8 @@
 //!
 //! | trait | tables |
 //! |---|---|
-//! | [`NativeStore`] | groups, services and instances of the hub's own registry, and its events |
+//! | [`NativeStore`] | groups, services and instances of the hub's own registry, and what is told of them |
+//! | [`EventStore`] | the log of events |
 //! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare; [`SealedConfigs`] keeps their secrets sealed |
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`TokenStore`] | the tokens callers show |
@@ -16,6 +17,7 @@ mod access;
 mod cleaner;
 mod database;
 mod error;
+mod event;
 mod external;
 mod native;
 mod retention;
@@ -28,9 +30,13 @@ pub use access::{TokenRow, TokenStore};
 pub use cleaner::clean;
 pub use database::{Connections, Database};
 pub use error::{Result, StorageError, StorageErrorKind};
+pub use event::{
+    Cursor, EventCount, EventFilter, EventMark, EventPage, EventQuery, EventRow, EventStore,
+    LogBatch, LogPosition, Take,
+};
 pub use external::{ChangeRow, ConfigStore, StatusStore};
 pub use native::{
-    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };
 pub use retention::{Dead, Events, RetentionStore};
 pub use revision::RevisionStore;

@@ -24,6 +24,8 @@ struct World {
     http: reqwest::Client,
     primary_id: String,
     standby_id: String,
+    /// So many instances of each service both know at least.
+    least: usize,
 }
 
 impl World {
@@ -38,7 +40,9 @@ impl World {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let (primary, standby) = (primary.unwrap(), standby.unwrap());
         let ids = (String::new(), String::new());
-        let mut world = Self { hub, primary, standby, http, primary_id: ids.0, standby_id: ids.1 };
+        let least = usize::from(ports.min(2));
+        let mut world =
+            Self { hub, primary, standby, http, primary_id: ids.0, standby_id: ids.1, least };
         for service in SERVICES {
             for port in 0..2 {
                 world.put(&world.primary, service, PRIMARY, 8000 + port).await;
@@ -114,10 +118,47 @@ impl World {
         self.hub.get(&self.path("status")).await.1
     }
 
-    /// Reads every service all the time; each answer has instances.
+    async fn until_waits_for(&self, word: &str) {
+        let path = self.path("status");
+        self.hub.until(&path, SOON, |_, body| body["failover"]["waitsFor"] == word).await;
+    }
+
+    /// The steps that were told, `OLD NEW`, oldest first.
+    async fn steps(&self) -> Vec<String> {
+        let path = "/api/v1/events?eventType=EXTERNAL_FAILOVER,EXTERNAL_RECOVER&limit=100";
+        let (status, body) = self.hub.get(path).await;
+        assert_eq!(status, 200, "{body:#}");
+        let step = |event: &Value| {
+            assert_eq!(event["source"], "primary", "{event:#}");
+            let data = &event["data"];
+            assert_eq!(data["configId"], self.primary_id.as_str(), "{event:#}");
+            assert_eq!(data["failoverConfigId"], self.standby_id.as_str(), "{event:#}");
+            let status = &data["failoverStatus"];
+            let (old, new) = (status["old"].as_str().unwrap(), status["new"].as_str().unwrap());
+            let kind = if new == "FAILOVER" { "EXTERNAL_FAILOVER" } else { "EXTERNAL_RECOVER" };
+            assert_eq!(event["eventType"], kind, "{event:#}");
+            (event["id"].clone(), format!("{old} {new}"))
+        };
+        let mut steps: Vec<_> = body["events"].as_array().unwrap().iter().map(step).collect();
+        let number = |id: &Value| -> (i64, i64) {
+            let id = id.as_str().unwrap().split_once('-').unwrap();
+            (id.0.parse().unwrap(), id.1.parse().unwrap())
+        };
+        steps.sort_by_key(|(id, _)| number(id));
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// How many instances of a service left the view.
+    async fn left(&self, service: &str) -> u64 {
+        let path = format!("/api/v1/events?eventType=INSTANCE_DEREGISTER&serviceName={service}");
+        self.hub.get(&path).await.1["count"].as_u64().unwrap()
+    }
+
+    /// Reads every service all the time; each answer has as many instances as both know.
     /// Only where the hub is restarted it may say 503 for a moment.
     fn readers(&self, restarts: bool) -> Readers {
         let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let least = self.least;
         let tasks = SERVICES.map(|service| {
             let (stop, reads) = (Arc::clone(&stop), Arc::clone(&reads));
             let (url, client) = (self.hub.url(&instances(service)), self.http.clone());
@@ -132,7 +173,7 @@ impl World {
                     }
                     let Ok(body) = answer.json::<Value>().await else { continue };
                     assert_eq!(status, 200, "{body:#}");
-                    assert!(!hosts(&body).is_empty(), "{service} is empty: {body:#}");
+                    assert!(hosts(&body).len() >= least, "{service} lacks some: {body:#}");
                     reads.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -155,7 +196,7 @@ impl Readers {
         }
         let reads = self.reads.load(Ordering::Relaxed);
         assert!(reads > 100, "{reads} reads prove little");
-        println!("{what}: {reads} reads, none empty");
+        println!("{what}: {reads} reads, none failed, none lacked an instance");
     }
 }
 
@@ -189,6 +230,8 @@ async fn a_killed_primary_is_replaced_and_returns() {
     assert!(status["failoverTime"].is_string() && status["recoverTime"].is_null(), "{status:#}");
     let (_, body) = world.hub.get(&instances("web")).await;
     assert_eq!((&body["stale"], &body["sources"][0]["source"]), (&json!(false), &json!("standby")));
+    assert_eq!(status["failover"]["waitsFor"], "PRIMARY", "{status:#}");
+    assert_eq!(world.steps().await, ["NORMAL FAILOVER"]);
     let line = format!(
         "hub_registry_failover_state{{source=\"primary\",source_id=\"{}\",state=\"FAILOVER\"}}",
         world.primary_id
@@ -211,6 +254,9 @@ async fn a_killed_primary_is_replaced_and_returns() {
     assert_eq!(status["servedBy"], world.primary_id.as_str());
     assert_eq!(status["failoverCount"], 1, "{status:#}");
     assert!(status["recoverTime"].is_string(), "{status:#}");
+    assert_eq!(status["failover"]["waitsFor"], "NOTHING", "{status:#}");
+    let steps = ["NORMAL FAILOVER", "FAILOVER RECOVERING", "RECOVERING NORMAL"];
+    assert_eq!(world.steps().await, steps);
     let log = world.hub.log();
     for line in
         ["FAILOVER: the standby serves in its place", "serves again; its standby steps back"]
@@ -243,6 +289,7 @@ async fn a_small_standby_and_a_dead_one_take_no_place_unless_an_operator_says_so
     let readers = world.readers(false);
     world.primary.kill().await;
     world.hub.until(&world.path("status"), SOON, |_, body| body["state"] == "STALE").await;
+    world.until_waits_for("STANDBY_TOO_SMALL").await;
     let errors = || async { world.status().await["errorCount"].as_i64().unwrap() };
     let before = errors().await;
     world
@@ -264,8 +311,14 @@ async fn a_small_standby_and_a_dead_one_take_no_place_unless_an_operator_says_so
     world.standby.kill().await;
     let path = format!("/api/v1/external/configs/{}/status", world.standby_id);
     world.hub.until(&path, SOON, |_, body| body["state"] == "STALE").await;
+    world.until_waits_for("STANDBY_NOT_LIVE").await;
     let (status, body) = world.hub.post(&world.path("failover"), &json!({})).await;
     assert_eq!((status.as_u16(), &body["details"]["state"]), (409, &json!("STALE")), "{body}");
+    let line = format!(
+        "hub_registry_failover_helpless{{source=\"primary\",source_id=\"{}\"}}",
+        world.primary_id
+    );
+    assert!(world.hub.metric(&line).await > 0.5);
     let (status, _) = world.hub.post(&world.path("failover?force=true"), &json!({})).await;
     assert_eq!(status, 200);
     world.until_hosts("web", STANDBY).await;
@@ -294,6 +347,7 @@ async fn a_flapping_primary_is_held_down() {
         world.until_status("FAILOVER").await;
     }
     assert_eq!(world.status().await["failoverCount"], 1, "it never came back in between");
+    assert_eq!(world.left("web").await, 2, "its two instances left once, and nothing since");
     world.primary.restart(Data::Kept).await.unwrap();
     world.until_status("RECOVERING").await;
     let since = Instant::now();

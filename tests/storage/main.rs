@@ -8,6 +8,7 @@
 
 mod access;
 mod database;
+mod events;
 mod external;
 mod hand_made;
 mod migrations;
@@ -69,7 +70,10 @@ on_each_database!(
     native::a_batch_that_fails_leaves_nothing,
     native::heartbeats_move_what_they_move,
     native::events_are_rows,
-    native::events_go_with_a_flush_and_are_found_again,
+    events::a_commit_is_numbered_read_and_counted,
+    events::what_is_undone_is_forgotten,
+    events::filters_pages_and_cursors,
+    events::retention_raises_the_floor,
     races::writers_at_once_lose_nothing,
     races::one_of_two_versions_wins,
     retention::old_events_leave,

@@ -136,6 +136,7 @@ pub(crate) fn event(revision: i64) -> EventRow {
         event_time: later(revision),
         revision,
         who: "me".to_owned(),
+        ..EventRow::default()
     }
 }
 

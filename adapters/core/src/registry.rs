@@ -105,6 +105,18 @@ impl Scope {
         Self { include: compile(include), exclude: compile(exclude), groups }
     }
 
+    /// Whether everything is asked for.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty() && self.groups.is_empty()
+    }
+
+    /// The same services by name, in any group.
+    #[must_use]
+    pub fn in_any_group(&self) -> Self {
+        Self { groups: Vec::new(), ..self.clone() }
+    }
+
     /// Whether the service is asked for.
     #[must_use]
     pub fn contains(&self, service: &ServiceKey) -> bool {

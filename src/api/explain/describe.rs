@@ -7,6 +7,7 @@ use crate::api::openapi::shape::{
     Shape, boolean, count, integer, list_of, map, named, number, object, share, text, time, word,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
+use crate::api::removals;
 use crate::api::services::describe::{SEVERAL_GROUPS, UNHEARD};
 use crate::balance::Strategy;
 use crate::model::words::HealthCheckType;
@@ -115,11 +116,28 @@ fn load() -> Shape {
     object([("reported", count().or_null()), ("picksSince", count()), ("sinceMs", count())])
 }
 
+fn copy() -> Shape {
+    object([("owner", text())]).and_maybe([
+        ("source", text()),
+        ("group", text()),
+        ("service", text()),
+        ("id", text()),
+    ])
+}
+
 fn origin() -> Shape {
-    let hold =
-        object([("missingMs", count()), ("leavesInMs", count().or_null()), ("reason", text())]);
+    let hold = object([
+        ("why", removals::describe::why()),
+        ("missingMs", count()),
+        ("reads", count()),
+        ("readsNeeded", count()),
+        ("leavesInMs", count().or_null()),
+        ("reason", text()),
+    ]);
     object(source()).and(order()).and([
         ("nativeId", text().or_null()),
+        ("native", map(text()).about("What else its registry says of it; see docs/adapters.md.")),
+        ("copy", copy().or_null().about("Set on a copy that a hub wrote: whose, and from where.")),
         ("observedAt", time()),
         ("instanceStatus", shapes::instance_status()),
         ("healthStatus", shapes::health_status()),

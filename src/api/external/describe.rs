@@ -11,6 +11,8 @@ use crate::api::openapi::shape::{
     text, time, word,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
+use crate::api::removals;
+use crate::federation::Waits;
 use crate::model::external::READ_ONLY;
 
 /// Why a change may want more.
@@ -148,7 +150,7 @@ pub(in crate::api) fn test_stored() -> Describe {
 /// `POST /api/v1/external/configs/test`
 pub(in crate::api) fn test_body() -> Describe {
     let body = settable(object([("registryType", registry_type()), ("serverAddress", address())]))
-        .and_settable([("configName", name())]);
+        .and_maybe([("configName", name())]);
     describe(Tag::External, "testNewConfig", "Tries a configuration without adding it")
         .text("Tries login, ping and a read, once each.")
         .body(body, example())
@@ -233,7 +235,7 @@ fn settable(shape: Shape) -> Shape {
             ("failoverConfigId", line(32)),
             ("failoverStrategy", word(&["MANUAL", "AUTO"])),
             ("syncEnabled", shapes::flag()),
-            ("syncInterval", integer(i64::MIN..=i64::MAX)),
+            ("syncInterval", integer(1..=86_400).about("Seconds.")),
             ("conflictResolution", word(&["primary_wins", "secondary_wins", "merge"])),
             ("activeFlag", shapes::flag().about("Whether it is connected.")),
             ("noteText", line(500)),
@@ -315,7 +317,8 @@ fn standing() -> Shape {
     named("Standing", standing_fields().about("How an external registry fares."))
 }
 
-fn standing_fields() -> Shape {
+/// How one fares.
+pub(in crate::api) fn standing_fields() -> Shape {
     object([
         ("configId", text()),
         ("configName", text()),
@@ -326,8 +329,11 @@ fn standing_fields() -> Shape {
         ("services", count()),
         ("instances", count()),
         ("heldRemovals", count()),
+        ("heldRevision", removals::describe::revision()),
+        ("held", removals::describe::held()),
         ("capability", capability().or_null()),
         ("servedBy", text().or_null()),
+        ("failover", failover().or_null()),
         ("insecureSkipVerify", boolean()),
         ("connectionStatus", text()),
         ("healthStatus", text()),
@@ -350,6 +356,19 @@ fn standing_fields() -> Shape {
         ("lastErrorTime", time().or_null()),
         ("errorDetails", anything()),
     ])
+}
+
+/// How one and its standby fare.
+fn failover() -> Shape {
+    let words: Vec<_> = Waits::ALL.iter().map(|one| one.as_str()).collect();
+    object([
+        ("failoverConfigId", text().about("The standby.")),
+        ("failoverStrategy", word(&["MANUAL", "AUTO"])),
+        ("waitsFor", word(&words).about("What the next step waits for.")),
+        ("byOperator", boolean().about("An operator had the standby serve.")),
+        ("holdDownMs", count().about("How long it must be read well before it serves again.")),
+    ])
+    .about("How it and its standby fare; `null`: it has none.")
 }
 
 fn probe() -> Shape {

@@ -51,7 +51,7 @@ impl World {
     }
 
     fn link(&self, primary: &str, stand_in: Option<StandIn>) {
-        self.0.set_stand_in(&tenant(), &id(primary), stand_in);
+        self.0.set_stand_in(&tenant(), &id(primary), stand_in, None);
     }
 
     fn says(&self, name: &str, services: &[(&str, &[u16])]) {

@@ -87,6 +87,43 @@ fn it_returns_when_everything_is_right_and_not_before() {
 }
 
 #[test]
+fn it_says_what_it_waits_for() {
+    let now = 100 * SECOND;
+    let failing = down(now - 10 * SECOND, 2);
+    let stale = Standby { live: false, ..standby(10) };
+    let waits = |machine: &Machine, rules: &Failover, primary: &Primary, standby: &Standby| {
+        machine.waits_for(rules, primary, standby, now)
+    };
+    let manual = Failover { auto: false, ..rules() };
+    let home = Machine::default();
+    for (rules, primary, standby, expected) in [
+        (&rules(), well(), standby(10), Some(Waits::Nothing)),
+        (&manual, failing, standby(10), Some(Waits::Operator)),
+        (&rules(), down(now, 2), standby(10), Some(Waits::Outage)),
+        (&rules(), failing, stale, Some(Waits::StandbyNotLive)),
+        (&rules(), failing, standby(4), Some(Waits::StandbyTooSmall)),
+        (&rules(), failing, standby(10), None),
+    ] {
+        assert_eq!(waits(&home, rules, &primary, &standby), expected, "{primary:?} {standby:?}");
+    }
+    let mut away = failed_over(now - 40 * SECOND);
+    assert_eq!(waits(&away, &rules(), &failing, &standby(10)), Some(Waits::Primary));
+    away.look(&rules(), &well(), &standby(10), now - 29 * SECOND);
+    assert_eq!(waits(&away, &rules(), &well(), &standby(10)), Some(Waits::HoldDown));
+    away.phase = Phase::Recovering(now - 30 * SECOND);
+    for (primary, expected) in [
+        (Primary { good_reads: 2, ..well() }, Some(Waits::GoodReads)),
+        (Primary { held: true, ..well() }, Some(Waits::HeldRemovals)),
+        (Primary { instances: 4, ..well() }, Some(Waits::PrimaryTooSmall)),
+        (well(), None),
+    ] {
+        assert_eq!(waits(&away, &rules(), &primary, &standby(10)), expected, "{primary:?}");
+    }
+    away.send_away(now);
+    assert_eq!(waits(&away, &rules(), &well(), &standby(10)), Some(Waits::Operator));
+}
+
+#[test]
 fn a_standby_that_fails_is_left_without_a_hold_down() {
     let start = 100 * SECOND;
     let mut machine = failed_over(start);

@@ -1,10 +1,13 @@
 //! A checked configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::spec::{Credentials, Tls};
-use hub_registry_core::{ConfigId, ConnectSpec, GroupName, RegistryKind, Scope, Secret, TenantId};
+use hub_registry_core::{
+    ConfigId, ConnectSpec, FieldMapping, GroupName, RegistryKind, Scope, Secret, TenantId,
+};
 use sha2::{Digest, Sha256};
 
 use super::address::Address;
@@ -41,6 +44,8 @@ pub struct ExternalConfig {
     pub spec: ConnectSpec,
     /// The keys common to all kinds.
     pub common: Common,
+    /// What is read out of the records of its registry.
+    pub mapping: FieldMapping,
     /// Who wins on conflicts.
     pub conflict: ConflictResolution,
     /// Its standby.
@@ -82,11 +87,11 @@ impl ExternalConfig {
                 Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
             })?;
         flag("activeFlag", row.common.active_flag.as_deref(), true)?;
-        check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
         check_sync(row, &common)?;
         let enabled = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
         let failover = Failover::of_row(row, &common, enabled)?;
+        let mapping = mapping(row.field_mapping.as_deref(), &common)?;
         let Address { endpoints, scheme, path } = Address::of_row(row, kind)?;
         let spec = ConnectSpec {
             name: row.config_name.clone(),
@@ -107,6 +112,7 @@ impl ExternalConfig {
             egress: Arc::default(),
             specific,
         };
+        bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
         let conflict = match row.conflict_resolution.as_deref() {
             None | Some("primary_wins") => ConflictResolution::PrimaryWins,
             Some("secondary_wins") => ConflictResolution::SecondaryWins,
@@ -117,20 +123,14 @@ impl ExternalConfig {
             }
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
-        let without_effect = without_effect(row, &common);
-        Ok(Self { tenant, id, name, active, spec, common, conflict, failover, without_effect })
+        let without_effect = without_effect(row);
+        Ok(Self { tenant, id, name, active, spec, common, mapping, conflict, failover, without_effect })
     }
 
     /// Which services are read.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::new(&self.common.services.include, &self.common.services.exclude, Vec::new())
-    }
-
-    /// How long the missing are waited for after an outage, if the row says so.
-    #[must_use]
-    pub fn settle(&self) -> Option<Duration> {
-        self.common.removal_guard.settle_seconds.map(Duration::from_secs)
     }
 
     /// Lower goes first.
@@ -144,6 +144,7 @@ impl ExternalConfig {
     pub fn connects_like(&self, other: &Self) -> bool {
         self.spec == other.spec
             && self.common.services == other.common.services
+            && self.mapping == other.mapping
             && self.common.ca_name == other.common.ca_name
     }
 
@@ -173,30 +174,21 @@ impl ExternalConfig {
     }
 }
 
-fn check_mapping(text: Option<&str>) -> Result<()> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(pairs))
-            if pairs.values().all(serde_json::Value::is_string) =>
-        {
-            Ok(())
-        }
-        _ => Err(Error::invalid("fieldMapping", text, "must be a JSON object of strings")),
-    }
+fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(FieldMapping::default());
+    };
+    let pairs: BTreeMap<String, String> = serde_json::from_str(text)
+        .map_err(|_| Error::invalid("fieldMapping", text, "must be a JSON object of strings"))?;
+    FieldMapping::new(&pairs, common.allowed_groups.iter().cloned()).map_err(|error| {
+        Error::invalid(&format!("fieldMapping.{}", error.path), error.field, &error.rule)
+    })
 }
 
-fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str> {
+fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
     let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let guard = &common.removal_guard;
-    let guarded = guard.percent.is_some()
-        || guard.min_instances.is_some()
-        || guard.confirmations.is_some()
-        || guard.hold_seconds.is_some()
-        || guard.empty_hold_seconds.is_some();
     let all = [
-        ("fieldMapping", row.field_mapping.is_some()),
         ("syncEnabled", yes(&row.sync_enabled)),
-        ("specificConfig.removalGuard, but for settleSeconds", guarded),
     ];
     all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }

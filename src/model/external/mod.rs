@@ -6,6 +6,7 @@ mod body;
 mod config;
 mod failover;
 mod json;
+mod removal_guard;
 mod row;
 mod specific;
 
@@ -14,8 +15,9 @@ pub use body::{apply_body, brings_secrets, needs_secrets};
 pub use config::{ConflictResolution, ExternalConfig};
 pub use failover::{Failover, FailoverRules};
 pub use json::row_json;
+pub use removal_guard::RemovalGuard;
 pub use row::{ExternalConfigRow, ExternalStatusRow};
-pub use specific::{Common, Guard, Services};
+pub use specific::{Common, Services};
 
 #[cfg(test)]
 mod tests;

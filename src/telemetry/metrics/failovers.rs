@@ -3,9 +3,8 @@
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::Maker;
+use crate::model::words::FailoverStatus;
 
-/// Every state there is.
-const STATES: [&str; 3] = ["NORMAL", "FAILOVER", "RECOVERING"];
 /// Every step there is.
 const STEPS: [&str; 4] = ["failover", "answers", "fails", "recover"];
 
@@ -13,6 +12,7 @@ const STEPS: [&str; 4] = ["failover", "answers", "fails", "recover"];
 #[derive(Clone, Debug)]
 pub struct FailoverMetrics {
     state: IntGaugeVec,
+    helpless: IntGaugeVec,
     steps: IntCounterVec,
 }
 
@@ -24,6 +24,12 @@ impl FailoverMetrics {
                 "1 for the state of a source with a standby; in FAILOVER and RECOVERING the standby serves.",
                 &["source_id", "source", "state"],
             ),
+            helpless: maker.gauges(
+                "hub_registry_failover_helpless",
+                "1 while a source fails and its standby cannot take its place: not LIVE, or too few \
+                 instances.",
+                &["source_id", "source"],
+            ),
             steps: maker.counters(
                 "hub_registry_failover_steps_total",
                 "Steps of sources with a standby: the standby took the place, the source answers again, it \
@@ -33,11 +39,13 @@ impl FailoverMetrics {
         }
     }
 
-    /// A source with a standby is in this state.
-    pub fn set(&self, id: &str, source: &str, state: &str) {
-        for word in STATES {
-            self.state.with_label_values(&[id, source, word]).set(i64::from(word == state));
+    /// A source with a standby is in this state; `helpless`: it fails, and its standby cannot serve.
+    pub fn set(&self, id: &str, source: &str, state: FailoverStatus, helpless: bool) {
+        for one in FailoverStatus::ALL {
+            let gauge = self.state.with_label_values(&[id, source, one.as_str()]);
+            gauge.set(i64::from(*one == state));
         }
+        self.helpless.with_label_values(&[id, source]).set(i64::from(helpless));
         for step in STEPS {
             self.steps.with_label_values(&[id, source, step]);
         }
@@ -45,8 +53,13 @@ impl FailoverMetrics {
 
     /// A source has no standby any more.
     pub fn forget(&self, id: &str, source: &str) {
-        for word in STATES {
-            self.state.remove_label_values(&[id, source, word]).ok();
+        // What was never there cannot be removed, which is as good.
+        for one in FailoverStatus::ALL {
+            self.state.remove_label_values(&[id, source, one.as_str()]).ok();
+        }
+        self.helpless.remove_label_values(&[id, source]).ok();
+        for step in STEPS {
+            self.steps.remove_label_values(&[id, source, step]).ok();
         }
     }
 

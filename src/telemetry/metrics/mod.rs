@@ -11,11 +11,16 @@
 //! | `maker` | makes metrics and registers them |
 //! | `build` | the version, and how long it runs |
 //! | `database` | its connections, and the rows that are removed |
+//! | `events` | what is told, and to how many |
 //! | `failovers` | registries with a standby |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
+//! | `log` | the log itself |
 //! | `native` | its operations |
+//! | `removals` | removals that are not believed at once |
+//! | `runtime` | what runs the tasks |
 //! | `sources` | the registries |
+//! | `system` | the process and its disks |
 //! | `view` | what readers see |
 
 use std::ops::Deref;
@@ -26,23 +31,33 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 mod build;
 mod database;
+mod events;
 mod failovers;
 mod http;
 mod leases;
+mod log;
 mod maker;
 mod native;
+mod removals;
+mod runtime;
 mod sources;
+mod system;
 mod view;
 
 pub use build::BuildMetrics;
-pub use database::DatabaseMetrics;
+pub use database::{DatabaseMetrics, DatabaseSample};
+pub use events::{EventMetrics, Resync, Stream, Transport};
 pub use failovers::FailoverMetrics;
-pub use http::HttpMetrics;
+pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
+pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
 pub use native::NativeMetrics;
+pub use removals::{RemovalMetrics, RemovalOutcome};
+pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};
-pub use view::{ViewMetrics, ViewSample};
+pub use system::SystemMetrics;
+pub use view::{RowChanges, ViewMetrics, ViewSample};
 
 /// Every metric of this process; a clone is the same ones.
 #[derive(Clone, Debug)]
@@ -57,16 +72,26 @@ pub struct Families {
     pub build: BuildMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
+    /// What is told.
+    pub events: EventMetrics,
     /// Registries with a standby.
     pub failovers: FailoverMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// The native registry's leases.
     pub leases: LeaseMetrics,
+    /// The log itself.
+    pub log: LogMetrics,
     /// The native registry's operations.
     pub native: NativeMetrics,
+    /// Removals that are not believed at once.
+    pub removals: RemovalMetrics,
+    /// What runs the tasks.
+    pub runtime: RuntimeMetrics,
     /// The registries.
     pub sources: SourceMetrics,
+    /// The process and its disks.
+    pub system: SystemMetrics,
     /// What readers see.
     pub view: ViewMetrics,
 }
@@ -80,11 +105,16 @@ impl Metrics {
         let families = Families {
             build: BuildMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
+            events: EventMetrics::new(&maker),
             failovers: FailoverMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
+            log: LogMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
+            removals: RemovalMetrics::new(&maker),
+            runtime: RuntimeMetrics::new(&maker),
             sources: SourceMetrics::new(&maker),
+            system: SystemMetrics::new(&maker),
             view: ViewMetrics::new(&maker),
             registry,
             measuring: Mutex::default(),
@@ -130,7 +160,9 @@ mod tests {
     fn names_say_what_they_are() {
         for family in Metrics::new().registry.gather() {
             let (name, help) = (family.name(), family.help());
-            assert!(name.starts_with("hub_registry_"), "{name}");
+            // The latter are everybody's names.
+            let prefix = ["hub_registry_", "process_"];
+            assert!(prefix.iter().any(|prefix| name.starts_with(prefix)), "{name}");
             assert!(help.ends_with('.'), "{name}: {help}");
             let counts = family.get_field_type() == MetricType::COUNTER;
             assert_eq!(counts, name.ends_with("_total"), "{name}");

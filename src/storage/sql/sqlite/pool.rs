@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 };
 use tokio::time::Instant;
 
+use super::Writer;
 use crate::config::SqliteDsn;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 use crate::storage::sql::engine::Pools;
@@ -97,7 +98,7 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     let writer = patiently(|| pool(1).connect_with(writing.clone())).await?;
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
-    Ok(Pools::Sqlite { reader, writer })
+    Ok(Pools::Sqlite { reader, writer: Writer::new(writer) })
 }
 
 /// Connects, and again while another process puts the same new file into WAL mode: there SQLite

@@ -220,7 +220,12 @@ impl Pairs {
             let standby = self.standby(key, &pair.rules);
             let before = pair.machine.phase().status();
             if let Some(step) = pair.machine.look(&pair.rules, &primary, &standby, now) {
-                self.stepped(key, pair, step, &Seen { before, by_operator: false, primary, standby });
+                self.stepped(
+                    key,
+                    pair,
+                    step,
+                    &Seen { before, by_operator: false, primary, standby },
+                );
             }
             let waits_for = pair.machine.waits_for(&pair.rules, &primary, &standby, now);
             let waits_for = waits_for.unwrap_or(pair.waits_for);
@@ -263,13 +268,7 @@ impl Pairs {
         })
     }
 
-    fn stepped(
-        &self,
-        key: &SourceKey,
-        pair: &mut Pair,
-        step: Step,
-        seen: &Seen,
-    ) {
+    fn stepped(&self, key: &SourceKey, pair: &mut Pair, step: Step, seen: &Seen) {
         let (source, tenant) = (pair.name.as_str(), &key.0);
         let (standby_id, by_operator) = (&pair.rules.standby, seen.by_operator);
         let (instances, standby_instances) = (seen.primary.instances, seen.standby.instances);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use hub_registry_core::{
     Change, ConfigId, GroupName, Host, Instance, InstanceKey, RegistryKind, Scope, ServiceName,
     ServiceState, TenantId,
@@ -5,11 +7,25 @@ use hub_registry_core::{
 
 use super::*;
 use crate::access::Visible;
+use crate::catalog::change::ChangeSet;
+use crate::catalog::diff::RowChange;
+use crate::catalog::teller::Readers;
+use crate::catalog::told::tell;
 use crate::catalog::{Conflict, Found, GroupChoice, GuardPolicy, InstanceFilter, Link, Revisions};
 use crate::clock::Clock;
+use crate::events::{Events, FeedSettings};
 use crate::telemetry::metrics::Metrics;
 
 struct World(Catalog);
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Readers for Nobody {
+    fn of(&self, _: &TenantId, _: &GroupName) -> Option<String> {
+        None
+    }
+}
 
 fn tenant() -> TenantId {
     TenantId::default_tenant()
@@ -30,8 +46,18 @@ fn link(name: &str, serving: bool) -> Option<StandIn> {
 impl World {
     /// A primary `p` and its standby `s`, which nothing says yet.
     fn new() -> Self {
-        let world =
-            Self(Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new()));
+        Self::over(Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new()))
+    }
+
+    /// The same, and what changes is told.
+    fn telling() -> Self {
+        let settings = FeedSettings { buffer: 8, readers: 1, seats: 1, seats_per_user: 1 };
+        let events = Events::new(None, settings, 0, Metrics::new());
+        Self::over(Self::new().0.telling(events))
+    }
+
+    fn over(catalog: Catalog) -> Self {
+        let world = Self(catalog);
         world.link("p", link("s", false));
         world.open("p", 1);
         world.open("s", 2);
@@ -47,7 +73,7 @@ impl World {
             conflict,
             priority,
         };
-        self.0.open(&tenant(), info, GuardPolicy::NONE);
+        self.0.open(&tenant(), info, GuardPolicy::Off);
     }
 
     fn link(&self, primary: &str, stand_in: Option<StandIn>) {
@@ -64,6 +90,12 @@ impl World {
         };
         let all = services.iter().map(state).collect();
         self.0.apply(&tenant(), &id(name), vec![Change::Reset(all)]);
+    }
+
+    /// What was told since last asked.
+    fn told(&self) -> Vec<ChangeSet> {
+        let bus = Arc::clone(&self.0.told.as_ref().unwrap().bus);
+        bus.take_now().loads.into_iter().collect()
     }
 
     fn fails(&self, name: &str) {
@@ -130,20 +162,55 @@ fn a_standby_is_seen_through_its_primary_only_and_all_at_once() {
     assert_eq!(world.shown("web"), rows(&[(1, &["p"])]));
 }
 
-#[test]
-fn the_same_instances_on_both_sides_are_no_removal() {
-    let world = World::new();
+#[tokio::test]
+async fn the_same_instances_on_both_sides_are_no_removal() {
+    let world = World::telling();
     world.says("p", &[("web", &[1, 2])]);
     world.says("s", &[("web", &[1, 2])]);
-    let mut changes = world.0.changes();
+    world.told();
     world.link("p", link("s", true));
     world.link("p", link("s", false));
-    while let Ok(set) = changes.try_recv() {
-        for change in set.services.iter().flat_map(|service| &service.rows) {
-            let updated = matches!(change, crate::catalog::RowChange::Updated { .. });
-            assert!(updated, "{change:?}");
-        }
+    let sets = world.told();
+    assert_eq!(sets.len(), 2);
+    for change in sets.iter().flat_map(|set| &set.services).flat_map(|service| &service.rows) {
+        assert!(matches!(change, RowChange::Updated { .. }), "{change:?}");
     }
+}
+
+#[tokio::test]
+async fn a_step_is_told_once_and_with_what_readers_see_of_it() {
+    use FailoverStatus::{Failover, Normal, Recovering};
+    let world = World::telling();
+    world.says("p", &[("web", &[1])]);
+    world.says("s", &[("web", &[2])]);
+    world.told();
+    let step = |before, after, serving| {
+        let [primary, standby] = ["p", "s"].map(|id| ConfigId::parse(id).unwrap());
+        let handover = Handover {
+            source: "p".to_owned(),
+            kind: RegistryKind::Consul,
+            id: primary,
+            standby,
+            before,
+            after,
+            by_operator: false,
+            instances: 1,
+            standby_instances: 1,
+        };
+        world.0.set_stand_in(&tenant(), &id("p"), link("s", serving), Some(handover));
+        let rows = world.told().into_iter().flat_map(|set| tell(set, &Nobody).rows);
+        rows.map(|row| (row.event_type, row.revision)).collect::<Vec<_>>()
+    };
+    let words = |rows: &[(String, i64)]| -> Vec<String> {
+        assert!(rows.iter().all(|(_, revision)| *revision == world.revision()), "{rows:?}");
+        rows.iter().map(|(word, _)| word.clone()).collect()
+    };
+    let away = step(Normal, Failover, true);
+    assert_eq!(words(&away), ["INSTANCE_DEREGISTER", "INSTANCE_REGISTER", "EXTERNAL_FAILOVER"]);
+    assert_eq!(words(&step(Failover, Recovering, true)), ["EXTERNAL_RECOVER"]);
+    assert_eq!(words(&step(Recovering, Failover, true)), ["EXTERNAL_FAILOVER"]);
+    let back = step(Recovering, Normal, false);
+    assert_eq!(words(&back), ["INSTANCE_REGISTER", "INSTANCE_DEREGISTER", "EXTERNAL_RECOVER"]);
 }
 
 #[test]

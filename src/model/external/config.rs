@@ -124,7 +124,18 @@ impl ExternalConfig {
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
         let without_effect = without_effect(row);
-        Ok(Self { tenant, id, name, active, spec, common, mapping, conflict, failover, without_effect })
+        Ok(Self {
+            tenant,
+            id,
+            name,
+            active,
+            spec,
+            common,
+            mapping,
+            conflict,
+            failover,
+            without_effect,
+        })
     }
 
     /// Which services are read.
@@ -187,9 +198,7 @@ fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
 
 fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
     let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let all = [
-        ("syncEnabled", yes(&row.sync_enabled)),
-    ];
+    let all = [("syncEnabled", yes(&row.sync_enabled))];
     all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hub_registry_core::ConfigId;
 
 use super::SourceKey;
+use super::plan::Wanted;
 use crate::error::Error;
+use crate::model::external::ExternalConfigRow;
 
 /// The standby that each configuration names, if it names one.
 pub(super) type Links = BTreeMap<SourceKey, Option<ConfigId>>;
@@ -28,6 +30,29 @@ pub(super) fn check(links: &Links, key: &SourceKey) -> Result<(), Error> {
         next = links.get(&(key.0.clone(), id.clone())).and_then(Option::as_ref);
     }
     Ok(())
+}
+
+/// The standby that a row names, whatever else is wrong with it.
+pub(super) fn of_row(row: &ExternalConfigRow) -> Option<(SourceKey, Option<ConfigId>)> {
+    let key = (row.tenant_id.parse().ok()?, row.external_config_id.parse().ok()?);
+    let enabled = row.failover_enabled.as_deref() == Some("Y");
+    let standby = row.failover_config_id.as_deref().filter(|_| enabled);
+    Some((key, standby.and_then(|id| id.parse().ok())))
+}
+
+/// Takes a standby that is none for a row that breaks a rule.
+pub(super) fn refuse(wanted: &mut BTreeMap<SourceKey, Wanted>) {
+    let standby = |wanted: &Wanted| match wanted {
+        Wanted::Run(config) => config.failover.as_ref().map(|failover| failover.standby.clone()),
+        Wanted::Invalid { .. } | Wanted::Off => None,
+    };
+    let links: Links = wanted.iter().map(|(key, wanted)| (key.clone(), standby(wanted))).collect();
+    for (key, wanted) in wanted {
+        if let (Wanted::Run(config), Err(error)) = (&*wanted, check(&links, key)) {
+            let (name, kind) = (config.name.clone(), Some(config.spec.kind));
+            *wanted = Wanted::Invalid { name, kind, error };
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hub_registry_core::RegistryKind;
 use hub_registry_core::egress::EgressPolicy;
-use hub_registry_core::{ConfigId, RegistryKind};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
@@ -16,7 +16,7 @@ use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::links::{self, Links};
 use super::pairs::Pairs;
-use super::plan::{Step, Wanted, is_suspicious, plan};
+use super::plan::{Step, Wanted, is_suspicious, plan, to_run};
 use super::source::{Context, Source};
 use super::status::{SourceStatus, StatusBoard};
 use crate::catalog::{Catalog, GuardPolicy, GuardRules, Link, NewerHolds, SourceId, SourceInfo};
@@ -189,8 +189,8 @@ impl Manager {
         if config.failover.is_some() {
             let key = (config.tenant.clone(), config.id.clone());
             let others = self.stores.configs.list(&config.tenant, None, None).await?;
-            let mut links: Links = others.iter().filter_map(link).collect();
-            links.extend(link(row));
+            let mut links: Links = others.iter().filter_map(links::of_row).collect();
+            links.extend(links::of_row(row));
             links::check(&links, &key)?;
         }
         Ok(config)
@@ -347,7 +347,7 @@ impl Manager {
             }
         }
         state.checked = checked;
-        refuse_standbys(&mut wanted);
+        links::refuse(&mut wanted);
         Ok(wanted)
     }
 
@@ -515,42 +515,6 @@ impl Manager {
         tasks.spawn_until_stopped(source.run(Arc::clone(&hurry)));
         Running { config, hurry, tasks }
     }
-}
-
-/// The standby that a row names, whatever else is wrong with it.
-fn link(row: &ExternalConfigRow) -> Option<(SourceKey, Option<ConfigId>)> {
-    let key = (row.tenant_id.parse().ok()?, row.external_config_id.parse().ok()?);
-    let enabled = row.failover_enabled.as_deref() == Some("Y");
-    let standby = row.failover_config_id.as_deref().filter(|_| enabled);
-    Some((key, standby.and_then(|id| id.parse().ok())))
-}
-
-/// Takes a standby that is none for a row that breaks a rule.
-fn refuse_standbys(wanted: &mut BTreeMap<SourceKey, Wanted>) {
-    let standby = |wanted: &Wanted| match wanted {
-        Wanted::Run(config) => config.failover.as_ref().map(|failover| failover.standby.clone()),
-        Wanted::Invalid { .. } | Wanted::Off => None,
-    };
-    let links: Links = wanted.iter().map(|(key, wanted)| (key.clone(), standby(wanted))).collect();
-    for (key, wanted) in wanted {
-        if let (Wanted::Run(config), Err(error)) = (&*wanted, links::check(&links, key)) {
-            let (name, kind) = (config.name.clone(), Some(config.spec.kind));
-            *wanted = Wanted::Invalid { name, kind, error };
-        }
-    }
-}
-
-/// What runs when all is done: a row that breaks a rule leaves what ran.
-fn to_run(
-    running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
-    wanted: &BTreeMap<SourceKey, Wanted>,
-) -> BTreeMap<SourceKey, Arc<ExternalConfig>> {
-    let config = |(key, wanted): (&SourceKey, &Wanted)| match wanted {
-        Wanted::Run(config) => Some((key.clone(), Arc::clone(config))),
-        Wanted::Invalid { .. } => running.get(key).map(|config| (key.clone(), Arc::clone(config))),
-        Wanted::Off => None,
-    };
-    wanted.iter().filter_map(config).collect()
 }
 
 fn external(key: &SourceKey) -> SourceId {

@@ -182,10 +182,8 @@ fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
 
 fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
     let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let all = [
-        ("failoverEnabled", yes(&row.failover_enabled)),
-        ("syncEnabled", yes(&row.sync_enabled)),
-    ];
+    let all =
+        [("failoverEnabled", yes(&row.failover_enabled)), ("syncEnabled", yes(&row.sync_enabled))];
     all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 

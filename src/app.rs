@@ -323,6 +323,7 @@ fn native_settings(config: &Config) -> Settings {
         lease_seconds: registry.lease_seconds,
         preservation: Preservation::from(registry),
         events,
+        poll_interval: Some(config.external.poll_interval),
     }
 }
 

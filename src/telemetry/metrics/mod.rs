@@ -52,7 +52,7 @@ pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
-pub use native::NativeMetrics;
+pub use native::{Look, NativeMetrics};
 pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};

@@ -317,12 +317,7 @@ impl Catalog {
     }
 
     /// Runs one write and publishes what it changed. `by`: the source whose word it is.
-    pub(super) fn write(
-        &self,
-        id: &TenantId,
-        by: &SourceId,
-        work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>,
-    ) {
+    fn write(&self, id: &TenantId, by: &SourceId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
         self.write_told(id, by, |desk, _| {
             let changed = work(desk).into_iter().collect();
             Written { changed, ..Written::default() }

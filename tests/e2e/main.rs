@@ -12,6 +12,7 @@ mod canaries;
 mod choice;
 mod ctl;
 mod databases;
+mod deploy;
 mod described;
 mod discovery;
 mod docs;

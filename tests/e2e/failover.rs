@@ -123,11 +123,14 @@ impl World {
         self.hub.until(&path, SOON, |_, body| body["failover"]["waitsFor"] == word).await;
     }
 
-    /// The steps that were told, `OLD NEW`, oldest first.
-    async fn steps(&self) -> Vec<String> {
+    /// Until exactly these steps were told, `OLD NEW`, oldest first.
+    async fn until_told(&self, steps: &[&str]) {
         let path = "/api/v1/events?eventType=EXTERNAL_FAILOVER,EXTERNAL_RECOVER&limit=100";
-        let (status, body) = self.hub.get(path).await;
-        assert_eq!(status, 200, "{body:#}");
+        let told = |body: &Value| self.told(body);
+        self.hub.until(path, SOON, |status, body| status == 200 && told(body) == steps).await;
+    }
+
+    fn told(&self, body: &Value) -> Vec<String> {
         let step = |event: &Value| {
             assert_eq!(event["source"], "primary", "{event:#}");
             let data = &event["data"];
@@ -137,14 +140,11 @@ impl World {
             let (old, new) = (status["old"].as_str().unwrap(), status["new"].as_str().unwrap());
             let kind = if new == "FAILOVER" { "EXTERNAL_FAILOVER" } else { "EXTERNAL_RECOVER" };
             assert_eq!(event["eventType"], kind, "{event:#}");
-            (event["id"].clone(), format!("{old} {new}"))
+            (event["revision"].as_i64().unwrap(), format!("{old} {new}"))
         };
-        let mut steps: Vec<_> = body["events"].as_array().unwrap().iter().map(step).collect();
-        let number = |id: &Value| -> (i64, i64) {
-            let id = id.as_str().unwrap().split_once('-').unwrap();
-            (id.0.parse().unwrap(), id.1.parse().unwrap())
-        };
-        steps.sort_by_key(|(id, _)| number(id));
+        let events = body["events"].as_array().unwrap();
+        let mut steps: Vec<_> = events.iter().map(step).collect();
+        steps.sort_by_key(|(revision, _)| *revision);
         steps.into_iter().map(|(_, step)| step).collect()
     }
 
@@ -231,7 +231,7 @@ async fn a_killed_primary_is_replaced_and_returns() {
     let (_, body) = world.hub.get(&instances("web")).await;
     assert_eq!((&body["stale"], &body["sources"][0]["source"]), (&json!(false), &json!("standby")));
     assert_eq!(status["failover"]["waitsFor"], "PRIMARY", "{status:#}");
-    assert_eq!(world.steps().await, ["NORMAL FAILOVER"]);
+    world.until_told(&["NORMAL FAILOVER"]).await;
     let line = format!(
         "hub_registry_failover_state{{source=\"primary\",source_id=\"{}\",state=\"FAILOVER\"}}",
         world.primary_id
@@ -256,7 +256,7 @@ async fn a_killed_primary_is_replaced_and_returns() {
     assert!(status["recoverTime"].is_string(), "{status:#}");
     assert_eq!(status["failover"]["waitsFor"], "NOTHING", "{status:#}");
     let steps = ["NORMAL FAILOVER", "FAILOVER RECOVERING", "RECOVERING NORMAL"];
-    assert_eq!(world.steps().await, steps);
+    world.until_told(&steps).await;
     let log = world.hub.log();
     for line in
         ["FAILOVER: the standby serves in its place", "serves again; its standby steps back"]

@@ -99,6 +99,7 @@ pub(super) fn is_suspicious(
     let lost = running.keys().filter(|key| !wanted.contains_key(*key)).count();
     lost >= 2 && lost * 2 > running.len()
 }
+
 /// What runs when all is done: a row that breaks a rule leaves what ran.
 pub(super) fn to_run(
     running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,

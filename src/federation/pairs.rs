@@ -204,9 +204,12 @@ impl Pairs {
         i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Looks at all pairs until it is dropped.
+    /// Looks at all pairs until it is dropped; not at all with failover switched off.
     pub(super) async fn watch(self: Arc<Self>) {
-        while self.enabled {
+        if !self.enabled {
+            return;
+        }
+        loop {
             self.look();
             tokio::time::sleep(LOOK).await;
         }

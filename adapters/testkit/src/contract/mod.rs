@@ -2,7 +2,7 @@
 //!
 //! The suite talks to the registry under test from two sides: as a *client of that registry*
 //! through [`Subject`] (its own plain API), and as the hub through the
-//! [`Registry`](hub_registry_core::Registry) trait. What the first side wrote, the second must
+//! [`Registry`] trait. What the first side wrote, the second must
 //! read and see, within the subject's stated lag. Cases use names of their own, so one server
 //! serves them all.
 

@@ -298,6 +298,7 @@ impl Pairs {
         self.metrics.failovers.stepped(key.1.as_str(), source, step.word());
         let handover = seen.handover(key, pair);
         self.show(key, pair, Some(handover));
+        self.board.hurry();
     }
 
     /// An operator lets the standby serve; whether that is new.

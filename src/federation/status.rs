@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use hub_registry_core::layers::Observer;
 use hub_registry_core::{Capability, ConfigId, Error, ErrorKind};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::SourceKey;
@@ -240,6 +240,8 @@ impl Observer for SourceStatus {
 pub struct StatusBoard {
     entries: Mutex<BTreeMap<SourceKey, Arc<SourceStatus>>>,
     rows: Mutex<BTreeMap<SourceKey, ExternalStatusRow>>,
+    // A row a restart goes on from has changed.
+    urgent: Notify,
     catalog: Catalog,
     clock: Clock,
     metrics: Metrics,
@@ -259,7 +261,8 @@ impl StatusBoard {
             Some((key, row))
         });
         let rows = Mutex::new(keyed.collect());
-        Arc::new(Self { entries: Mutex::default(), rows, catalog, clock, metrics })
+        let (entries, urgent) = (Mutex::default(), Notify::new());
+        Arc::new(Self { entries, rows, urgent, catalog, clock, metrics })
     }
 
     /// The status of a source, made when it is new.
@@ -377,6 +380,11 @@ impl StatusBoard {
         store.upsert(&[self.row(key)]).await
     }
 
+    /// Has changed rows written at once: a restart goes on from one of them.
+    pub(super) fn hurry(&self) {
+        self.urgent.notify_one();
+    }
+
     /// Writes changed rows in batches until the group stops, and once more then.
     pub fn keep_written(self: &Arc<Self>, store: Arc<dyn StatusStore>, tasks: &TaskGroup) {
         let (board, stop) = (Arc::clone(self), tasks.stop_signal());
@@ -385,6 +393,7 @@ impl StatusBoard {
                 let stopping = tokio::select! {
                     () = stop.cancelled() => true,
                     () = tokio::time::sleep(WRITE_EVERY) => false,
+                    () = board.urgent.notified() => false,
                 };
                 board.write(store.as_ref()).await;
                 if stopping {

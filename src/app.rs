@@ -130,6 +130,7 @@ impl App {
             Stores { configs: configs.clone(), statuses: store.clone(), snapshots: store.clone() };
         let manager_settings = ManagerSettings {
             enabled: config.external.enabled,
+            enable_failover: config.external.enable_failover,
             poll_interval: config.external.poll_interval,
             ca_dir: config.external.ca_dir.clone(),
             egress: Arc::new(config.external.egress.policy()),

@@ -256,6 +256,8 @@ fn origin_json((standing, entry): &(&Standing, &Entry)) -> Value {
         "instanceStatus": entry.instance.status,
         "healthStatus": entry.instance.health,
         "weightValue": entry.instance.weight,
+        "native": entry.instance.native,
+        "copy": entry.instance.mark,
         "hold": waiting,
     })
 }

@@ -25,7 +25,7 @@ use crate::access::Caller;
 use crate::catalog::{SourceId, SourceState};
 use crate::clock::rfc3339;
 use crate::error::{Error, Result};
-use crate::federation::{ProbeStep, SourceKey, SourceStatus, probe};
+use crate::federation::{FailoverReport, ProbeStep, SourceKey, SourceStatus, probe};
 use crate::model::external::{
     ExternalConfigRow, apply_body, brings_secrets, needs_secrets, row_json,
 };
@@ -83,7 +83,7 @@ pub(super) async fn create(
     let mut row = fresh_row(&api, caller.tenant(), caller.user());
     apply_body(&mut row, &body)?;
     required(&body)?;
-    api.federation.check(&row).await?;
+    api.federation.check_new(&row).await?;
     api.configs.insert(&row).await.map_err(|error| taken(error, &row))?;
     tracing::info!(source = row.config_name, tenant.id = %caller.tenant(),
         user.id = caller.user(), "a configuration was added");
@@ -126,7 +126,7 @@ pub(super) async fn update(
         apply_body(&mut row, &body)?;
         check_secrets(&before, &row, &body)?;
         row.unreadable.clear();
-        api.federation.check(&row).await?;
+        api.federation.check_new(&row).await?;
         let stale = expected.is_some_and(|version| Some(version) != before.common.current_version);
         if same(&before, &row) && !stale {
             let message = "External registry config is as it was";
@@ -235,6 +235,64 @@ pub(super) async fn disconnect(
     Ok(Json(answer))
 }
 
+/// `POST /api/v1/external/configs/{configId}/failover`
+pub(super) async fn fail_over(
+    State(api): State<Api>,
+    caller: Caller,
+    Segment(id): Segment,
+    mut params: Params,
+) -> ApiResult<Response> {
+    let force = params.flag("force")?;
+    params.finish()?;
+    let row = stored(&api, caller.tenant(), &id).await?;
+    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
+    let on_disk = api.federation.fail_over(&key, force).await?;
+    tracing::warn!(
+        source = row.config_name,
+        user.id = caller.user(),
+        force,
+        "an operator failed over"
+    );
+    Ok(switched(&api, &key, &row, on_disk, "the standby serves"))
+}
+
+/// `POST /api/v1/external/configs/{configId}/failback`
+pub(super) async fn fail_back(
+    State(api): State<Api>,
+    caller: Caller,
+    Segment(id): Segment,
+    mut params: Params,
+) -> ApiResult<Response> {
+    let force = params.flag("force")?;
+    params.finish()?;
+    let row = stored(&api, caller.tenant(), &id).await?;
+    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
+    let on_disk = api.federation.fail_back(&key, force).await?;
+    tracing::warn!(
+        source = row.config_name,
+        user.id = caller.user(),
+        force,
+        "an operator failed back"
+    );
+    Ok(switched(&api, &key, &row, on_disk, "the primary serves"))
+}
+
+/// Who serves now. What a database that is away keeps from being written is done all the same, and
+/// is no 200: a restart would undo it.
+fn switched(
+    api: &Api,
+    key: &SourceKey,
+    row: &ExternalConfigRow,
+    on_disk: bool,
+    message: &str,
+) -> Response {
+    let mut answer = status_json(api, key, row);
+    let later = format!("{message}; it is not on disk yet, so that a restart would undo it");
+    answer["message"] = json!(if on_disk { message } else { later.as_str() });
+    let status = if on_disk { StatusCode::OK } else { StatusCode::ACCEPTED };
+    (status, Json(answer)).into_response()
+}
+
 /// `POST /api/v1/external/configs/{configId}/test`, with or without changed fields in the body.
 pub(super) async fn test_stored(
     State(api): State<Api>,
@@ -318,6 +376,7 @@ pub(super) fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow
     let counts = api.catalog.counts(&key.0, &id);
     let row = api.federation.board().row(key);
     let report = api.federation.status(key).map(|status| status.report()).unwrap_or_default();
+    let served_by = report.failover.as_ref().map_or(&key.1, |failover| &failover.served_by);
     let details =
         row.error_details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(rfc3339);
@@ -334,7 +393,8 @@ pub(super) fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow
         "heldRevision": counts.held_revision,
         "held": removals::held_json(api, key),
         "capability": report.capability,
-        "servedBy": live.is_some().then_some(key.1.as_str()),
+        "servedBy": live.is_some().then_some(served_by),
+        "failover": report.failover.as_ref().map(failover_json),
         "insecureSkipVerify": skips_verification(config),
         "connectionStatus": row.connection_status.as_deref().unwrap_or("DISCONNECTED"),
         "healthStatus": row.health_status.as_deref().unwrap_or("UNKNOWN"),
@@ -356,6 +416,17 @@ pub(super) fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow
         "lastErrorMessage": row.last_error_message,
         "lastErrorTime": time(row.last_error_time),
         "errorDetails": details,
+    })
+}
+
+/// How a source and its standby fare.
+fn failover_json(failover: &FailoverReport) -> Value {
+    json!({
+        "failoverConfigId": failover.standby,
+        "failoverStrategy": if failover.auto { "AUTO" } else { "MANUAL" },
+        "waitsFor": failover.waits_for,
+        "byOperator": failover.by_operator,
+        "holdDownMs": failover.hold_down.as_millis() as u64,
     })
 }
 

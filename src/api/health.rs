@@ -43,7 +43,7 @@ pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller
                 continue;
             }
             let state = cell.state();
-            loaded &= state.is_loaded();
+            loaded &= cell.is_accounted_for();
             if known.as_ref().is_none_or(|Extension(caller)| !caller.tenants().contain(&tenant)) {
                 continue;
             }

@@ -144,6 +144,16 @@ fn administration() -> Routes {
             Operate,
             handler!(removals::accept),
         )
+        .post(
+            "/api/v1/external/configs/{configId}/failover",
+            Operate,
+            handler!(external::fail_over),
+        )
+        .post(
+            "/api/v1/external/configs/{configId}/failback",
+            Operate,
+            handler!(external::fail_back),
+        )
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))
         .delete("/api/v1/tokens/{tokenId}", Administer, handler!(tokens::revoke))

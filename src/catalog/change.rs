@@ -10,6 +10,7 @@ use super::desk::StateChange;
 use super::diff::ServiceDelta;
 use super::holds::RemovalsHeld;
 use super::snapshot::Snapshot;
+use super::standby::Handover;
 use crate::events::{Facts, Load, Prints};
 use crate::model::print::Print;
 
@@ -30,6 +31,8 @@ pub struct ChangeSet {
     pub states: Vec<StateChange>,
     /// Removals that began to be held.
     pub held: Option<RemovalsHeld>,
+    /// A source and its standby took a step.
+    pub handover: Option<Handover>,
     /// What the native registry tells of it.
     pub facts: Facts,
     /// The view at this revision.

@@ -11,6 +11,7 @@ use super::merge::{Contribution, merge};
 use super::shelf::Shelf;
 use super::snapshot::{ServiceView, Snapshot};
 use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
+use super::standby::StandIn;
 use super::tail::{SourceSet, Sources};
 use crate::model::print::Print;
 
@@ -26,6 +27,8 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     pub(super) slots: BTreeMap<SourceId, Slot>,
+    // By the source whose standby it is.
+    pub(super) stand_ins: BTreeMap<SourceId, StandIn>,
     pub(super) attributes: HashMap<ServiceKey, Attributes>,
     pub(super) sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
     /// The print of what the native registry holds.
@@ -43,13 +46,13 @@ impl Desk {
         next: &mut Snapshot,
     ) -> Option<ServiceDelta> {
         let before = next.service(key).cloned();
-        let contributions: Vec<_> = self
-            .slots
-            .values()
-            .filter_map(|slot| {
-                let entries = &slot.shelf.service(key)?.entries;
-                let current = slot.cell.state().is_current();
-                Some(Contribution { source: &slot.cell.info, current, entries })
+        let shown = self.shown(key);
+        let contributions: Vec<_> = shown
+            .iter()
+            .map(|shown| Contribution {
+                source: &shown.info,
+                current: shown.current,
+                entries: shown.entries,
             })
             .collect();
         let key = key.clone();
@@ -121,10 +124,11 @@ pub struct StateChange {
 pub(super) fn refresh_states(desk: &Desk, sources: &Sources) -> Vec<StateChange> {
     let mut cells: Vec<_> = desk.slots.values().map(|slot| Arc::clone(&slot.cell)).collect();
     cells.sort_by_key(|cell| cell.info.rank());
-    let mut changes = Vec::new();
+    let (mut changes, mut excused) = (Vec::new(), false);
     for slot in desk.slots.values() {
         let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
         let before = slot.cell.state();
+        excused |= slot.cell.excuse(desk.is_excused(&slot.cell.info.id));
         if slot.cell.set_state(state) {
             let source = slot.cell.info.name.as_str();
             tracing::info!(source, %before, %state, "source changed its state");
@@ -137,7 +141,7 @@ pub(super) fn refresh_states(desk: &Desk, sources: &Sources) -> Vec<StateChange>
         && cells.iter().zip(listed.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
     if !same {
         sources.set(cells);
-    } else if !changes.is_empty() {
+    } else if excused || !changes.is_empty() {
         sources.changed();
     }
     changes

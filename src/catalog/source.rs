@@ -1,6 +1,6 @@
 //! A source of the view: who it is, where it stands in the order, how fresh it is.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use hub_registry_core::{ConfigId, RegistryKind};
 use serde::Serialize;
@@ -174,6 +174,7 @@ pub struct SourceCell {
     pub info: SourceInfo,
     state: AtomicU8,
     last_good_ms: AtomicI64,
+    excused: AtomicBool,
     origin: Instant,
 }
 
@@ -183,7 +184,7 @@ impl SourceCell {
     pub fn new(info: SourceInfo, origin: Instant) -> Self {
         let state = SourceState::Connecting as u8;
         let (state, last_good_ms) = (AtomicU8::new(state), AtomicI64::new(i64::MIN));
-        Self { info, state, last_good_ms, origin }
+        Self { info, state, last_good_ms, excused: AtomicBool::default(), origin }
     }
 
     /// Its state.
@@ -195,6 +196,18 @@ impl SourceCell {
     /// Sets the state; whether it changed.
     pub fn set_state(&self, state: SourceState) -> bool {
         self.state.swap(state as u8, Ordering::Relaxed) != state as u8
+    }
+
+    /// Whether readers need not wait for it: it said something, it is a standby that is not shown
+    /// for itself, or its own standby serves.
+    #[must_use]
+    pub fn is_accounted_for(&self) -> bool {
+        self.excused.load(Ordering::Relaxed) || self.state().is_loaded()
+    }
+
+    /// Sets whether readers need not wait for it, whatever its state; whether that changed.
+    pub fn excuse(&self, excused: bool) -> bool {
+        self.excused.swap(excused, Ordering::Relaxed) != excused
     }
 
     /// Notes that it was read well `ago_ms` milliseconds ago.

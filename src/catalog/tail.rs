@@ -59,11 +59,11 @@ impl Sources {
         self.version.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    /// The enabled sources that never said anything.
+    /// The enabled sources that never said anything and that readers wait for.
     #[must_use]
     pub fn unloaded(&self) -> Vec<Arc<SourceCell>> {
         let cells = self.cells.load();
-        cells.iter().filter(|cell| !cell.state().is_loaded()).cloned().collect()
+        cells.iter().filter(|cell| !cell.is_accounted_for()).cloned().collect()
     }
 }
 

@@ -187,6 +187,18 @@ async fn a_flapping_registry_cannot_hold_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_partial_look_adds_and_changes_but_removes_nothing() {
+    let world = World::new();
+    world.reset(&[("web", &[1, 2]), ("api", &[1])]);
+    world.apply(Change::Partial(state("web", &[2, 3])));
+    world.apply(Change::Partial(state("api", &[])));
+    assert_eq!(world.shown("web"), Some(vec![(1, false), (2, false), (3, false)]));
+    assert_eq!(world.shown("api"), Some(vec![(1, false)]));
+    world.apply(Change::Put(state("web", &[2, 3])));
+    assert_eq!(world.shown("web"), Some(vec![(2, false), (3, false)]), "the next whole look does");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_leaves_while_the_registry_is_silent() {
     let world = World::new();
     world.reset(&[("web", &[1])]);

@@ -17,11 +17,12 @@ use super::holds::RemovalsHeld;
 use super::merge::Row;
 use super::snapshot::ServiceView;
 use super::source::{SourceId, SourceState};
+use super::standby::Handover;
 use super::teller::Readers;
 use crate::access::HUB;
 use crate::events::data::{Cause, changed, registered};
 use crate::events::{self, OnDisk};
-use crate::model::words::EventType;
+use crate::model::words::{EventType, FailoverStatus};
 use crate::storage::EventRow;
 
 /// What readers see of an instance besides its states and its origins.
@@ -39,6 +40,7 @@ pub(super) fn tell(mut set: ChangeSet, readers: &dyn Readers) -> events::ChangeS
     }
     set.states.iter().for_each(|change| state(change, cause, &mut shown));
     shown.extend(set.held.as_ref().map(|held| removals_held(held, cause)));
+    shown.extend(set.handover.as_ref().map(|step| handover(step, cause)));
     for row in &mut shown {
         let group = row.group_name.as_deref().and_then(|name| GroupName::parse(name).ok());
         row.readers = group.and_then(|group| readers.of(&set.tenant, &group));
@@ -323,4 +325,23 @@ fn removals_held(held: &RemovalsHeld, cause: Cause<'_>) -> EventRow {
     });
     let data = Some(data.to_string());
     Cause { source: &held.name, ..cause }.event(EventType::RemovalsHeld, data)
+}
+
+/// What is told of a source and its standby: whatever leads away from the source is a failover,
+/// whatever leads back to it a recovery.
+fn handover(step: &Handover, cause: Cause<'_>) -> EventRow {
+    let kind = match step.after {
+        FailoverStatus::Failover => EventType::ExternalFailover,
+        FailoverStatus::Recovering | FailoverStatus::Normal => EventType::ExternalRecover,
+    };
+    let data = json!({
+        "configId": step.id,
+        "registryType": step.kind,
+        "failoverConfigId": step.standby,
+        "failoverStatus": { "old": step.before, "new": step.after },
+        "byOperator": step.by_operator,
+        "instances": step.instances,
+        "standbyInstances": step.standby_instances,
+    });
+    Cause { source: &step.source, ..cause }.event(kind, Some(data.to_string()))
 }

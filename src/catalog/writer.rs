@@ -21,6 +21,7 @@ use super::revision::Revisions;
 use super::shelf::Shelf;
 use super::snapshot::Snapshot;
 use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
+use super::standby::Handover;
 use super::tail::Sources;
 use super::teller::Told;
 use super::tenant::{Tenant, Tenants};
@@ -37,8 +38,18 @@ pub(super) struct Written {
     pub changed: BTreeSet<ServiceKey>,
     /// Removals that began to be held.
     pub held: Option<RemovalsHeld>,
+    /// A source and its standby took a step.
+    pub handover: Option<Handover>,
     /// What is told of it.
     pub facts: Facts,
+}
+
+impl Written {
+    /// Whether there is something to tell besides the services.
+    fn is_news(&self, states: &[StateChange]) -> bool {
+        let told = self.held.is_some() || self.handover.is_some() || !self.facts.rows.is_empty();
+        told || !states.is_empty()
+    }
 }
 
 /// How much a source holds.
@@ -224,7 +235,7 @@ impl Catalog {
                 slot.link = Link::Up;
                 changed.extend(slot.shelf.apply(changes, now, wall_ms).changed);
             }
-            Written { changed, held: None, facts }
+            Written { changed, facts, ..Written::default() }
         });
     }
 
@@ -329,9 +340,7 @@ impl Catalog {
         for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
             written.changed.extend(shared_services(&desk, &id));
         }
-        let Written { changed, held, facts } = &written;
-        let untold = states.is_empty() && held.is_none() && facts.rows.is_empty();
-        if !(changed.is_empty() && untold) {
+        if !written.changed.is_empty() || written.is_news(&states) {
             self.publish(&tenant, &mut desk, by, written, states);
         }
     }
@@ -355,7 +364,8 @@ impl Catalog {
         written: Written,
         states: Vec<StateChange>,
     ) {
-        let Written { changed, held, facts } = written;
+        let news = written.is_news(&states);
+        let Written { changed, held, handover, facts } = written;
         let mut next = Snapshot::clone(&tenant.snapshot.load());
         next.revision += 1;
         let mut services = Vec::new();
@@ -363,8 +373,7 @@ impl Catalog {
             services.extend(desk.publish(&tenant.id, key, &mut next));
         }
         // What readers do not see needs a revision only if somebody is told.
-        let untold = states.is_empty() && held.is_none() && facts.rows.is_empty();
-        if services.is_empty() && (untold || self.told.is_none()) {
+        if services.is_empty() && (!news || self.told.is_none()) {
             return;
         }
         let (revision, after) = (next.revision, Arc::new(next));
@@ -389,6 +398,7 @@ impl Catalog {
             services,
             states,
             held,
+            handover,
             facts,
             after,
             prints,

@@ -75,9 +75,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "external.enableFailover",
         Rule::Switch,
-        "Lets a standby take the place of a registry that fails.",
-    )
-    .not_yet_effective(),
+        "Lets a standby take the place of a registry that fails, by itself or by an operator.",
+    ),
     Key::new("external.enableSync", Rule::Switch, "Copies instances between registries.")
         .not_yet_effective(),
 ];

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::layers::{Metered, Observer, Retry, Timeout};
-use hub_registry_core::{ConnectSpec, Error, ErrorKind, Registry};
+use hub_registry_core::layers::{Filtered, Mapped, Metered, Observer, Retry, Timeout};
+use hub_registry_core::{Error, ErrorKind, Registry};
 
 use super::drivers::Drivers;
+use crate::model::external::ExternalConfig;
 
 /// Connects and puts the layers around the adapter.
 ///
@@ -13,11 +14,12 @@ use super::drivers::Drivers;
 /// No such driver, a setting that breaks a rule, a failed or too slow login.
 pub async fn connect(
     drivers: &Drivers,
-    spec: &ConnectSpec,
+    config: &ExternalConfig,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<dyn Registry>, Error> {
     let invalid =
         |error: crate::error::Error| Error::new(ErrorKind::Invalid, "connect", error.message);
+    let spec = &config.spec;
     let driver = drivers.get(spec.kind).map_err(invalid)?;
     let bound = spec.connect_timeout + spec.read_timeout;
     let registry =
@@ -25,6 +27,8 @@ pub async fn connect(
             let message = format!("no connection within {} ms", bound.as_millis());
             Err(Error::new(ErrorKind::Timeout, "connect", message))
         })?;
+    let registry = Arc::new(Filtered::new(registry, config.scope()));
+    let registry = Arc::new(Mapped::new(registry, config.mapping.clone()));
     let registry: Arc<dyn Registry> = Arc::new(Timeout::new(registry, bound));
     let registry = Arc::new(Retry::new(registry, spec.max_retries, spec.retry_interval));
     Ok(Arc::new(Metered::new(registry, observer)))

@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, Notify, oneshot};
 use super::SourceKey;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
-use super::plan::{Step, Wanted, is_suspicious, plan};
+use super::links::{self, Links};
+use super::pairs::Pairs;
+use super::plan::{Step, Wanted, is_suspicious, plan, to_run};
 use super::source::{Context, Source};
 use super::status::{SourceStatus, StatusBoard};
 use crate::catalog::{Catalog, GuardPolicy, GuardRules, Link, NewerHolds, SourceId, SourceInfo};
@@ -46,6 +48,8 @@ pub struct ManagerSettings {
     pub enabled: bool,
     /// `external.pollInterval`: within this time a row changed by plain SQL takes effect.
     pub poll_interval: Duration,
+    /// `external.enableFailover`: otherwise no standby takes a place.
+    pub enable_failover: bool,
     /// `external.caDir`: where `caName` looks for certificates.
     pub ca_dir: Option<PathBuf>,
     /// `external.egress`: which addresses may be connected to.
@@ -80,6 +84,7 @@ pub struct Manager {
     context: Context,
     stores: Stores,
     board: Arc<StatusBoard>,
+    pairs: Arc<Pairs>,
     settings: ManagerSettings,
     clock: Clock,
     tasks: TaskGroup,
@@ -103,11 +108,19 @@ impl Manager {
     ) -> Result<Arc<Self>> {
         let keeper = Keeper::new(Arc::clone(&stores.snapshots), catalog.clone(), clock.clone());
         let rows = stores.statuses.list_all().await?;
-        let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics);
+        let board = StatusBoard::new(rows, catalog.clone(), clock.clone(), metrics.clone());
+        let pairs = Pairs::new(
+            settings.enable_failover,
+            catalog.clone(),
+            Arc::clone(&board),
+            clock.clone(),
+            metrics,
+        );
         let context = Context { drivers, catalog, keeper };
         let state = Mutex::default();
         let tasks = tasks.clone();
-        let manager = Arc::new(Self { context, stores, board, settings, clock, tasks, state });
+        let manager =
+            Arc::new(Self { context, stores, board, pairs, settings, clock, tasks, state });
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept).await?;
@@ -127,6 +140,7 @@ impl Manager {
             drop(state);
             self.context.keeper.keep_written(&self.tasks);
             self.keep_polling();
+            self.tasks.spawn_until_stopped(Arc::clone(&self.pairs).watch());
         }
         self.board.keep_written(Arc::clone(&self.stores.statuses), &self.tasks);
     }
@@ -164,6 +178,48 @@ impl Manager {
         })?;
         self.context.drivers.check(&config.spec)?;
         Ok(config)
+    }
+
+    /// Checks a row that is about to be written, its standby too.
+    ///
+    /// # Errors
+    /// The field that breaks a rule; rows that cannot be read.
+    pub async fn check_new(&self, row: &ExternalConfigRow) -> Result<ExternalConfig> {
+        let config = self.check(row).await?;
+        if config.failover.is_some() {
+            let key = (config.tenant.clone(), config.id.clone());
+            let others = self.stores.configs.list(&config.tenant, None, None).await?;
+            let mut links: Links = others.iter().filter_map(links::of_row).collect();
+            links.extend(links::of_row(row));
+            links::check(&links, &key)?;
+        }
+        Ok(config)
+    }
+
+    /// Has the standby of a source serve; whether that is on disk too.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a standby that is not LIVE, unless `force`.
+    pub async fn fail_over(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        self.pairs.send_away(key, force)?;
+        Ok(self.write_status(key).await)
+    }
+
+    /// Has a source serve again whose standby does; whether that is on disk too.
+    ///
+    /// # Errors
+    /// No standby; failover switched off; a source that is not LIVE, unless `force`.
+    pub async fn fail_back(&self, key: &SourceKey, force: bool) -> Result<bool> {
+        self.pairs.call_back(key, force)?;
+        Ok(self.write_status(key).await)
+    }
+
+    async fn write_status(&self, key: &SourceKey) -> bool {
+        let written = self.board.write_now(self.stores.statuses.as_ref(), key).await;
+        if let Err(error) = &written {
+            tracing::warn!(%error, source.id = %key.1, "cannot write who serves, will try again");
+        }
+        written.is_ok()
     }
 
     /// Reads the rows and acts on what changed. The work goes on when the caller stops waiting:
@@ -291,6 +347,7 @@ impl Manager {
             }
         }
         state.checked = checked;
+        links::refuse(&mut wanted);
         Ok(wanted)
     }
 
@@ -325,6 +382,8 @@ impl Manager {
         }
         state.suspicious = false;
         self.settle_complaints(state, wanted).await;
+        // Before anything is shown or taken away: a standby is never seen for a moment.
+        self.pairs.set(&to_run(&running, wanted));
         for (key, step) in plan(&running, wanted) {
             self.take(state, key, step).await;
         }

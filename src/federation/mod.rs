@@ -3,17 +3,22 @@
 //! ```text
 //! rows ─ Manager ─ one Source each ─ adapter.watch() ─ Catalog
 //!                        └ Keeper (last known good)  └ StatusBoard (status rows)
+//!        └ Pairs ─ a Machine for each source with a standby ─ Catalog: who is shown
 //! ```
 //!
 //! The table is the management interface: a row changed by plain SQL takes effect within the
 //! poll interval, as one changed through the API does at once.
 
+mod attempts;
 mod backoff;
 mod connect;
 mod drivers;
+mod failover;
 mod keeper;
+mod links;
 mod looks;
 mod manager;
+mod pairs;
 mod plan;
 mod probe;
 mod source;
@@ -21,9 +26,10 @@ mod status;
 
 pub use connect::connect;
 pub use drivers::Drivers;
+pub use failover::Waits;
 pub use manager::{Manager, ManagerSettings, Stores};
 pub use probe::{ProbeStep, probe};
-pub use status::{Outcome, SourceReport, SourceStatus, StatusBoard};
+pub use status::{FailoverReport, Outcome, SourceReport, SourceStatus, StatusBoard};
 
 use hub_registry_core::{ConfigId, TenantId};
 

@@ -99,3 +99,16 @@ pub(super) fn is_suspicious(
     let lost = running.keys().filter(|key| !wanted.contains_key(*key)).count();
     lost >= 2 && lost * 2 > running.len()
 }
+
+/// What runs when all is done: a row that breaks a rule leaves what ran.
+pub(super) fn to_run(
+    running: &BTreeMap<SourceKey, Arc<ExternalConfig>>,
+    wanted: &BTreeMap<SourceKey, Wanted>,
+) -> BTreeMap<SourceKey, Arc<ExternalConfig>> {
+    let config = |(key, wanted): (&SourceKey, &Wanted)| match wanted {
+        Wanted::Run(config) => Some((key.clone(), Arc::clone(config))),
+        Wanted::Invalid { .. } => running.get(key).map(|config| (key.clone(), Arc::clone(config))),
+        Wanted::Off => None,
+    };
+    wanted.iter().filter_map(config).collect()
+}

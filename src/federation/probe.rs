@@ -36,9 +36,10 @@ pub async fn probe(
 ) -> Vec<ProbeStep> {
     let mut steps = Vec::new();
     // One try each: a probe tells how things are now.
-    let spec = hub_registry_core::ConnectSpec { max_retries: 0, ..config.spec.clone() };
+    let mut config = config.clone();
+    config.spec.max_retries = 0;
     let start = Instant::now();
-    let registry = match connect(drivers, &spec, observer).await {
+    let registry = match connect(drivers, &config, observer).await {
         Ok(registry) => registry,
         Err(error) => {
             steps.push(failed("login", start, &error));

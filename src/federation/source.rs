@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use hub_registry_core::layers::Observer;
-use hub_registry_core::{Change, Error, ErrorKind, Registry, TenantId};
+use hub_registry_core::{Change, Error, ErrorKind, Registry, Scope, TenantId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -103,11 +103,12 @@ impl Source {
         registry: &mut Option<Arc<dyn Registry>>,
         backoff: &mut Backoff,
     ) -> Result<Infallible, Error> {
+        self.status.attempting();
         let registry = match registry {
             Some(registry) => registry,
             None => {
                 let observer = Arc::clone(&self.status);
-                let new = connect(&self.context.drivers, &self.config.spec, observer).await?;
+                let new = connect(&self.context.drivers, &self.config, observer).await?;
                 registry.insert(new)
             }
         };
@@ -115,7 +116,7 @@ impl Source {
         self.status.connected(capability);
         self.context.catalog.set_usual_settle(self.tenant(), &self.id, capability.settle);
         let began = Instant::now();
-        let mut items = registry.watch(self.config.scope());
+        let mut items = registry.watch(Scope::all());
         let mut looks = Looks::new(Arc::clone(registry), self.context.catalog.clone(), self.key());
         let mut patience = began + FIRST_READ;
         loop {

@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hub_registry_core::layers::Observer;
-use hub_registry_core::{Capability, Error, ErrorKind};
+use hub_registry_core::{Capability, ConfigId, Error, ErrorKind};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::SourceKey;
+use super::attempts::Attempts;
+use super::failover::Waits;
 use crate::catalog::{Catalog, SourceId, SourceState};
 use crate::clock::Clock;
 use crate::model::external::ExternalStatusRow;
-use crate::storage::StatusStore;
+use crate::model::words::FailoverStatus;
+use crate::storage::{self, StatusStore};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
 
@@ -59,7 +63,36 @@ pub struct SourceReport {
     pub off: bool,
     /// Its row breaks a rule; what ran before goes on.
     pub row_is_wrong: bool,
+    /// Who serves, if it has a standby.
+    pub failover: Option<FailoverReport>,
     dirty: bool,
+}
+
+/// Who serves in the place of a source that has a standby.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverReport {
+    /// How it stands.
+    pub status: FailoverStatus,
+    /// What the next step waits for.
+    pub waits_for: Waits,
+    /// Its standby.
+    pub standby: ConfigId,
+    /// The standby takes its place by itself.
+    pub auto: bool,
+    /// How long it must be read well before it serves again.
+    pub hold_down: Duration,
+    /// The configuration that serves.
+    pub served_by: ConfigId,
+    /// When the standby last took the place, in this run.
+    pub since: Option<DateTime<Utc>>,
+    /// When the primary last took it back, in this run.
+    pub recovered: Option<DateTime<Utc>>,
+    /// How often the standby took it, in this run.
+    pub count: i64,
+    /// It was an operator who had the standby serve.
+    pub by_operator: bool,
+    /// What a restart goes on from.
+    pub details: String,
 }
 
 /// One source's status, shared by its task, the API and the writer of the rows.
@@ -71,6 +104,7 @@ pub struct SourceStatus {
     clock: Clock,
     metrics: Metrics,
     report: Mutex<SourceReport>,
+    attempts: Mutex<Attempts>,
     outcome: watch::Sender<Outcome>,
 }
 
@@ -79,8 +113,8 @@ impl SourceStatus {
     #[must_use]
     pub fn new(id: &str, name: &str, kind: &'static str, clock: Clock, metrics: Metrics) -> Self {
         let (report, outcome) = (Mutex::default(), watch::Sender::new(Outcome::default()));
-        let (id, name) = (id.to_owned(), name.to_owned());
-        Self { id, name, kind, clock, metrics, report, outcome }
+        let (id, name, attempts) = (id.to_owned(), name.to_owned(), Mutex::default());
+        Self { id, name, kind, clock, metrics, report, attempts, outcome }
     }
 
     fn name(&self) -> (&str, &str, &'static str) {
@@ -113,6 +147,23 @@ impl SourceStatus {
         });
     }
 
+    /// How the attempts to read it go.
+    pub(super) fn attempts(&self) -> Attempts {
+        *self.attempts.lock()
+    }
+
+    /// An attempt to connect and read begins.
+    pub(super) fn attempting(&self) {
+        self.attempts.lock().begin(Instant::now());
+    }
+
+    /// Who serves in its place now.
+    pub(super) fn set_failover(&self, failover: Option<FailoverReport>) {
+        if self.report.lock().failover != failover {
+            self.change(|report, _| report.failover = failover);
+        }
+    }
+
     /// The registry answered the login; what it can do.
     pub fn connected(&self, capability: Capability) {
         self.change(|report, now| {
@@ -124,6 +175,7 @@ impl SourceStatus {
 
     /// A good read; `full` when it was one of everything.
     pub fn read(&self, full: bool) {
+        self.attempts.lock().read(Instant::now());
         self.change(|report, now| {
             report.successes += 1;
             report.checked_at = Some(now);
@@ -133,6 +185,7 @@ impl SourceStatus {
 
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
+        self.attempts.lock().fail(Instant::now());
         self.metrics.sources.failed(self.name(), error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
@@ -161,6 +214,7 @@ impl SourceStatus {
 
     /// It was switched on, and is about to connect.
     pub fn switched_on(&self) {
+        *self.attempts.lock() = Attempts::default();
         self.change(|report, _| report.off = false);
     }
 
@@ -186,6 +240,8 @@ impl Observer for SourceStatus {
 pub struct StatusBoard {
     entries: Mutex<BTreeMap<SourceKey, Arc<SourceStatus>>>,
     rows: Mutex<BTreeMap<SourceKey, ExternalStatusRow>>,
+    // A row a restart goes on from has changed.
+    urgent: Notify,
     catalog: Catalog,
     clock: Clock,
     metrics: Metrics,
@@ -205,7 +261,8 @@ impl StatusBoard {
             Some((key, row))
         });
         let rows = Mutex::new(keyed.collect());
-        Arc::new(Self { entries: Mutex::default(), rows, catalog, clock, metrics })
+        let (entries, urgent) = (Mutex::default(), Notify::new());
+        Arc::new(Self { entries, rows, urgent, catalog, clock, metrics })
     }
 
     /// The status of a source, made when it is new.
@@ -220,6 +277,7 @@ impl StatusBoard {
             // The name changed, or the kind was not known before: the counts go on.
             let renamed = make();
             *renamed.report.lock() = entry.report();
+            *renamed.attempts.lock() = entry.attempts();
             *entry = renamed;
         }
         Arc::clone(entry)
@@ -294,9 +352,37 @@ impl StatusBoard {
             row.error_details =
                 Some(serde_json::json!({ "code": code, "message": message }).to_string());
         }
-        row.failover_status.get_or_insert_with(|| "NORMAL".to_owned());
+        let failover = report.failover.as_ref();
+        let status = failover.map_or(FailoverStatus::Normal, |f| f.status);
+        row.failover_status = Some(status.as_str().to_owned());
+        row.failover_count = sum(row.failover_count, failover.map_or(0, |f| f.count));
+        row.failover_time = failover.and_then(|f| f.since).or(row.failover_time);
+        row.recover_time = failover.and_then(|f| f.recovered).or(row.recover_time);
+        row.failover_details = failover.map(|f| f.details.clone());
         row.sync_status.get_or_insert_with(|| "IDLE".to_owned());
         row
+    }
+
+    /// The row of a source as the last run left it.
+    pub(super) fn kept(&self, key: &SourceKey) -> Option<ExternalStatusRow> {
+        self.rows.lock().get(key).cloned()
+    }
+
+    /// Writes the row of one source now.
+    ///
+    /// # Errors
+    /// When the table cannot be written; it is tried again later.
+    pub(super) async fn write_now(
+        &self,
+        store: &dyn StatusStore,
+        key: &SourceKey,
+    ) -> storage::Result<()> {
+        store.upsert(&[self.row(key)]).await
+    }
+
+    /// Has changed rows written at once: a restart goes on from one of them.
+    pub(super) fn hurry(&self) {
+        self.urgent.notify_one();
     }
 
     /// Writes changed rows in batches until the group stops, and once more then.
@@ -307,6 +393,7 @@ impl StatusBoard {
                 let stopping = tokio::select! {
                     () = stop.cancelled() => true,
                     () = tokio::time::sleep(WRITE_EVERY) => false,
+                    () = board.urgent.notified() => false,
                 };
                 board.write(store.as_ref()).await;
                 if stopping {

@@ -65,7 +65,6 @@ impl NativeInstance {
     #[must_use]
     pub fn to_core(&self, service: &NativeService) -> Instance {
         Instance {
-            key: self.key.clone(),
             status: self.status,
             health: self.health,
             weight: self.weight,
@@ -75,6 +74,7 @@ impl NativeInstance {
             tags: self.tags.clone(),
             native_id: Some(self.id.to_string()),
             registered_at: Some(self.register_time.timestamp_millis()),
+            ..Instance::new(self.key.clone())
         }
     }
 

@@ -73,6 +73,18 @@ words!(
     }
 );
 words!(
+    /// Who serves: a registry or its standby.
+    FailoverStatus {
+        /// The registry.
+        #[default]
+        Normal = "NORMAL",
+        /// The standby.
+        Failover = "FAILOVER",
+        /// The standby still, and the registry is read well again.
+        Recovering = "RECOVERING",
+    }
+);
+words!(
     /// What an event tells.
     EventType {
         /// A group was made.

@@ -171,7 +171,7 @@ impl Watch {
 
 fn concerns(change: &Change, scope: &Scope) -> bool {
     match change {
-        Change::Put(state) => scope.contains(&state.key),
+        Change::Put(state) | Change::Partial(state) => scope.contains(&state.key),
         Change::Gone(key) => scope.contains(key),
         Change::Reset(_) | Change::Unchanged => true,
     }

@@ -21,6 +21,7 @@ mod docs;
 mod durability;
 mod egress;
 mod events;
+mod failover;
 mod federation;
 mod flips;
 mod foreign;

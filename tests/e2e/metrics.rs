@@ -51,7 +51,8 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, Family> {
     families
 }
 
-/// A server with everything that has metrics: a registry, a log file, a database on a disk.
+/// A server with everything that has metrics: a registry and its standby, a log file, a database on
+/// a disk.
 pub(crate) async fn scrape() -> String {
     let consul = StubConsul::start().await;
     let hub = Hub::with("", &[("REGISTRY__LOG__FILE__PATH", "logs/registry.log")]).await;
@@ -60,11 +61,17 @@ pub(crate) async fn scrape() -> String {
         json!({ "configName": "consul-a", "registryType": "CONSUL", "serverAddress": address });
     let (status, made) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{made}");
+    let body = json!({ "configName": "consul-b", "registryType": "CONSUL", "serverAddress": address,
+        "failoverEnabled": "Y", "failoverConfigId": made["configId"] });
+    let (status, made) = hub.post("/api/v1/external/configs", &body).await;
+    assert_eq!(status, 201, "{made}");
     let read = "hub_registry_source_call_duration_seconds_count{kind=\"CONSUL\"";
     let up = "hub_registry_source_up{kind=\"CONSUL\"";
     hub.until("/metrics", Duration::from_secs(30), |_, text| {
         let text = text.as_str().unwrap();
-        text.contains(read) && text.lines().any(|line| line.starts_with(up) && line.ends_with(" 1"))
+        text.contains(read)
+            && text.contains("hub_registry_failover_state{")
+            && text.lines().any(|line| line.starts_with(up) && line.ends_with(" 1"))
     })
     .await;
     let (_, text) = hub.get("/metrics").await;

@@ -249,7 +249,9 @@ impl Publish for Listener {
                     assert_ne!(before.as_ref(), Some(&state.instances), "a Put changes something");
                 }
                 Change::Gone(key) => assert!(services.remove(&key).is_some(), "{key} never was"),
-                Change::Unchanged => panic!("the native registry has no reason to say so"),
+                Change::Partial(_) | Change::Unchanged => {
+                    panic!("the native registry has no reason to say so")
+                }
             }
         }
     }

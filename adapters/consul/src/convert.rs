@@ -1,12 +1,28 @@
-//! Consul's values to the port's.
+//! From Consul's terms to ours.
+//!
+//! | ours | Consul |
+//! |---|---|
+//! | service, group | `Service`; the configured default group |
+//! | host, port | `Service.Address`, else `Node.Address`; `Port` |
+//! | status, health | the worst check, maintenance before all, see [`state`] |
+//! | weight | `Weights.Passing` x 100, in every state |
+//! | protocol, context path | metadata, see [`conventions`] |
+//! | metadata | `Meta`, whole; `consul-status` is added for a warning |
+//! | tags | `Tags`, in their order |
+//! | native id | `Service.ID` |
+//! | native | see [`native`] |
+
+use std::collections::BTreeMap;
 
 use hub_registry_core::{
-    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey,
-    ServiceName, Weight,
+    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, ServiceKey, ServiceName,
+    Weight, conventions,
 };
 use tracing::debug;
 
-use crate::wire::{Check, NODE_MAINTENANCE, SERVICE_MAINTENANCE, ServiceEntry, Weights};
+use crate::wire::{
+    AgentService, Check, NODE_MAINTENANCE, Node, SERVICE_MAINTENANCE, ServiceEntry, Weights,
+};
 
 /// The metadata key that keeps Consul's `warning`, which the port has no word for. Consul reserves
 /// the prefix `consul-`, so no registration can bring this key itself.
@@ -48,12 +64,13 @@ fn instance(service: &ServiceKey, entry: ServiceEntry) -> Option<Instance> {
     };
     let key = InstanceKey { service: service.clone(), host, port };
     let mut instance = Instance::new(key);
+    instance.native = native(&node, &found, &checks);
     let (status, health, warning) = state(&checks);
     (instance.status, instance.health) = (status, health);
     instance.weight = weight(found.weights.unwrap_or_default());
     instance.metadata = found.meta;
-    instance.protocol = protocol(&instance);
-    instance.context_path = instance.metadata.get("contextPath").cloned();
+    instance.protocol = conventions::protocol(&instance.metadata);
+    instance.context_path = conventions::context_path(&instance.metadata);
     if warning {
         let status = "warning".to_owned();
         instance.metadata.insert(STATUS_KEY.to_owned(), status);
@@ -61,6 +78,37 @@ fn instance(service: &ServiceKey, entry: ServiceEntry) -> Option<Instance> {
     instance.tags = found.tags;
     instance.native_id = Some(found.id).filter(|id| !id.is_empty());
     Some(instance)
+}
+
+/// What else Consul says of it: `node`, `datacenter`, `checks` (`id=status`, in the order of the
+/// ids), `warningWeight` if it is not that of a passing one, and `address.TAG` for addresses that
+/// are not the instance's own.
+fn native(node: &Node, found: &AgentService, checks: &[Check]) -> BTreeMap<String, String> {
+    let mut native = BTreeMap::new();
+    let mut keep = |key: &str, value: &str| {
+        if !value.is_empty() {
+            native.insert(key.to_owned(), value.to_owned());
+        }
+    };
+    keep("node", &node.node);
+    keep("datacenter", &node.datacenter);
+    let mut all: Vec<_> =
+        checks.iter().map(|check| format!("{}={}", check.check_id, check.status)).collect();
+    all.sort();
+    keep("checks", &all.join(","));
+    if let Some(weights) = found.weights.filter(|weights| weights.warning != weights.passing) {
+        keep("warningWeight", &weights.warning.to_string());
+    }
+    let own = if found.address.is_empty() { &node.address } else { &found.address };
+    for (tag, other) in &found.tagged_addresses {
+        if (&other.address, other.port) != (own, found.port) {
+            let bracketed = other.address.contains(':');
+            let host =
+                if bracketed { format!("[{}]", other.address) } else { other.address.clone() };
+            keep(&format!("address.{tag}"), &format!("{host}:{}", other.port));
+        }
+    }
+    native
 }
 
 /// Status, health, and whether it is a warning: the worst check counts, maintenance before all,
@@ -89,16 +137,6 @@ fn state(checks: &[Check]) -> (InstanceStatus, HealthStatus, bool) {
 fn weight(weights: Weights) -> Weight {
     let passing = u32::try_from(weights.passing.max(0)).unwrap_or(u32::MAX);
     Weight::new(passing.saturating_mul(100))
-}
-
-/// `secure=true` is Spring Cloud Consul's word for HTTPS; others write `protocol`.
-fn protocol(instance: &Instance) -> Protocol {
-    let pair = |key: &str| instance.metadata.get(key).map(String::as_str);
-    if pair("secure").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Protocol::Https;
-    }
-    let named = pair("protocol").map(str::to_ascii_uppercase);
-    named.and_then(|word| word.parse().ok()).unwrap_or(Protocol::Http)
 }
 
 #[cfg(test)]

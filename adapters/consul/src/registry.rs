@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_registry_core::watch::Reading;
 use hub_registry_core::{
-    Capability, ChangeStream, ConnectSpec, GroupName, Instance, Registry, RegistryInfo, Result,
-    Scope, ServiceKey,
+    Capability, ChangeStream, ConnectSpec, GroupName, Instance, Presence, Registry, RegistryInfo,
+    Result, Scope, ServiceKey, look,
 };
 
-use crate::client::{Client, Cursor};
+use crate::client::{Client, Cursor, Found};
 use crate::{convert, watch};
 
 /// One Consul datacenter (and namespace).
@@ -52,7 +53,7 @@ impl Registry for Consul {
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
         let names = self.client.names(&mut Cursor::reading()).await?;
-        let keys = convert::keys(&self.group, names.unwrap_or_default());
+        let keys = convert::keys(&self.group, names.map_or_else(Vec::new, |read| read.value));
         Ok(keys.filter(|key| scope.contains(key)).collect())
     }
 
@@ -62,8 +63,32 @@ impl Registry for Consul {
             return Ok(Vec::new());
         }
         let mut cursor = Cursor::reading();
-        let entries = self.client.entries(&mut cursor, &service.name).await?;
-        Ok(convert::instances(service, entries.unwrap_or_default()))
+        match self.client.entries(&mut cursor, &service.name).await? {
+            Found::Entries { entries, .. } => Ok(convert::instances(service, entries)),
+            Found::Hidden => Err(self.client.hidden(&service.name)),
+            // A first read has nothing to be unchanged from.
+            Found::Unchanged => Ok(Vec::new()),
+        }
+    }
+
+    /// By reads that a majority of the servers stands behind. What such a read hides, it does not
+    /// deny.
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        look::by_services(missing, |service: ServiceKey| async move {
+            if service.group != self.group {
+                return Ok(Reading::Whole(Vec::new()));
+            }
+            let mut cursor = Cursor::consistent();
+            match self.client.entries(&mut cursor, &service.name).await? {
+                Found::Entries { entries, filtered } => {
+                    let instances = convert::instances(&service, entries);
+                    let whole = !filtered;
+                    Ok(if whole { Reading::Whole(instances) } else { Reading::Partial(instances) })
+                }
+                Found::Hidden | Found::Unchanged => Ok(Reading::Partial(Vec::new())),
+            }
+        })
+        .await
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use hub_registry_core::watch::{ServiceStream, TwoLevel, two_level};
-use hub_registry_core::{ChangeStream, GroupName, Instance, Result, Scope, ServiceKey};
+use hub_registry_core::watch::{Reading, ServiceStream, TwoLevel, two_level};
+use hub_registry_core::{ChangeStream, GroupName, Result, Scope, ServiceKey};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use crate::client::{Client, Cursor};
+use crate::client::{Client, Cursor, Found, Read};
 use crate::convert;
 use sweep::{Checks, Place, Sweep};
 
@@ -74,13 +74,20 @@ impl TwoLevel for Levels {
                 }
             }
         };
-        let Some(list) = list else {
+        let Some(Read { value: list, filtered }) = list else {
             let mut known = known.cloned().unwrap_or_default();
             known.retain(|key| !self.client.leaves_out(&key.name));
             return Ok(known);
         };
         let keys = convert::keys(&self.group, list);
-        let keys: BTreeSet<_> = keys.filter(|key| self.scope.contains(key)).collect();
+        let mut keys: BTreeSet<_> = keys.filter(|key| self.scope.contains(key)).collect();
+        if filtered && let Some(known) = known {
+            // What was listed before may be hidden now, and that is no removal.
+            let missing = known.difference(&keys).filter(|key| !self.client.leaves_out(&key.name));
+            let missing = missing.map(|key| key.name.clone()).collect();
+            let there = self.client.may_be_there(missing).await?;
+            keys.extend(there.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
+        }
         // The index of the names moves with every registration and does not say which service.
         self.sweep.wake_all();
         if keys.len() > SEATS && checks.is_none() {
@@ -101,8 +108,8 @@ impl TwoLevel for Levels {
             Seat::Own(_) => Cursor::waiting(),
             Seat::Shared(_) | Seat::Refused => Cursor::reading(),
         };
-        let follow =
-            Follow { client: Arc::clone(&self.client), key: key.clone(), cursor, seat, seats };
+        let (client, key) = (Arc::clone(&self.client), key.clone());
+        let follow = Follow { client, key, cursor, seat, seats, was_whole: false };
         let items = stream::unfold(follow, |mut follow| async move {
             let item = follow.next().await;
             Some((item, follow))
@@ -125,10 +132,13 @@ struct Follow {
     cursor: Cursor,
     seat: Seat,
     seats: Arc<Semaphore>,
+    // Whether a read showed all its instances. Where some are hidden from the beginning, what is
+    // shown is all there is for this token.
+    was_whole: bool,
 }
 
 impl Follow {
-    async fn next(&mut self) -> Result<Vec<Instance>> {
+    async fn next(&mut self) -> Result<Reading> {
         loop {
             if let Seat::Shared(place) = &self.seat {
                 if self.cursor.has_read() {
@@ -141,17 +151,26 @@ impl Follow {
             }
             let _turn = match &self.seat {
                 Seat::Own(_) => None,
-                Seat::Shared(place) => Some(place.turn().await),
+                Seat::Shared(place) => Some(place.turn(!self.cursor.has_read()).await),
                 Seat::Refused => std::future::pending().await,
             };
             match self.client.entries(&mut self.cursor, &self.key.name).await {
-                Ok(None) => {}
-                Ok(Some(entries)) => return Ok(convert::instances(&self.key, entries)),
+                Ok(Found::Unchanged) => {}
+                Ok(Found::Entries { entries, filtered }) => {
+                    let instances = convert::instances(&self.key, entries);
+                    if filtered && self.was_whole {
+                        return Ok(Reading::Partial(instances));
+                    }
+                    self.was_whole = !filtered;
+                    return Ok(Reading::Whole(instances));
+                }
+                Ok(Found::Hidden) if self.was_whole => return Ok(Reading::Partial(Vec::new())),
+                Ok(Found::Hidden) => return Err(self.client.hidden(&self.key.name)),
                 Err(_) if self.client.leaves_out(&self.key.name) => break,
                 Err(error) => return Err(error),
             }
         }
         self.seat = Seat::Refused;
-        Ok(Vec::new())
+        Ok(Reading::Whole(Vec::new()))
     }
 }

@@ -85,6 +85,9 @@ pub struct AgentService {
     /// Its port; 0: none.
     #[serde(default)]
     pub port: i64,
+    /// Its addresses for callers elsewhere: `wan`, `lan_ipv6`, ...
+    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
     /// Its share of traffic; servers before 1.2.3 do not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Weights>,
@@ -97,6 +100,17 @@ pub struct AgentService {
     /// Raft index of its last change.
     #[serde(default)]
     pub modify_index: u64,
+}
+
+/// One of several addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TaggedAddress {
+    /// The address.
+    #[serde(deserialize_with = "or_empty")]
+    pub address: String,
+    /// The port.
+    pub port: i64,
 }
 
 /// Shares of traffic by state.

@@ -31,7 +31,7 @@ impl Subject for Stub {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        connect(&spec(self.server.address())).await
+        contract::in_the_hubs_terms(connect(&spec(self.server.address())).await)
     }
 
     async fn put(&self, instance: &Instance) {
@@ -75,7 +75,7 @@ impl Subject for Real {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        connect(&spec(self.address)).await
+        contract::in_the_hubs_terms(connect(&spec(self.address)).await)
     }
 
     async fn put(&self, instance: &Instance) {

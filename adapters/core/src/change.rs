@@ -47,6 +47,13 @@ pub enum Change {
     Put(ServiceState),
     /// There is no such service any more.
     Gone(ServiceKey),
+    /// Of one service, what the registry shows while it says itself that it hides more. What is
+    /// listed is there and counts like a `Put`; what is not listed may be there all the same, so
+    /// nothing is removed by it and no removal is confirmed. An empty list says nothing at all.
+    ///
+    /// It comes only for a service that was told of whole before, and the next `Put`, `Gone` or
+    /// `Reset` ends the doubt.
+    Partial(ServiceState),
     /// A good look at the registry that found nothing new. It carries no data, but it renews the
     /// age of what is known.
     Unchanged,

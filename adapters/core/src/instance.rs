@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::carry::Mark;
 use crate::id::{GroupName, Host, ServiceName};
 use crate::words;
 pub use crate::words::UnknownWord;
@@ -162,6 +163,14 @@ pub struct Instance {
     /// When it registered, in milliseconds since 1970, where the registry tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<i64>,
+    /// What else its registry says of it, in that registry's words, as far as it is not the usual:
+    /// a Nacos cluster, a Consul node and its checks, Eureka's pages. Readers are not shown it;
+    /// docs/adapters.md lists the keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub native: BTreeMap<String, String>,
+    /// Set on a copy that a hub wrote: whose, and from where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Box<Mark>>,
 }
 
 impl Instance {
@@ -179,6 +188,8 @@ impl Instance {
             tags: Vec::new(),
             native_id: None,
             registered_at: None,
+            native: BTreeMap::new(),
+            mark: None,
         }
     }
 }

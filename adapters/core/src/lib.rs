@@ -10,6 +10,8 @@
 //! |---|---|
 //! | [`id`] | validated names: tenant, group, service, host |
 //! | [`instance`], [`mod@words`] | one instance of a service and its states |
+//! | [`carry`], [`mapping`] | what travels in metadata with a copy, and what a configuration reads out of it |
+//! | [`conventions`] | what clients write into metadata where a registry has no field |
 //! | [`change`] | what a watch yields |
 //! | [`registry`] | the trait, its scope and information |
 //! | [`look`] | a second look at what a watch no longer lists |
@@ -17,13 +19,15 @@
 //! | [`capability`] | what a registry can do |
 //! | [`error`] | what went wrong, and whether trying again makes sense |
 //! | [`egress`] | which addresses may be connected to |
-//! | [`layers`] | retry, time-out and metrics around any registry |
+//! | [`layers`] | scope, mapping, retry, time-out and metrics around any registry |
 //! | [`watch`] | polling and two-level watching, for adapters to build on |
 //! | [`http`] | the bounded HTTP client the adapters share |
 //! | [`memory`] | the reference implementation |
 
 pub mod capability;
+pub mod carry;
 pub mod change;
+pub mod conventions;
 pub mod driver;
 pub mod duration;
 pub mod egress;
@@ -33,6 +37,7 @@ pub mod id;
 pub mod instance;
 pub mod layers;
 pub mod look;
+pub mod mapping;
 pub mod memory;
 pub mod registry;
 pub mod secret;
@@ -41,6 +46,7 @@ pub mod watch;
 pub mod words;
 
 pub use capability::Capability;
+pub use carry::Mark;
 pub use change::{Change, ChangeStream, ServiceState};
 pub use driver::Driver;
 pub use error::{Error, ErrorKind, Result};
@@ -49,6 +55,7 @@ pub use instance::{
     HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, Weight,
 };
 pub use look::Presence;
+pub use mapping::FieldMapping;
 pub use registry::{Registry, RegistryInfo, RegistryKind, Scope};
 pub use secret::Secret;
 pub use spec::{ConnectSpec, SpecError};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use crate::error::{Error, Result};
-use crate::instance::{Instance, InstanceKey, ServiceKey};
+use crate::instance::{Instance, ServiceKey};
 use crate::registry::{Registry, Scope};
+use crate::watch::Reading;
 
 /// Services asked for at a time.
 const PARALLEL: usize = 8;
@@ -35,10 +36,7 @@ pub async fn by_lists<R: Registry + ?Sized>(
     registry: &R,
     missing: &[Arc<Instance>],
 ) -> Result<Vec<Presence>> {
-    let mut places: BTreeMap<ServiceKey, Vec<usize>> = BTreeMap::new();
-    for (place, instance) in missing.iter().enumerate() {
-        places.entry(instance.key.service.clone()).or_default().push(place);
-    }
+    let mut places = by_service(missing);
     let mut found = vec![Presence::Unknown; missing.len()];
     if places.len() > FEW {
         let names = registry.services(&Scope::all()).await?;
@@ -47,18 +45,64 @@ pub async fn by_lists<R: Registry + ?Sized>(
             gone.into_iter().for_each(|place| found[place] = Presence::Absent);
         }
     }
+    let reads =
+        |service: ServiceKey| async move { registry.instances(&service).await.map(Reading::Whole) };
+    by_readings(missing, places, found, reads).await
+}
+
+/// What one reading of each concerned service says.
+///
+/// # Errors
+/// When no read succeeded.
+pub async fn by_services<F, Fut>(missing: &[Arc<Instance>], read: F) -> Result<Vec<Presence>>
+where
+    F: FnMut(ServiceKey) -> Fut,
+    Fut: Future<Output = Result<Reading>>,
+{
+    let found = vec![Presence::Unknown; missing.len()];
+    by_readings(missing, by_service(missing), found, read).await
+}
+
+type Places = BTreeMap<ServiceKey, Vec<usize>>;
+
+fn by_service(missing: &[Arc<Instance>]) -> Places {
+    let mut places = Places::new();
+    for (place, instance) in missing.iter().enumerate() {
+        places.entry(instance.key.service.clone()).or_default().push(place);
+    }
+    places
+}
+
+async fn by_readings<F, Fut>(
+    missing: &[Arc<Instance>],
+    places: Places,
+    mut found: Vec<Presence>,
+    mut read: F,
+) -> Result<Vec<Presence>>
+where
+    F: FnMut(ServiceKey) -> Fut,
+    Fut: Future<Output = Result<Reading>>,
+{
     let mut failure: Option<Error> = None;
     let mut reads = stream::iter(places)
-        .map(|(service, places)| async move { (places, registry.instances(&service).await) })
+        .map(|(service, places)| {
+            let reading = read(service);
+            async move { (places, reading.await) }
+        })
         .buffer_unordered(PARALLEL);
-    while let Some((places, read)) = reads.next().await {
-        match read {
-            Ok(list) => {
-                for place in places {
-                    found[place] = presence(&list, &missing[place].key);
-                }
+    while let Some((places, reading)) = reads.next().await {
+        let (list, not_listed) = match reading {
+            Ok(Reading::Whole(list)) => (list, Presence::Absent),
+            Ok(Reading::Partial(list)) => (list, Presence::Unknown),
+            Err(error) => {
+                failure = Some(error);
+                continue;
             }
-            Err(error) => failure = Some(error),
+        };
+        for place in places {
+            let key = &missing[place].key;
+            let listed = list.binary_search_by(|instance| instance.key.cmp(key)).is_ok();
+            found[place] = if listed { Presence::Listed } else { not_listed };
         }
     }
     drop(reads);
@@ -68,18 +112,11 @@ pub async fn by_lists<R: Registry + ?Sized>(
     }
 }
 
-fn presence(sorted: &[Instance], key: &InstanceKey) -> Presence {
-    match sorted.binary_search_by(|instance| instance.key.cmp(key)) {
-        Ok(_) => Presence::Listed,
-        Err(_) => Presence::Absent,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::memory::Memory;
-    use crate::{GroupName, Host, ServiceName};
+    use crate::{GroupName, Host, InstanceKey, ServiceName};
 
     fn instance(service: &str, port: u16) -> Instance {
         let name = ServiceName::parse(service).unwrap();

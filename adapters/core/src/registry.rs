@@ -83,7 +83,7 @@ pub struct RegistryInfo {
 /// Which services are asked for: glob patterns (`*`, `?`) over service names, and groups.
 ///
 /// The default asks for everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scope {
     include: Vec<WildMatch>,
     exclude: Vec<WildMatch>,
@@ -103,6 +103,18 @@ impl Scope {
     pub fn new(include: &[String], exclude: &[String], groups: Vec<GroupName>) -> Self {
         let compile = |patterns: &[String]| patterns.iter().map(|p| WildMatch::new(p)).collect();
         Self { include: compile(include), exclude: compile(exclude), groups }
+    }
+
+    /// Whether everything is asked for.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty() && self.groups.is_empty()
+    }
+
+    /// The same services by name, in any group.
+    #[must_use]
+    pub fn in_any_group(&self) -> Self {
+        Self { groups: Vec::new(), ..self.clone() }
     }
 
     /// Whether the service is asked for.

@@ -6,20 +6,21 @@
 //! | `OUT_OF_SERVICE`/`UNKNOWN` | not enabled: heartbeats go on, but nobody acts on them |
 //! | weight 100 | weight 1.0 |
 //! | metadata | metadata, whole; a cluster that is not `DEFAULT` is added as `cluster`, unless the instance has a key of that name |
-//! | tags | metadata `fed-tags`, comma-separated, `\` before a comma or `\` of a tag |
+//! | protocol, context path | metadata, see [`conventions`] |
 //! | native id | `instanceId`, or the same text built from its parts |
+//! | native | `cluster`, if it is not `DEFAULT`; `ephemeral=false` of what stays without its client |
+
+use std::collections::BTreeMap;
 
 use hub_registry_core::{
     GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, InvalidName, ServiceKey,
-    ServiceName, Weight,
+    ServiceName, Weight, conventions,
 };
 
 use crate::wire;
 
 /// The metadata key that shows the cluster.
 pub const CLUSTER_KEY: &str = "cluster";
-/// The metadata key in which tags travel.
-pub const TAGS_KEY: &str = "fed-tags";
 
 const DEFAULT_CLUSTER: &str = "DEFAULT";
 
@@ -70,10 +71,14 @@ pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, Inva
         format!("{}#{}#{cluster}#{group}@@{name}", host.ip, host.port)
     });
     let mut metadata = host.metadata;
-    let tags = metadata.get(TAGS_KEY).map_or_else(Vec::new, |t| split(t));
+    let mut native = BTreeMap::new();
+    if !host.ephemeral {
+        native.insert("ephemeral".to_owned(), "false".to_owned());
+    }
     if cluster != DEFAULT_CLUSTER {
         let entry = metadata.entry(CLUSTER_KEY.to_owned());
         entry.or_insert_with(|| cluster.to_owned());
+        native.insert(CLUSTER_KEY.to_owned(), cluster.to_owned());
     }
     let (status, health) = match (host.enabled, host.healthy) {
         (true, true) => (InstanceStatus::Up, HealthStatus::Healthy),
@@ -84,38 +89,11 @@ pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, Inva
         status,
         health,
         weight: Weight::from_factor(host.weight),
+        protocol: conventions::protocol(&metadata),
+        context_path: conventions::context_path(&metadata),
         metadata,
-        tags,
+        native,
         native_id: Some(native_id),
         ..Instance::new(key)
     })
-}
-
-fn split(text: &str) -> Vec<String> {
-    let (mut tags, mut tag, mut escaped) = (Vec::new(), String::new(), false);
-    for c in text.chars() {
-        match c {
-            _ if escaped => {
-                tag.push(c);
-                escaped = false;
-            }
-            '\\' => escaped = true,
-            ',' => tags.push(std::mem::take(&mut tag)),
-            c => tag.push(c),
-        }
-    }
-    tags.push(tag);
-    tags.retain(|tag| !tag.is_empty());
-    tags
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_are_split_at_plain_commas_only() {
-        assert_eq!(split(r"a,b\,c,,d\\"), ["a", "b,c", r"d\"]);
-        assert_eq!(split(""), Vec::<String>::new());
-    }
 }

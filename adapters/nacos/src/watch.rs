@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use hub_registry_core::watch::{ServiceStream, TwoLevel};
+use hub_registry_core::watch::{Reading, ServiceStream, TwoLevel};
 use hub_registry_core::{Result, Scope, ServiceKey};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -94,7 +94,7 @@ impl TwoLevel for Levels {
         stream::unfold(service, |mut service| async move {
             service.due().await;
             let instances = service.source.instances(&service.key).await;
-            Some((instances, service))
+            Some((instances.map(Reading::Whole), service))
         })
         .boxed()
     }

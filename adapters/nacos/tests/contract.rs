@@ -29,7 +29,7 @@ impl Subject for Stub {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        common::connect(&common::stub_spec(&self.stub)).await
+        contract::in_the_hubs_terms(common::connect(&common::stub_spec(&self.stub)).await)
     }
 
     async fn put(&self, instance: &Instance) {
@@ -66,7 +66,7 @@ impl Subject for Real {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        common::connect(&common::spec(self.port)).await
+        contract::in_the_hubs_terms(common::connect(&common::spec(self.port)).await)
     }
 
     async fn put(&self, instance: &Instance) {

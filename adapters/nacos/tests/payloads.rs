@@ -48,7 +48,8 @@ fn every_state_is_read_as_it_is() {
     assert_eq!(list[0].metadata[convert::CLUSTER_KEY], "east");
     assert_eq!(list[1].metadata.get(convert::CLUSTER_KEY), None);
     assert_eq!(list[0].metadata["version"], "1.0");
-    assert_eq!(list[0].tags, ["blue", "n1"]);
+    assert_eq!(list[0].metadata["fed-tags"], "blue,n1", "read by the layer above");
+    assert_eq!(list[0].native["cluster"], "east");
 }
 
 #[test]

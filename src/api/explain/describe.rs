@@ -116,6 +116,15 @@ fn load() -> Shape {
     object([("reported", count().or_null()), ("picksSince", count()), ("sinceMs", count())])
 }
 
+fn copy() -> Shape {
+    object([("owner", text())]).and_maybe([
+        ("source", text()),
+        ("group", text()),
+        ("service", text()),
+        ("id", text()),
+    ])
+}
+
 fn origin() -> Shape {
     let hold = object([
         ("why", removals::describe::why()),
@@ -127,6 +136,8 @@ fn origin() -> Shape {
     ]);
     object(source()).and(order()).and([
         ("nativeId", text().or_null()),
+        ("native", map(text()).about("What else its registry says of it; see docs/adapters.md.")),
+        ("copy", copy().or_null().about("Set on a copy that a hub wrote: whose, and from where.")),
         ("observedAt", time()),
         ("instanceStatus", shapes::instance_status()),
         ("healthStatus", shapes::health_status()),

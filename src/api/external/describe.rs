@@ -5,13 +5,14 @@ use hub_registry_core::RegistryKind;
 use serde_json::json;
 
 use super::SORT;
-use crate::api::openapi::params::{Param, page, sort};
+use crate::api::openapi::params::{Param, force, page, sort};
 use crate::api::openapi::shape::{
     Shape, anything, boolean, count, either, integer, line, list_of, map, named, object, pattern,
     text, time, word,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
 use crate::api::removals;
+use crate::federation::Waits;
 use crate::model::external::READ_ONLY;
 
 /// Why a change may want more.
@@ -111,6 +112,29 @@ pub(in crate::api) fn disconnect() -> Describe {
     describe(Tag::External, "disconnectConfig", "Disconnects an external registry")
         .text("Writes `activeFlag` N, which holds over a restart. Its instances leave at once.")
         .answers(StatusCode::OK, "It is disconnected.", answer)
+}
+
+/// `POST /api/v1/external/configs/{configId}/failover`
+pub(in crate::api) fn fail_over() -> Describe {
+    switch("failOverConfig", "Has the standby serve", "its standby is not LIVE")
+}
+
+/// `POST /api/v1/external/configs/{configId}/failback`
+pub(in crate::api) fn fail_back() -> Describe {
+    switch("failBackConfig", "Has the primary serve again", "it is not LIVE itself")
+}
+
+fn switch(id: &'static str, about: &'static str, why_not: &str) -> Describe {
+    let answer = || named("Outcome", standing_fields().and([("message", shapes::message())]));
+    let conflict = format!(
+        "It has no standby, `external.enableFailover` is off, or {why_not} and `force` was not said."
+    );
+    describe(Tag::External, id, about)
+        .text("What an operator decides stays until an operator decides otherwise.")
+        .takes([force("Does it in any state.")])
+        .answers(StatusCode::OK, "Done, and on disk.", answer())
+        .answers(StatusCode::ACCEPTED, "Done, and not on disk yet.", answer())
+        .may(StatusCode::CONFLICT, &conflict)
 }
 
 /// `POST /api/v1/external/configs/{configId}/test`
@@ -309,6 +333,7 @@ pub(in crate::api) fn standing_fields() -> Shape {
         ("held", removals::describe::held()),
         ("capability", capability().or_null()),
         ("servedBy", text().or_null()),
+        ("failover", failover().or_null()),
         ("insecureSkipVerify", boolean()),
         ("connectionStatus", text()),
         ("healthStatus", text()),
@@ -331,6 +356,19 @@ pub(in crate::api) fn standing_fields() -> Shape {
         ("lastErrorTime", time().or_null()),
         ("errorDetails", anything()),
     ])
+}
+
+/// How one and its standby fare.
+fn failover() -> Shape {
+    let words: Vec<_> = Waits::ALL.iter().map(|one| one.as_str()).collect();
+    object([
+        ("failoverConfigId", text().about("The standby.")),
+        ("failoverStrategy", word(&["MANUAL", "AUTO"])),
+        ("waitsFor", word(&words).about("What the next step waits for.")),
+        ("byOperator", boolean().about("An operator had the standby serve.")),
+        ("holdDownMs", count().about("How long it must be read well before it serves again.")),
+    ])
+    .about("How it and its standby fare; `null`: it has none.")
 }
 
 fn probe() -> Shape {

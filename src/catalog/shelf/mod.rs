@@ -104,6 +104,8 @@ pub(super) struct Shelf {
 struct Draft {
     key: ServiceKey,
     listed: bool,
+    // Whether all its instances were told.
+    whole: bool,
     // As it was: whether it was listed, and how many of its instances were.
     before: Option<(bool, usize)>,
     merged: Merged,
@@ -166,6 +168,12 @@ impl Shelf {
     #[must_use]
     pub(super) fn service_count(&self) -> usize {
         self.services.len()
+    }
+
+    /// How many instances the registry lists, or listed last.
+    #[must_use]
+    pub(super) fn live(&self) -> usize {
+        self.live
     }
 
     /// How many instances there are, held ones included.
@@ -231,13 +239,14 @@ impl Shelf {
 
     /// Takes a service off the shelf and puts on top of it what was said.
     fn draft(&mut self, key: ServiceKey, said: Said, wall_ms: i64, outcome: &mut Outcome) -> Draft {
-        let (listed, instances): (bool, Vec<Arc<Instance>>) = match said {
-            Said::All(instances) => (true, instances),
-            Said::Gone => (false, Vec::new()),
+        let (listed, whole, instances) = match said {
+            Said::All(instances) => (true, true, instances),
+            Said::Some(instances) => (true, false, instances),
+            Said::Gone => (false, true, Vec::new()),
         };
         let before = self.services.remove(&key);
         let entries = before.as_ref().map_or(&[][..], |service| &service.entries);
-        let merged = Merged::new(entries, instances, false, wall_ms);
+        let merged = Merged::new(entries, instances, !whole, wall_ms);
         let was = entries.len() - self.held.get(&key).copied().unwrap_or_default();
         self.live = self.live + merged.listed() - was;
         outcome.returned += merged.returned.len();
@@ -245,12 +254,14 @@ impl Shelf {
             self.guard.returned(hold, &key);
         }
         let before = before.map(|service| (service.listed, was));
-        Draft { key, listed, before, merged }
+        Draft { key, listed, whole, before, merged }
     }
 
     /// Decides about what is missing and puts the service back.
     fn settle(&mut self, draft: Draft, fate: Fate, now: Instant, outcome: &mut Outcome) {
-        let Draft { key, listed, before, mut merged } = draft;
+        let Draft { key, listed, whole, before, mut merged } = draft;
+        // What shows a part takes nobody's place.
+        let fate = if whole { fate } else { Fate::Leave };
         let (began, left) = merged.decide(fate, now);
         outcome.left += left;
         if let (false, Some(why)) = (began.is_empty(), fate.why()) {

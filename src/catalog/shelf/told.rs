@@ -10,6 +10,8 @@ use hub_registry_core::{Change, Instance, ServiceKey, ServiceState};
 pub(super) enum Said {
     /// These are all its instances.
     All(Vec<Arc<Instance>>),
+    /// It has these instances, and there may be more.
+    Some(Vec<Arc<Instance>>),
     /// There is no such service.
     Gone,
 }
@@ -42,8 +44,26 @@ impl Told {
                 Change::Gone(key) => {
                     told.services.insert(key, Said::Gone);
                 }
+                Change::Partial(state) => told.see(state),
             }
         }
         told
+    }
+
+    /// Takes in what is there for certain; an empty list says nothing.
+    fn see(&mut self, ServiceState { key, instances: mut seen }: ServiceState) {
+        if seen.is_empty() {
+            return;
+        }
+        match self.services.get_mut(&key) {
+            Some(Said::All(known) | Said::Some(known)) => {
+                known.retain(|old| seen.binary_search_by(|new| new.key.cmp(&old.key)).is_err());
+                known.append(&mut seen);
+                known.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            Some(Said::Gone) | None => {
+                self.services.insert(key, Said::Some(seen));
+            }
+        }
     }
 }

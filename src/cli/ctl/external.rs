@@ -16,6 +16,9 @@ const AUTH: Take = body("auth", "authEnabled", Kind::Word(&["Y", "N"]), "Whether
 const USER: Take = body("username", "username", Kind::Text, "Who logs in; secrets go into --file");
 const ACTIVE: Take = body("active", "activeFlag", Kind::Word(&["Y", "N"]), "Whether to connect it");
 
+const ANY_STATE: Take =
+    query("force", "force", Kind::Switch, "Also if it is not LIVE who is to serve");
+
 const STEPS: Shows = Shows::Rows(
     "steps",
     &[("STEP", "step"), ("OK", "ok"), ("TOOK MS", "tookMs"), ("MESSAGE", "message")],
@@ -112,6 +115,22 @@ pub(super) const NOUN: Noun = Noun {
             about: "Disconnects a registry; its instances leave the view at once",
             route: ("POST", "/api/v1/external/configs/{configId}/disconnect"),
             takes: &[],
+            shows: Shows::Message,
+            watched: Watched::No,
+        },
+        Verb {
+            name: "failover",
+            about: "Has the standby serve, until failback",
+            route: ("POST", "/api/v1/external/configs/{configId}/failover"),
+            takes: &[ANY_STATE],
+            shows: Shows::Message,
+            watched: Watched::No,
+        },
+        Verb {
+            name: "failback",
+            about: "Has the registry serve again whose standby does",
+            route: ("POST", "/api/v1/external/configs/{configId}/failback"),
+            takes: &[ANY_STATE],
             shows: Shows::Message,
             watched: Watched::No,
         },

@@ -1,14 +1,18 @@
 //! A checked configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::spec::{Credentials, Tls};
-use hub_registry_core::{ConfigId, ConnectSpec, GroupName, RegistryKind, Scope, Secret, TenantId};
+use hub_registry_core::{
+    ConfigId, ConnectSpec, FieldMapping, GroupName, RegistryKind, Scope, Secret, TenantId,
+};
 use sha2::{Digest, Sha256};
 
 use super::address::Address;
 use super::body::MASK;
+use super::failover::Failover;
 use super::row::ExternalConfigRow;
 use super::specific::Common;
 use crate::error::{Error, Result};
@@ -40,8 +44,12 @@ pub struct ExternalConfig {
     pub spec: ConnectSpec,
     /// The keys common to all kinds.
     pub common: Common,
+    /// What is read out of the records of its registry.
+    pub mapping: FieldMapping,
     /// Who wins on conflicts.
     pub conflict: ConflictResolution,
+    /// Its standby.
+    pub failover: Option<Failover>,
     /// What was set and does nothing in this version, so that somebody can say so.
     pub without_effect: Vec<&'static str>,
 }
@@ -79,9 +87,11 @@ impl ExternalConfig {
                 Error::invalid("registryType", e.value, &format!("must be one of {}", e.allowed))
             })?;
         flag("activeFlag", row.common.active_flag.as_deref(), true)?;
-        check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
-        check_pair(row, &common)?;
+        check_sync(row, &common)?;
+        let enabled = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
+        let failover = Failover::of_row(row, &common, enabled)?;
+        let mapping = mapping(row.field_mapping.as_deref(), &common)?;
         let Address { endpoints, scheme, path } = Address::of_row(row, kind)?;
         let spec = ConnectSpec {
             name: row.config_name.clone(),
@@ -114,7 +124,18 @@ impl ExternalConfig {
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
         let without_effect = without_effect(row);
-        Ok(Self { tenant, id, name, active, spec, common, conflict, without_effect })
+        Ok(Self {
+            tenant,
+            id,
+            name,
+            active,
+            spec,
+            common,
+            mapping,
+            conflict,
+            failover,
+            without_effect,
+        })
     }
 
     /// Which services are read.
@@ -134,6 +155,7 @@ impl ExternalConfig {
     pub fn connects_like(&self, other: &Self) -> bool {
         self.spec == other.spec
             && self.common.services == other.common.services
+            && self.mapping == other.mapping
             && self.common.ca_name == other.common.ca_name
     }
 
@@ -163,25 +185,20 @@ impl ExternalConfig {
     }
 }
 
-fn check_mapping(text: Option<&str>) -> Result<()> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(pairs))
-            if pairs.values().all(serde_json::Value::is_string) =>
-        {
-            Ok(())
-        }
-        _ => Err(Error::invalid("fieldMapping", text, "must be a JSON object of strings")),
-    }
+fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(FieldMapping::default());
+    };
+    let pairs: BTreeMap<String, String> = serde_json::from_str(text)
+        .map_err(|_| Error::invalid("fieldMapping", text, "must be a JSON object of strings"))?;
+    FieldMapping::new(&pairs, common.allowed_groups.iter().cloned()).map_err(|error| {
+        Error::invalid(&format!("fieldMapping.{}", error.path), error.field, &error.rule)
+    })
 }
 
 fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
     let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let all = [
-        ("fieldMapping", row.field_mapping.is_some()),
-        ("failoverEnabled", yes(&row.failover_enabled)),
-        ("syncEnabled", yes(&row.sync_enabled)),
-    ];
+    let all = [("syncEnabled", yes(&row.sync_enabled))];
     all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 
@@ -193,24 +210,12 @@ fn check_name(field: &str, value: &str) -> Result<()> {
 }
 
 /// Rules over several fields.
-fn check_pair(row: &ExternalConfigRow, common: &Common) -> Result<()> {
+fn check_sync(row: &ExternalConfigRow, common: &Common) -> Result<()> {
     if flag("syncEnabled", row.sync_enabled.as_deref(), false)? && common.sync.is_none() {
         let rule = "needs specificConfig.sync, the rule that says what is copied where";
         return Err(Error::invalid("syncEnabled", "Y", rule));
     }
-    let failover = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
-    match row.failover_config_id.as_deref().filter(|id| !id.is_empty()) {
-        None if failover => Err(Error::invalid("failoverEnabled", "Y", "needs failoverConfigId")),
-        Some(id) if id == row.external_config_id => {
-            Err(Error::invalid("failoverConfigId", id, "must name another configuration"))
-        }
-        _ => match row.failover_strategy.as_deref() {
-            None | Some("MANUAL" | "AUTO") => Ok(()),
-            Some(other) => {
-                Err(Error::invalid("failoverStrategy", other, "must be one of MANUAL, AUTO"))
-            }
-        },
-    }
+    Ok(())
 }
 
 fn flag(field: &str, value: Option<&str>, default: bool) -> Result<bool> {

@@ -4,6 +4,7 @@
 mod address;
 mod body;
 mod config;
+mod failover;
 mod json;
 mod removal_guard;
 mod row;
@@ -12,6 +13,7 @@ mod specific;
 pub(crate) use body::READ_ONLY;
 pub use body::{apply_body, brings_secrets, needs_secrets};
 pub use config::{ConflictResolution, ExternalConfig};
+pub use failover::{Failover, FailoverRules};
 pub use json::row_json;
 pub use removal_guard::RemovalGuard;
 pub use row::{ExternalConfigRow, ExternalStatusRow};

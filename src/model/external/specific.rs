@@ -4,6 +4,7 @@ use hub_registry_core::GroupName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::failover::FailoverRules;
 use super::removal_guard::RemovalGuard;
 use crate::error::{Error, Result};
 
@@ -19,12 +20,12 @@ pub struct Common {
     pub default_group: Option<GroupName>,
     /// The constants of the removal guard.
     pub removal_guard: RemovalGuard,
-    /// Failover settings, kept for the failover part.
-    pub failover: Option<Value>,
+    /// When the standby takes the place.
+    pub failover: Option<FailoverRules>,
     /// Sync rules, kept for the sync part.
     pub sync: Option<Value>,
     /// Groups a field mapping may write into.
-    pub allowed_groups: Vec<String>,
+    pub allowed_groups: Vec<GroupName>,
     /// A trusted certificate, PEM.
     pub ca_pem: Option<String>,
     /// The name of a file in `external.caDir`.
@@ -91,6 +92,18 @@ impl Common {
     }
 
     fn check(&self) -> Result<()> {
+        let Services { include, exclude } = &self.services;
+        for (key, globs) in [("include", include), ("exclude", exclude)] {
+            let bad = |glob: &&String| glob.is_empty() || glob.chars().any(char::is_control);
+            if let Some(glob) = globs.iter().find(bad) {
+                let field = format!("specificConfig.services.{key}");
+                let rule = "must be patterns of text, in which * and ? stand for any";
+                return Err(Error::invalid(&field, glob.as_str(), rule));
+            }
+        }
+        if let Some(failover) = &self.failover {
+            failover.check()?;
+        }
         if let Some(name) = &self.ca_name {
             let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {

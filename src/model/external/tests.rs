@@ -42,6 +42,15 @@ fn each_rule_names_its_field() {
         (json!({ "failoverEnabled": "Y" }), "failoverEnabled"),
         (json!({ "failoverConfigId": "c1" }), "failoverConfigId"),
         (json!({ "conflictResolution": "mine" }), "conflictResolution"),
+        (json!({ "fieldMapping": { "metadata.w": 7 } }), "fieldMapping"),
+        (json!({ "fieldMapping": { "w": "weightValue" } }), "fieldMapping.w"),
+        (json!({ "fieldMapping": { "metadata.w": "weight" } }), "fieldMapping.metadata.w"),
+        (json!({ "fieldMapping": { "metadata.t": "groupName" } }), "fieldMapping.metadata.t"),
+        (json!({ "specificConfig": { "allowedGroups": [""] } }), "specificConfig.allowedGroups"),
+        (
+            json!({ "specificConfig": { "services": { "include": [""] } } }),
+            "specificConfig.services.include",
+        ),
         (json!({ "specificConfig": { "priority": "x" } }), "specificConfig.priority"),
         (json!({ "specificConfig": { "caName": "../x" } }), "specificConfig.caName"),
         (
@@ -55,6 +64,18 @@ fn each_rule_names_its_field() {
         let error = ExternalConfig::from_row(&row(&body)).unwrap_err();
         assert_eq!(error.details["field"], field, "{error:?}");
     }
+}
+
+#[test]
+fn a_mapping_is_read_and_is_part_of_the_connection() {
+    let mut body = minimal();
+    let plain = ExternalConfig::from_row(&row(&body)).unwrap();
+    body["specificConfig"] = json!({ "allowedGroups": ["prod"] });
+    body["fieldMapping"] = json!({ "metadata.team": "groupName", "metadata.w": "weightValue" });
+    let mapped = ExternalConfig::from_row(&row(&body)).unwrap();
+    assert!(mapped.mapping.regroups() && !plain.mapping.regroups());
+    assert!(!mapped.connects_like(&plain));
+    assert_eq!(mapped.identity(), plain.identity(), "the same registry, read otherwise");
 }
 
 #[test]

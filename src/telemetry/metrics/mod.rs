@@ -12,6 +12,7 @@
 //! | `build` | the version, and how long it runs |
 //! | `database` | its connections, and the rows that are removed |
 //! | `events` | what is told, and to how many |
+//! | `failovers` | registries with a standby |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
 //! | `log` | the log itself |
@@ -31,6 +32,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 mod build;
 mod database;
 mod events;
+mod failovers;
 mod http;
 mod leases;
 mod log;
@@ -45,6 +47,7 @@ mod view;
 pub use build::BuildMetrics;
 pub use database::{DatabaseMetrics, DatabaseSample};
 pub use events::{EventMetrics, Resync, Stream, Transport};
+pub use failovers::FailoverMetrics;
 pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
@@ -71,6 +74,8 @@ pub struct Families {
     pub database: DatabaseMetrics,
     /// What is told.
     pub events: EventMetrics,
+    /// Registries with a standby.
+    pub failovers: FailoverMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// The native registry's leases.
@@ -101,6 +106,7 @@ impl Metrics {
             build: BuildMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
             events: EventMetrics::new(&maker),
+            failovers: FailoverMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
             log: LogMetrics::new(&maker),

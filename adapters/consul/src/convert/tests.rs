@@ -1,6 +1,6 @@
 //! Recorded answers are read as they were meant, and damaged ones never panic.
 
-use hub_registry_core::{GroupName, ServiceName};
+use hub_registry_core::{GroupName, Protocol, ServiceName};
 
 use super::*;
 use crate::wire::{Services, Token};

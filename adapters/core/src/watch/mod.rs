@@ -13,4 +13,4 @@ mod two_level;
 
 pub use diff::diff;
 pub use poll::{poll, poll_if_changed};
-pub use two_level::{ServiceStream, TwoLevel, two_level};
+pub use two_level::{Reading, ServiceStream, TwoLevel, two_level};

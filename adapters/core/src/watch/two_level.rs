@@ -12,8 +12,18 @@ use crate::change::{Change, ChangeStream, ServiceState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Instance, ServiceKey};
 
-/// All instances of one service, again after every change. Ends with an error or not at all.
-pub type ServiceStream = BoxStream<'static, Result<Vec<Instance>>>;
+/// What one look at a service found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// All its instances.
+    Whole(Vec<Instance>),
+    /// Some of them: the registry says that it hides others, which a look before had shown.
+    Partial(Vec<Instance>),
+}
+
+/// The instances of one service, again after every change; the first reading is whole. Ends with
+/// an error or not at all.
+pub type ServiceStream = BoxStream<'static, Result<Reading>>;
 
 /// The two levels of a registry.
 #[async_trait]
@@ -46,7 +56,7 @@ pub fn two_level(levels: Arc<dyn TwoLevel>, parallel: usize) -> ChangeStream {
 }
 
 type Names = Result<BTreeSet<ServiceKey>>;
-type KeyedStream = BoxStream<'static, (ServiceKey, Result<Vec<Instance>>)>;
+type KeyedStream = BoxStream<'static, (ServiceKey, Result<Reading>)>;
 
 struct Joined {
     levels: Arc<dyn TwoLevel>,
@@ -79,7 +89,8 @@ impl Joined {
             let Some((key, first, stream)) = asked.next().await else {
                 break;
             };
-            let instances = first.unwrap_or_else(|| Err(ended()))?;
+            let (Reading::Whole(instances) | Reading::Partial(instances)) =
+                first.unwrap_or_else(|| Err(ended()))?;
             states.push(ServiceState::new(key.clone(), instances));
             streams.push((key.clone(), stream));
         }
@@ -145,13 +156,23 @@ impl Joined {
                     }
                     return Ok(Change::Unchanged);
                 }
-                Some((key, instances)) = self.services.next(), if !self.services.is_empty() => {
-                    let state = ServiceState::new(key, instances?);
-                    if self.last.get(&state.key) == Some(&state.instances) {
-                        continue;
+                Some((key, reading)) = self.services.next(), if !self.services.is_empty() => {
+                    match reading? {
+                        Reading::Whole(instances) => {
+                            let state = ServiceState::new(key, instances);
+                            if self.last.get(&state.key) == Some(&state.instances) {
+                                continue;
+                            }
+                            self.last.insert(state.key.clone(), state.instances.clone());
+                            return Ok(Change::Put(state));
+                        }
+                        Reading::Partial(instances) => {
+                            // The next whole look ends the doubt, also when it finds what was
+                            // known before.
+                            self.last.remove(&key);
+                            return Ok(Change::Partial(ServiceState::new(key, instances)));
+                        }
                     }
-                    self.last.insert(state.key.clone(), state.instances.clone());
-                    return Ok(Change::Put(state));
                 }
             }
         }

@@ -53,7 +53,12 @@ fn a_recorded_list() {
     assert_eq!(of("10.1.0.1").metadata["my_key"], "a b");
     assert_eq!(of("10.1.0.1").registered_at, Some(1_795_397_052_873));
     assert_eq!(of("10.1.0.9").native_id.as_deref(), Some("i-123"));
-    assert_eq!(of("10.1.0.9").metadata, BTreeMap::new());
+    assert_eq!(of("10.1.0.9").metadata, BTreeMap::from([(ZONE.to_owned(), "eu-1a".to_owned())]));
+    assert_eq!(of("10.1.0.9").native["dataCenter"], "Amazon");
+    assert_eq!(of("10.1.0.3").native["vipAddress"], "Orders,orders-eu");
+    assert_eq!(of("10.1.0.3").native["homePageUrl"], "http://wiki.example/orders");
+    assert!(!of("10.1.0.1").native.contains_key("vipAddress"), "the name of the application");
+    assert_eq!(of("10.1.0.1").native["overriddenStatus"], "OUT_OF_SERVICE");
     // The registration with port 0.
     let zero = states.iter().find(|s| s.key.name.as_str() == "zero");
     assert_eq!(zero.unwrap().instances, []);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use hub_registry_core::{Change, ChangeStream, Instance, ServiceKey};
+use hub_registry_core::{Change, ChangeStream, Instance, InstanceKey, ServiceKey};
 use tokio::time::Instant;
 
 /// Asks until the answer satisfies, at most `within`; the pause between two questions is short.
@@ -83,6 +83,15 @@ impl Follower {
             Change::Gone(key) => {
                 assert!(self.started, "a Gone before the Reset");
                 assert!(self.seen.remove(key).is_some(), "{key} is gone and never was");
+            }
+            Change::Partial(state) => {
+                check(&state.instances);
+                let known = self.seen.get_mut(&state.key);
+                let known = known.expect("a Partial of a service that was never told of");
+                let listed = |key: &InstanceKey| state.instances.iter().any(|i| i.key == *key);
+                known.retain(|instance| !listed(&instance.key));
+                known.extend(state.instances.iter().cloned());
+                known.sort_by(|a, b| a.key.cmp(&b.key));
             }
             Change::Unchanged => assert!(self.started, "an Unchanged before the Reset"),
         }

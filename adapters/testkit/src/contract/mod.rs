@@ -2,7 +2,7 @@
 //!
 //! The suite talks to the registry under test from two sides: as a *client of that registry*
 //! through [`Subject`] (its own plain API), and as the hub through the
-//! [`Registry`](hub_registry_core::Registry) trait. What the first side wrote, the second must
+//! [`Registry`] trait. What the first side wrote, the second must
 //! read and see, within the subject's stated lag. Cases use names of their own, so one server
 //! serves them all.
 
@@ -14,10 +14,21 @@ mod sample;
 mod subject;
 mod watches;
 
+use std::sync::Arc;
+
+use hub_registry_core::layers::Mapped;
+use hub_registry_core::{FieldMapping, Registry};
+
 pub use canaries::complaints;
 pub use eventually::{Follower, eventually};
 pub use sample::Sample;
 pub use subject::{Lags, Subject, Traits};
+
+/// The registry as the hub reads it: with the layer that every adapter is under.
+#[must_use]
+pub fn in_the_hubs_terms(registry: Arc<dyn Registry>) -> Arc<dyn Registry> {
+    Arc::new(Mapped::new(registry, FieldMapping::default()))
+}
 
 /// Runs every case against the subject; prints each case's name and, at the end, how long changes
 /// took to be seen.

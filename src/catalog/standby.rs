@@ -1,0 +1,170 @@
+//! Which source is shown in the place of which.
+
+use std::collections::BTreeSet;
+
+use hub_registry_core::{ConfigId, RegistryKind, Scope, ServiceKey, TenantId};
+
+use super::desk::{Desk, Slot};
+use super::shelf::Entry;
+use super::source::{SourceId, SourceInfo, SourceState};
+use super::writer::{Catalog, Written};
+use crate::model::words::FailoverStatus;
+
+/// How many stand-ins of stand-ins are followed; configurations never make a circle.
+const DEPTH: usize = 8;
+
+/// The standby of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandIn {
+    /// Which source it is.
+    pub id: SourceId,
+    /// It is shown for itself too.
+    pub visible: bool,
+    /// It serves: what it has of a service is shown instead of the primary's.
+    pub serving: bool,
+    /// The services the primary is read for: no others are shown through it.
+    pub scope: Scope,
+}
+
+/// A step of a source that has a standby, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// Its name.
+    pub source: String,
+    /// Its kind.
+    pub kind: RegistryKind,
+    /// Which it is.
+    pub id: ConfigId,
+    /// Which is its standby.
+    pub standby: ConfigId,
+    /// How it stood before.
+    pub before: FailoverStatus,
+    /// How it stands now.
+    pub after: FailoverStatus,
+    /// An operator decided it.
+    pub by_operator: bool,
+    /// The instances it lists, or listed last.
+    pub instances: usize,
+    /// Those of the standby.
+    pub standby_instances: usize,
+}
+
+/// What is shown of one service by one source, in its own place or another's.
+#[derive(Debug)]
+pub(super) struct Shown<'d> {
+    pub(super) info: SourceInfo,
+    pub(super) current: bool,
+    pub(super) entries: &'d [Entry],
+}
+
+/// How a source stands, as those need it who decide about a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Its state.
+    pub state: SourceState,
+    /// The instances it lists, or listed last.
+    pub instances: usize,
+    /// Removals are held.
+    pub held: bool,
+}
+
+impl Desk {
+    /// Whether a source is shown only through the one whose standby it is.
+    pub(super) fn is_hidden(&self, id: &SourceId) -> bool {
+        let mut links = self.stand_ins.values().filter(|link| link.id == *id).peekable();
+        links.peek().is_some() && links.all(|link| !link.visible)
+    }
+
+    /// Whether readers need not care that a source never said anything: it is hidden, or another
+    /// one serves in its place.
+    pub(super) fn is_excused(&self, id: &SourceId) -> bool {
+        let serving = self.stand_ins.get(id).filter(|link| link.serving);
+        let loaded = |link: &StandIn| self.slots.get(&link.id).is_some_and(|s| s.shelf.is_loaded());
+        self.is_hidden(id) || serving.is_some_and(loaded)
+    }
+
+    /// Notes who stands in for a source; which services may look another way.
+    fn stand_in(&mut self, primary: &SourceId, stand_in: Option<StandIn>) -> BTreeSet<ServiceKey> {
+        let before = self.stand_ins.get(primary).cloned();
+        if before == stand_in {
+            return BTreeSet::new();
+        }
+        match stand_in.clone() {
+            Some(link) => self.stand_ins.insert(primary.clone(), link),
+            None => self.stand_ins.remove(primary),
+        };
+        let ids = before.into_iter().chain(stand_in).map(|link| link.id);
+        let touched: BTreeSet<_> = ids.chain([primary.clone()]).collect();
+        // Those behind it in a chain may come into view with it.
+        let concerned = |id: &SourceId| touched.contains(id) || self.is_hidden(id);
+        let slots = self.slots.iter().filter(|(id, _)| concerned(id));
+        slots.flat_map(|(_, slot)| slot.shelf.services()).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// What is shown of a service, in the order of origins, each source once.
+    pub(super) fn shown(&self, key: &ServiceKey) -> Vec<Shown<'_>> {
+        let places = self.slots.iter().filter(|(id, _)| !self.is_hidden(id));
+        let mut all: Vec<_> = places
+            .filter_map(|(id, place)| {
+                let slot = self.in_place_of(id, key, DEPTH)?;
+                let entries = &slot.shelf.service(key)?.entries;
+                let current = slot.cell.state().is_current();
+                // It stands in the order where the one stands whose place it takes.
+                let place = &place.cell.info;
+                let info = SourceInfo {
+                    conflict: place.conflict,
+                    priority: place.priority,
+                    ..slot.cell.info.clone()
+                };
+                Some(Shown { info, current, entries })
+            })
+            .collect();
+        all.sort_by_key(|shown| shown.info.rank());
+        let mut seen = BTreeSet::new();
+        all.retain(|shown| seen.insert(shown.info.id.clone()));
+        all
+    }
+
+    /// Who speaks for a source about a service: the standby that serves, where it has instances.
+    fn in_place_of(&self, id: &SourceId, key: &ServiceKey, depth: usize) -> Option<&Slot> {
+        let has = |slot: &&Slot| slot.shelf.service(key).is_some_and(|s| !s.entries.is_empty());
+        let link = self.stand_ins.get(id).filter(|link| link.serving && link.scope.contains(key));
+        let stand_in =
+            link.filter(|_| depth > 0).and_then(|link| self.in_place_of(&link.id, key, depth - 1));
+        stand_in.filter(has).or_else(|| self.slots.get(id))
+    }
+}
+
+impl Catalog {
+    /// Says which source is the standby of which, and whether it serves; `None`: it has none any
+    /// more. What readers see changes at once and as a whole, and they are told of `handover` with
+    /// it.
+    pub fn set_stand_in(
+        &self,
+        tenant: &TenantId,
+        primary: &SourceId,
+        stand_in: Option<StandIn>,
+        handover: Option<Handover>,
+    ) {
+        self.write_told(tenant, primary, |desk, _| {
+            let changed = desk.stand_in(primary, stand_in);
+            Written { changed, handover, ..Written::default() }
+        });
+    }
+
+    /// How a source stands, if it is open.
+    #[must_use]
+    pub fn figures(&self, tenant: &TenantId, id: &SourceId) -> Option<Figures> {
+        self.with_desk(tenant, |desk| {
+            let slot = desk.slots.get(id)?;
+            Some(Figures {
+                state: slot.cell.state(),
+                instances: slot.shelf.live(),
+                held: slot.shelf.has_held(),
+            })
+        })?
+    }
+}
+
+#[cfg(test)]
+mod tests;

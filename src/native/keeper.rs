@@ -285,6 +285,7 @@ impl Keeper {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
         self.swap(&before, draft.next, draft.changed);
+        self.shared.checks.touched(&before, &self.shared.state.load(), &draft.touched);
     }
 
     fn follow_lease(&mut self, instance: &NativeInstance, heard: bool) {
@@ -325,6 +326,7 @@ impl Keeper {
         self.shared.state.store(Arc::new(next));
         for (tenant, key, service) in described {
             self.publish.describe(&tenant, &key, service.as_deref());
+            self.shared.checks.described(&self.shared.state.load(), &tenant, &key);
         }
         for (tenant, changes) in changes {
             if self.shared.news.receiver_count() > 0 {

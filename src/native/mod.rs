@@ -20,11 +20,13 @@
 //! | `keeper`, `turn`, `flush`, `moved` | the task that commits drafts and minds leases |
 //! | `repair` | what the disk holds after a commit that failed |
 //! | `leases`, `lease`, `deadlines` | who was heard when, and what is due |
+//! | `checks` | what the hub's checks look at and find |
 //! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
 //! | `load`, `rows` | from the tables and back |
 //! | `intake`, `reads` | the methods of [`Native`] |
 //! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
 
+mod checks;
 mod deadlines;
 mod decide;
 mod draft;
@@ -47,6 +49,7 @@ mod state;
 mod stats;
 mod turn;
 
+pub use checks::{CheckFeed, ToCheck, Verdict};
 pub use intake::Registered;
 pub use preservation::Preservation;
 pub use reads::ServiceSummary;

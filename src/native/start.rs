@@ -9,6 +9,7 @@ use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::checks::Checks;
 use super::keeper::{Job, Keeper};
 use super::lease::Lease;
 use super::leases::{Leases, PULSE};
@@ -80,6 +81,7 @@ pub struct Native {
 pub(super) struct Shared {
     pub(super) state: ArcSwap<State>,
     pub(super) leases: Arc<Leases>,
+    pub(super) checks: Checks,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
@@ -125,6 +127,7 @@ impl Native {
         let shared = Arc::new(Shared {
             state: ArcSwap::from_pointee(state),
             leases: Arc::new(Leases::new()),
+            checks: Checks::default(),
             clock,
             settings,
             metrics,

@@ -78,6 +78,7 @@ impl Keeper {
             }
         }
         self.judge(verdicts, draft.as_deref_mut());
+        self.take_verdicts(draft.as_deref_mut());
         self.decide(draft);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
+use hub_registry_core::egress::Egress;
 use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
@@ -19,6 +20,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, TokenCommand};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
+use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::model::service::NativeService;
 use crate::native::{Native, Preservation, Publish, Settings};
 use crate::storage::sql::Migrated;
@@ -81,6 +83,7 @@ impl App {
         )
         .await
         .context("the native registry cannot be loaded")?;
+        let health = health(&config, &native, &metrics, &working)?;
         let drivers = Drivers::new(vec![
             Arc::new(ConsulDriver),
             Arc::new(EurekaDriver),
@@ -113,6 +116,7 @@ impl App {
             view: catalog.view(),
             catalog,
             native,
+            health,
             federation,
             configs: store.clone(),
             authenticator,
@@ -183,6 +187,25 @@ impl Publish for Shown {
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
         self.0.mark_held(tenant, &SourceId::Native, held, freed);
     }
+}
+
+/// The checks of native instances.
+fn health(
+    config: &Config,
+    native: &Arc<Native>,
+    metrics: &Metrics,
+    tasks: &TaskGroup,
+) -> anyhow::Result<Arc<HealthChecks>> {
+    let config = &config.health_check;
+    let egress = Egress::new(Arc::new(config.egress.policy()));
+    let tls = TlsSettings {
+        ca_file: config.ca_file.clone(),
+        insecure_skip_verify: config.insecure_skip_verify,
+    };
+    let probe = NetworkProbe::new(egress, &tls).map_err(anyhow::Error::msg);
+    let probe = Arc::new(probe.context("healthCheck.caFile")?);
+    let (native, settings) = (Arc::clone(native), health::Settings::from(config));
+    Ok(HealthChecks::start(native, probe, settings, metrics.clone(), tasks))
 }
 
 fn native_settings(config: &Config) -> Settings {

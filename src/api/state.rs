@@ -13,6 +13,7 @@ use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::federation::Manager;
+use crate::health::HealthChecks;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
 use crate::telemetry::metrics::Metrics;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The hub's own registry.
     pub native: Arc<Native>,
+    /// Its checks.
+    pub health: Arc<HealthChecks>,
     /// The external registries.
     pub federation: Arc<Manager>,
     /// Their configurations.

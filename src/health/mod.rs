@@ -27,12 +27,10 @@ mod probe;
 mod schedule;
 mod start;
 mod target;
-#[cfg(test)]
-mod tests;
 
 pub use board::LastCheck;
 pub use numbers::{CheckNumbers, Standing};
 pub use outcome::{Outcome, Tone};
-pub use probe::{NetworkProbe, Probe};
+pub use probe::{NetworkProbe, Probe, TlsSettings};
 pub use start::{HealthChecks, Settings};
 pub use target::{Ask, Defaults, Target};

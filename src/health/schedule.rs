@@ -55,8 +55,6 @@ impl Schedule {
             First::Soon => now + self.part_of(interval.min(SOON)),
             First::InTurn => slot,
         };
-        // The first check may take the place of that of the slot, if they fall together.
-        let slot = if due < slot { slot - interval } else { slot };
         self.slots.insert(id, Slot { due, slot, interval });
         self.queue.insert((due, id));
     }
@@ -110,10 +108,12 @@ impl Schedule {
 impl Slot {
     fn advance(&mut self, now: Instant, jitter: f64) {
         let most = self.interval / JITTER;
-        // The first slot that lies behind now however it is moved.
-        let behind = (now + most).saturating_duration_since(self.slot);
-        let steps = behind.as_nanos() / self.interval.as_nanos().max(1) + 1;
-        self.slot += self.interval * u32::try_from(steps).unwrap_or(u32::MAX);
+        // The first slot that lies behind now however it is moved; the one it has, if its turn
+        // came before that.
+        if let Some(behind) = (now + most).checked_duration_since(self.slot) {
+            let steps = behind.as_nanos() / self.interval.as_nanos().max(1) + 1;
+            self.slot += self.interval * u32::try_from(steps).unwrap_or(u32::MAX);
+        }
         self.due = self.slot - most + (most * 2).mul_f64(jitter);
     }
 }

@@ -47,5 +47,9 @@ pub fn parse(text: &str) -> Result<HealthUrl<'_>, &'static str> {
     let url = Url::parse(&sample).map_err(|_| RULE)?;
     let web = matches!(url.scheme(), "http" | "https");
     let anonymous = url.username().is_empty() && url.password().is_none();
-    if web && anonymous && url.host_str().is_some() { Ok(HealthUrl::Whole(text)) } else { Err(RULE) }
+    if web && anonymous && url.host_str().is_some() {
+        Ok(HealthUrl::Whole(text))
+    } else {
+        Err(RULE)
+    }
 }

@@ -128,10 +128,11 @@ impl Checks {
 
     /// Every instance whose last check is not on disk.
     pub(super) fn all_unwritten(&self, state: &State) -> Vec<(TenantId, InstanceId)> {
-        let late = |id| self.times.get(id).is_some_and(|times| times.checked > times.written);
-        let all = state.tenants().flat_map(|(tenant, held)| {
-            held.instances.keys().map(move |id| (tenant.clone(), *id))
-        });
+        let late =
+            |id: &InstanceId| self.times.get(id).is_some_and(|times| times.checked > times.written);
+        let all = state
+            .tenants()
+            .flat_map(|(tenant, held)| held.instances.keys().map(move |id| (tenant.clone(), *id)));
         all.filter(|(_, id)| late(id)).collect()
     }
 
@@ -229,6 +230,12 @@ impl Native {
         let instance = state.instance(tenant, id).filter(|instance| instance.is_checked())?;
         let entry = state.service(tenant, &instance.key.service)?;
         Some(ToCheck { instance: Arc::clone(instance), service: Arc::clone(&entry.service) })
+    }
+
+    /// Wall time, as the registry's rows have it.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
     }
 
     /// An instance was checked, and perhaps another health was found. Waits for nothing: readers

@@ -8,6 +8,7 @@
 
 mod away;
 mod bad_input;
+mod checks;
 mod choice;
 mod databases;
 mod described;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `maker` | makes metrics and registers them |
 //! | `build` | the version, and how long it runs |
+//! | `checks` | checks of native instances |
 //! | `database` | its connections, and the rows that are removed |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
@@ -24,6 +25,7 @@ use parking_lot::Mutex;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 mod build;
+mod checks;
 mod database;
 mod http;
 mod leases;
@@ -33,6 +35,7 @@ mod sources;
 mod view;
 
 pub use build::BuildMetrics;
+pub use checks::CheckMetrics;
 pub use database::DatabaseMetrics;
 pub use http::HttpMetrics;
 pub use leases::LeaseMetrics;
@@ -52,6 +55,8 @@ pub struct Families {
     measuring: Mutex<()>,
     /// The version, and how long it runs.
     pub build: BuildMetrics,
+    /// Checks of native instances.
+    pub checks: CheckMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
     /// Requests.
@@ -74,6 +79,7 @@ impl Metrics {
         let maker = Maker::new(&registry);
         let families = Families {
             build: BuildMetrics::new(&maker),
+            checks: CheckMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),

@@ -73,7 +73,7 @@ async fn measure(name: &str, dsn: &str) {
     }
     let beats: Vec<_> = (1..=5000.min(number)).map(|number| beat(number, now)).collect();
     let begin = Instant::now();
-    store.flush(&beats, &[]).await.unwrap();
+    store.flush(&beats).await.unwrap();
     println!("{name:9} {} heartbeats: {:.1?}", beats.len(), begin.elapsed());
     let begin = Instant::now();
     let loaded = store.load().await.unwrap().instances.len();
@@ -129,6 +129,7 @@ fn event(number: u32, now: DateTime<Utc>) -> NativeWrite {
         event_time: now,
         revision: i64::from(number),
         who: "bench".to_owned(),
+        ..EventRow::default()
     })
 }
 

@@ -2,31 +2,55 @@
 //! which things start and stop.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
 use hub_registry_core::egress::Egress;
-use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
+use hub_registry_core::{Change, GroupName, InstanceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Authenticator, Tokens};
-use crate::api::{Api, ApiSettings, Gate, Limits, Parts, Places, metrics_router, router, serve};
-use crate::catalog::{Attributes, Catalog, GuardPolicy, Revisions, SourceId, SourceInfo};
+use crate::api::{
+    Api, ApiSettings, Gate, Parts, Places, Serving, metrics_router, pulse, router, serve,
+};
+use crate::catalog::{
+    Attributes, Catalog, GuardPolicy, OwnChange, Readers, Revisions, SourceId, SourceInfo,
+};
 use crate::cli;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, TokenCommand};
+use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
+use crate::events::{Events, FeedSettings};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
-use crate::model::service::NativeService;
-use crate::native::{Native, Preservation, Publish, Settings};
+use crate::native::{EventsWanted, Native, Preservation, Publication, Publish, Settings};
+use crate::process::Supervisor;
 use crate::storage::sql::Migrated;
-use crate::storage::{self, SqlStore};
+use crate::storage::{self, ConfigStore, EventStore, SealedConfigs, SqlStore};
 use crate::task::TaskGroup;
+use crate::telemetry::logging::Log;
 use crate::telemetry::metrics::Metrics;
+use crate::vault;
+
+/// What is left of the time to stop when requests took all of it: writes are not to be cut.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// What the process has before the server starts in it.
+#[derive(Debug)]
+pub struct Host {
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// Its log.
+    pub log: Log,
+    /// Who started it.
+    pub supervisor: Supervisor,
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -37,9 +61,12 @@ pub struct App {
     pub metrics_address: Option<SocketAddr>,
     config: Config,
     database: SqlStore,
-    // Stopped in this order: no new requests, then the sources, then what writes to disk.
+    supervisor: Arc<Supervisor>,
+    leaving: CancellationToken,
+    // Stopped in this order: no new requests, then the sources, then what is told of them.
     serving: TaskGroup,
     working: TaskGroup,
+    recording: TaskGroup,
 }
 
 impl App {
@@ -48,23 +75,29 @@ impl App {
     ///
     /// # Errors
     /// An address that is taken, a database that cannot be opened, tables that cannot be read.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let (serving, working) = (TaskGroup::new(), TaskGroup::new());
+    pub async fn start(config: Config, host: Host) -> anyhow::Result<Self> {
+        let Host { metrics, log, supervisor } = host;
+        let (serving, working, recording) = (TaskGroup::new(), TaskGroup::new(), TaskGroup::new());
         let started = Instant::now();
-        let gate = Gate::default();
-        let metrics_gate = Gate::default();
+        let leaving = CancellationToken::new();
         let http = &config.server.http;
-        let limits = Limits { connections: http.max_connections };
-        let address = listen(&http.host, http.port, gate.clone(), limits, &serving).await?;
+        let door = |gate: &Gate| Serving {
+            gate: gate.clone(),
+            connections: http.max_connections,
+            leaving: leaving.clone(),
+            metrics: metrics.http.clone(),
+        };
+        let (gate, metrics_gate) = (Gate::default(), Gate::default());
+        let address = listen(&http.host, http.port, door(&gate), &serving).await?;
         let metrics_address = match config.server.metrics.port {
             Some(port) => {
                 let host = &config.server.metrics.host;
-                Some(listen(host, port, metrics_gate.clone(), limits, &serving).await?)
+                Some(listen(host, port, door(&metrics_gate), &serving).await?)
             }
             None => None,
         };
-        let database = open(&config.database).await?;
-        let (clock, metrics) = (Clock::System, Metrics::new());
+        let database = open(&config.database).await?.measured(&metrics.database);
+        let clock = Clock::System;
         let store = Arc::new(database.clone());
         let poll = config.external.poll_interval;
         let tokens = Tokens::start(store.clone(), clock.clone(), poll, &working)
@@ -72,7 +105,13 @@ impl App {
             .context("the tokens cannot be read")?;
         let authenticator = authenticator(&config, address, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
+        let base = revisions.base();
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
+        let events = events(&config, store.clone(), base, &metrics);
+        let catalog = match &events {
+            Some(events) => catalog.telling(events.clone()),
+            None => catalog,
+        };
         let native = Native::start(
             store.clone(),
             Arc::new(Shown(catalog.clone())),
@@ -89,8 +128,9 @@ impl App {
             Arc::new(EurekaDriver),
             Arc::new(NacosDriver),
         ]);
+        let configs = sealed(&config, &database).await?;
         let stores =
-            Stores { configs: store.clone(), statuses: store.clone(), snapshots: store.clone() };
+            Stores { configs: configs.clone(), statuses: store.clone(), snapshots: store.clone() };
         let manager_settings = ManagerSettings {
             enabled: config.external.enabled,
             poll_interval: config.external.poll_interval,
@@ -108,6 +148,13 @@ impl App {
         )
         .await
         .context("the external registries' tables cannot be read")?;
+        // All that was kept is shown: what changes from here on is news.
+        let readers = Arc::new(GroupsOf(Arc::clone(&native)));
+        catalog.begin_telling(readers, &recording).await.context("the log of events")?;
+        if let Some(events) = &events {
+            native.tell_beats(events.clone());
+        }
+        federation.run().await;
 
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
@@ -118,31 +165,56 @@ impl App {
             native,
             health,
             federation,
-            configs: store.clone(),
+            configs,
             authenticator,
             tokens,
             database: store,
+            events,
+            levels: log.levels().clone(),
             metrics,
+            folders: folders(&config),
             clock,
             settings: ApiSettings::from(&config),
             places: Places::default(),
             started,
+            leaving: leaving.clone(),
+            streams: serving.clone(),
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()));
         gate.open(router(api));
+        let levels = log.levels().clone();
+        working.spawn_until_stopped(async move { levels.end_in_time().await });
+        let supervisor = Arc::new(supervisor);
+        pulse(gate, Arc::clone(&supervisor), &working);
+        supervisor.ready();
         tracing::info!(%address, took_ms = started.elapsed().as_millis() as u64, "ready");
-        Ok(Self { address, metrics_address, config, database, serving, working })
+        Ok(Self {
+            address,
+            metrics_address,
+            config,
+            database,
+            supervisor,
+            leaving,
+            serving,
+            working,
+            recording,
+        })
     }
 
-    /// Stops in order: takes no new connections, lets requests end, ends the sources, writes what
-    /// is left. Whether all of it ended in time.
+    /// Stops in order: lets others go elsewhere, takes no new connections, lets requests end, ends
+    /// the sources, writes what is left. Whether all of it ended in time.
     pub async fn stop(self) -> bool {
-        let bound = self.config.server.http.shutdown_timeout;
-        let served = self.serving.stop(bound).await;
-        let worked = self.working.stop(bound).await;
-        self.database.close().await;
-        served && worked
+        self.supervisor.stopping();
+        self.leaving.cancel();
+        tokio::time::sleep(self.config.server.http.shutdown_delay).await;
+        let end = Instant::now() + self.config.server.http.shutdown_timeout;
+        let left = || end.saturating_duration_since(Instant::now()).max(LAST_WRITES);
+        let served = self.serving.stop(end.saturating_duration_since(Instant::now())).await;
+        let worked = self.working.stop(left()).await;
+        let recorded = self.recording.stop(left()).await;
+        let closed = tokio::time::timeout(left(), self.database.close()).await.is_ok();
+        served && worked && recorded && closed
     }
 }
 
@@ -161,27 +233,53 @@ pub async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()>
     Ok(outcome?)
 }
 
+/// Looks after the keys of secrets, whether or not a server runs with this configuration: one that
+/// does takes notice at its next look at the table.
+///
+/// # Errors
+/// A database or a file of keys that cannot be read or written.
+pub async fn secrets(config: &Config, command: SecretsCommand) -> anyhow::Result<()> {
+    let database = open(&config.database).await?;
+    let vault =
+        vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let outcome = cli::secrets::run(Arc::new(database.clone()), Arc::new(vault), command).await;
+    database.close().await;
+    Ok(outcome?)
+}
+
+/// The configurations with their secrets sealed.
+async fn sealed(config: &Config, database: &SqlStore) -> anyhow::Result<Arc<SealedConfigs>> {
+    let vault =
+        vault::setup::open(&config.security, &config.database).context("the keys of secrets")?;
+    let rows: Arc<dyn ConfigStore> = Arc::new(database.clone());
+    let all = rows.list_all().await.context("the external registries' table cannot be read")?;
+    let found = storage::key_use(&all, |text, seat| vault.open(text, seat));
+    vault::setup::begin(&vault, &config.database, !found.by_key.is_empty());
+    Ok(Arc::new(SealedConfigs::new(rows, Arc::new(vault))))
+}
+
 /// The native registry as a source of the view: what it commits is shown before the caller is
 /// told, so that whoever reads after a 201 sees it.
 #[derive(Debug)]
 struct Shown(Catalog);
 
 impl Publish for Shown {
-    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+    fn publish(&self, tenant: &TenantId, publication: Publication) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
             self.0.open(tenant, SourceInfo::native(), GuardPolicy::NONE);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
-        self.0.apply(tenant, &id, changes);
-    }
-
-    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>) {
-        let attributes = service.map(|service| Attributes {
-            strategy: service.strategy,
-            protect_threshold: service.protect_threshold(),
+        let Publication { changes, described, facts, print } = publication;
+        let attributes = described.into_iter().map(|(key, service)| {
+            let attributes = service.map(|service| Attributes {
+                strategy: service.strategy,
+                protect_threshold: service.protect_threshold(),
+            });
+            (key, attributes)
         });
-        self.0.set_attributes(tenant, key, attributes);
+        let attributes = attributes.collect();
+        self.0.apply_own(tenant, OwnChange { changes, attributes, facts, print });
     }
 
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
@@ -202,19 +300,51 @@ fn health(
         ca_file: config.ca_file.clone(),
         insecure_skip_verify: config.insecure_skip_verify,
     };
-    let probe = NetworkProbe::new(egress, &tls).map_err(anyhow::Error::msg);
+    let probe = NetworkProbe::new(egress, config.ports.clone(), &tls).map_err(anyhow::Error::msg);
     let probe = Arc::new(probe.context("healthCheck.caFile")?);
     let (native, settings) = (Arc::clone(native), health::Settings::from(config));
     Ok(HealthChecks::start(native, probe, settings, metrics.clone(), tasks))
 }
 
+/// The lists of the native registry's groups hold for what any registry has in them.
+#[derive(Debug)]
+struct GroupsOf(Arc<Native>);
+
+impl Readers for GroupsOf {
+    fn of(&self, tenant: &TenantId, group: &GroupName) -> Option<String> {
+        self.0.readers(tenant, group)
+    }
+}
+
+fn events(
+    config: &Config,
+    store: Arc<dyn EventStore>,
+    base: i64,
+    metrics: &Metrics,
+) -> Option<Events> {
+    let event = &config.event;
+    let settings = FeedSettings {
+        buffer: event.buffer_size,
+        readers: event.worker_count,
+        seats: event.max_subscribers,
+        seats_per_user: event.max_subscribers_per_user,
+    };
+    let store = event.enable_persistence.then_some(store);
+    event.enabled.then(|| Events::new(store, settings, base, metrics.clone()))
+}
+
 fn native_settings(config: &Config) -> Settings {
     let (registry, event) = (&config.registry, &config.event);
+    let events = match (event.enabled, event.enable_persistence) {
+        (false, _) => EventsWanted::Nothing,
+        (true, false) => EventsWanted::Told,
+        (true, true) => EventsWanted::Kept,
+    };
     Settings {
         auto_create: registry.auto_create,
         lease_seconds: registry.lease_seconds,
         preservation: Preservation::from(registry),
-        events: event.enabled && event.enable_persistence,
+        events,
     }
 }
 
@@ -250,15 +380,14 @@ async fn authenticator(
 async fn listen(
     host: &str,
     port: u16,
-    gate: Gate,
-    limits: Limits,
+    door: Serving,
     tasks: &TaskGroup,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((host, port))
         .await
         .with_context(|| format!("cannot listen on {host}:{port}"))?;
     let address = listener.local_addr()?;
-    serve(listener, gate, limits, tasks);
+    serve(listener, door, tasks);
     Ok(address)
 }
 
@@ -279,4 +408,18 @@ pub async fn migrate(config: &DatabaseConfig) -> anyhow::Result<Migrated> {
         .with_context(|| format!("the database {} cannot be brought up to date", config.dsn))?;
     store.close().await;
     Ok(migrated)
+}
+
+/// Where the hub writes, if it is on a disk of this machine.
+fn folders(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let data = match &config.database.dsn {
+        Dsn::Sqlite(dsn) => dsn.path.as_deref(),
+        Dsn::Server(_) => None,
+    };
+    let of = |file: &Path| match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let files = [("data", data), ("log", config.log.file.path.as_deref())];
+    files.into_iter().filter_map(|(name, file)| Some((name, of(file?)))).collect()
 }

@@ -34,6 +34,41 @@ pub enum ErrorCode {
     Internal,
 }
 
+impl ErrorCode {
+    /// Every class.
+    pub const ALL: [Self; 11] = [
+        Self::Invalid,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Unprocessable,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// A stable word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unprocessable => "unprocessable",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// An error a caller may see: no stack, no SQL, no secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Error {
@@ -60,7 +95,8 @@ impl Error {
     /// A field whose value breaks a rule.
     #[must_use]
     pub fn invalid(field: &str, value: impl Into<Value>, rule: &str) -> Self {
-        let (field, rule, value) = (cut(field), cut_to(rule, 400), shorten(value.into()));
+        let value = if is_secret(field) { Value::from("***") } else { shorten(value.into()) };
+        let (field, rule) = (cut(field), cut_to(rule, 400));
         Self::new(ErrorCode::Invalid, format!("{field} {rule}"))
             .with_details(json!({ "field": field, "value": value, "rule": rule }))
     }
@@ -79,6 +115,22 @@ impl Error {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unavailable, message)
     }
+}
+
+/// Whether a field of this name may hold what even its sender's log should not.
+fn is_secret(field: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "password",
+        "passwd",
+        "token",
+        "accesstoken",
+        "secret",
+        "secretkey",
+        "apikey",
+        "authorization",
+    ];
+    let plain: String = field.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+    NAMES.iter().any(|name| plain.eq_ignore_ascii_case(name))
 }
 
 fn cut(text: &str) -> String {
@@ -108,3 +160,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_repeated() {
+        for field in ["token", "access_token", "accessToken", "Secret-Key", "PASSWORD"] {
+            let error = Error::invalid(field, "hunter2", "is not a parameter of this path");
+            assert_eq!(
+                (&error.details["field"], &error.details["value"]),
+                (&field.into(), &"***".into())
+            );
+        }
+        for field in ["tokenId", "key", "serviceName"] {
+            assert_eq!(Error::invalid(field, "web", "is wrong").details["value"], "web", "{field}");
+        }
+    }
+}

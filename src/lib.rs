@@ -11,12 +11,15 @@
 //! | [`health`] | the hub's checks of native instances |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
+//! | [`events`] | what happens, told: log, feed, subscribers |
 //! | [`access`] | who may do what |
 //! | [`balance`] | load-balancing orders, pure |
 //! | [`storage`] | what is kept on disk |
 //! | [`model`] | the nouns and their rules, no I/O |
+//! | [`vault`] | secrets at rest: keys, and what is sealed with them |
 //! | [`config`] | file, environment, defaults |
 //! | [`telemetry`] | logs and metrics |
+//! | [`process`] | signals and the service manager |
 //! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
 
 pub mod access;
@@ -28,10 +31,13 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod events;
 pub mod federation;
 pub mod health;
 pub mod model;
 pub mod native;
+pub mod process;
 pub mod storage;
 pub mod task;
 pub mod telemetry;
+pub mod vault;

@@ -3,31 +3,56 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hub_registry::app::{self, App};
+use clap::ArgMatches;
+use hub_registry::app::{self, App, Host};
+use hub_registry::cli;
+use hub_registry::clock::Clock;
 use hub_registry::config::{self, Args, Command, Config, Env};
-use hub_registry::storage::sql;
-use hub_registry::telemetry::logging;
-use tokio::signal::unix::{SignalKind, signal};
+use hub_registry::error::{Error, ErrorCode};
+use hub_registry::process::{Signals, Stop, Supervisor, Wish};
+use hub_registry::storage::{StorageError, StorageErrorKind, sql};
+use hub_registry::telemetry::logging::Log;
+use hub_registry::telemetry::metrics::Metrics;
 
 /// The configuration or the command line is wrong.
 const USAGE: u8 = 2;
+/// There is no such thing.
+const NOT_FOUND: u8 = 3;
+/// The server or the database does not answer.
+const UNREACHABLE: u8 = 4;
+/// How long the last lines of the log get to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let args = match Args::parse(std::env::args_os()) {
+    let args = match Args::parse(std::env::args_os(), cli::ctl::parser()) {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    if let Command::PrintTables(database) = args.command {
-        print!("{}", sql::script(database));
-        return ExitCode::SUCCESS;
+    let env = Env::process();
+    // These need no configuration.
+    match &args.command {
+        Command::PrintTables(database) => {
+            print!("{}", sql::script(*database));
+            return ExitCode::SUCCESS;
+        }
+        Command::Completions(shell) => {
+            let mut parser = Args::parser(cli::ctl::parser());
+            clap_complete::generate(*shell, &mut parser, "registry-server", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Ctl(said) => return ctl(said, &env),
+        _ => {}
     }
-    let config = match config::load(&args, &Env::process()) {
+    let config = match config::load(&args, &env) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(outcome) = about_config(&args.command, &config) {
+        return outcome;
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -35,12 +60,55 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match args.command {
-        Command::Serve => runtime.block_on(serve(config)),
+    let code = match args.command {
+        Command::Serve => runtime.block_on(serve(config, &env)),
         Command::Health => runtime.block_on(health(&config)),
         Command::Migrate => runtime.block_on(migrate(&config)),
-        Command::PrintTables(_) => ExitCode::SUCCESS,
+        Command::CheckConfig
+        | Command::PrintConfig(_)
+        | Command::PrintTables(_)
+        | Command::Completions(_)
+        | Command::Ctl(_) => ExitCode::SUCCESS,
+        Command::Secrets(command) => ended(runtime.block_on(app::secrets(&config, command))),
         Command::Token(command) => ended(runtime.block_on(app::token(&config, command))),
+    };
+    // Whatever still runs had its time.
+    runtime.shutdown_background();
+    code
+}
+
+/// Speaks to a running hub: one thing after the other, so that one thread is enough.
+fn ctl(said: &ArgMatches, env: &Env) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::ctl::run(said, env)),
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is to be done with the configuration alone, if that is what was asked for.
+fn about_config(command: &Command, config: &Config) -> Option<ExitCode> {
+    match command {
+        Command::CheckConfig => {
+            for key in config.not_yet_effective() {
+                eprintln!("{key}: accepted, and without effect in this version");
+            }
+            println!("OK");
+            Some(ExitCode::SUCCESS)
+        }
+        Command::PrintConfig(args) => Some(match cli::config::printed(config, args.sources) {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        }),
+        _ => None,
     }
 }
 
@@ -50,28 +118,61 @@ fn ended(outcome: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            ExitCode::FAILURE
+            failed(&error)
         }
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
-    if let Err(error) = logging::init(&config.log) {
-        eprintln!("cannot start the log: {error}");
-        return ExitCode::FAILURE;
+/// The exit code that says what a script can do about it.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let code = error.chain().find_map(|cause| {
+        let ours = cause.downcast_ref::<Error>().map(|error| error.code);
+        ours.or_else(|| {
+            let away = StorageErrorKind::Unavailable;
+            let kind = cause.downcast_ref::<StorageError>().map(StorageError::kind);
+            (kind == Some(away)).then_some(ErrorCode::Unavailable)
+        })
+    });
+    match code {
+        Some(ErrorCode::NotFound) => ExitCode::from(NOT_FOUND),
+        Some(ErrorCode::Unavailable) => ExitCode::from(UNREACHABLE),
+        _ => ExitCode::FAILURE,
     }
+}
+
+async fn serve(config: Config, env: &Env) -> ExitCode {
+    let metrics = Metrics::new();
+    let log = match Log::start(&config.log, &metrics.log, Clock::System) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("cannot start the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = serve_logged(config, metrics, &log, env).await;
+    log.flush(LAST_LINES);
+    code
+}
+
+async fn serve_logged(config: Config, metrics: Metrics, log: &Log, env: &Env) -> ExitCode {
     for key in config.not_yet_effective() {
         tracing::warn!(key, "this key is accepted and has no effect in this version");
     }
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("cannot listen for signals");
-        return ExitCode::FAILURE;
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return ExitCode::FAILURE;
+        }
     };
+    let supervisor = Supervisor::new(env).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told how this server fares");
+        Supervisor::default()
+    });
+    let host = Host { metrics, log: log.clone(), supervisor };
     let app = tokio::select! {
-        app = App::start(config) => app,
-        _ = terminate.recv() => return ExitCode::SUCCESS,
-        _ = interrupt.recv() => return ExitCode::SUCCESS,
+        app = App::start(config, host) => app,
+        _ = asked_to_stop(&mut signals, log) => return ExitCode::SUCCESS,
     };
     let app = match app {
         Ok(app) => app,
@@ -80,18 +181,26 @@ async fn serve(config: Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    asked_to_stop(&mut signals, log).await;
     tracing::info!("stopping: requests under way are answered; a second signal ends at once");
     tokio::select! {
         in_time = app.stop() => {
             tracing::info!(in_time, "stopped");
             ExitCode::SUCCESS
         }
-        _ = terminate.recv() => ExitCode::FAILURE,
-        _ = interrupt.recv() => ExitCode::FAILURE,
+        stop = asked_to_stop(&mut signals, log) => {
+            tracing::warn!("ended at once, by a second signal");
+            ExitCode::from(stop.exit_code())
+        }
+    }
+}
+
+async fn asked_to_stop(signals: &mut Signals, log: &Log) -> Stop {
+    loop {
+        match signals.next().await {
+            Wish::Stop(stop) => return stop,
+            Wish::Reopen => log.reopen(),
+        }
     }
 }
 
@@ -108,7 +217,7 @@ async fn migrate(config: &Config) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{error:#}");
-            ExitCode::FAILURE
+            failed(&error)
         }
     }
 }
@@ -135,7 +244,7 @@ async fn health(config: &Config) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{url}: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(UNREACHABLE)
         }
     }
 }

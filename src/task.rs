@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A set of tasks that are told to stop together and waited for together.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,11 @@ impl TaskGroup {
                 () = task => {}
             }
         });
+    }
+
+    /// Counts what a library runs as one of the tasks, until this is dropped.
+    pub fn hold(&self) -> TaskTrackerToken {
+        self.tasks.token()
     }
 
     /// Tells every task to stop and waits for them, at most `within`. Whether all ended.

@@ -10,14 +10,13 @@ use hub_registry::access::Caller;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::Registration;
 use hub_registry::model::names::instance_id;
-use hub_registry::model::service::NativeService;
-use hub_registry::native::{Native, NativeRegistry, Publish, Settings};
+use hub_registry::native::{Native, NativeRegistry, Publication, Publish, Settings};
 use hub_registry::storage::SqlStore;
 use hub_registry::task::TaskGroup;
 use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::{
-    Capability, Change, ChangeStream, GroupName, HealthStatus, Instance, InstanceKey,
-    InstanceStatus, Registry, RegistryInfo, Result, Scope, ServiceKey, TenantId,
+    Capability, ChangeStream, GroupName, HealthStatus, Instance, InstanceKey, InstanceStatus,
+    Registry, RegistryInfo, Result, Scope, ServiceKey, TenantId,
 };
 use hub_registry_testkit::contract::{self, Subject, Traits};
 use parking_lot::Mutex;
@@ -26,9 +25,7 @@ use parking_lot::Mutex;
 struct Nobody;
 
 impl Publish for Nobody {
-    fn publish(&self, _tenant: &TenantId, _changes: Vec<Change>) {}
-
-    fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
+    fn publish(&self, _tenant: &TenantId, _publication: Publication) {}
 
     fn hold(&self, _: &TenantId, _: Vec<InstanceKey>, _: Vec<InstanceKey>) {}
 }

@@ -11,9 +11,10 @@ const FLOORS: &[&[&str]] = &[
     &["api", "cli"],
     &["federation", "health"],
     &["native", "catalog", "balance"],
+    &["events"],
     &["access"],
     &["storage"],
-    &["model", "config", "telemetry", "task", "clock", "error"],
+    &["model", "config", "vault", "telemetry", "process", "task", "clock", "error"],
 ];
 
 fn floor(module: &str) -> usize {

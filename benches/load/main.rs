@@ -4,7 +4,7 @@
 //! ```sh
 //! cargo bench --bench load                       # SQLite, PostgreSQL and MariaDB
 //! cargo bench --bench load -- sqlite             # one of them
-//! cargo bench --bench load -- sqlite --seconds 10 --services 1000
+//! cargo bench --bench load -- sqlite --clients 64 --seconds 10 --services 1000
 //! ```
 //!
 //! Every 201 is on disk: SQLite runs with `synchronous=FULL`, the others as their packages set
@@ -32,6 +32,8 @@ const CLIENTS: [u32; 3] = [1, 16, 64];
 
 #[derive(Clone, Copy)]
 struct Plan {
+    /// How many at once; none: each of [`CLIENTS`], one after the other.
+    clients: Option<u32>,
     seconds: u64,
     services: u32,
 }
@@ -39,12 +41,15 @@ struct Plan {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let words: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let number = |name: &str, default: u64| {
-        let place = words.iter().position(|word| word == name);
-        place.map_or(default, |place| words[place + 1].parse().unwrap())
+    let number = |name: &str| {
+        let place = words.iter().position(|word| word == name)?;
+        Some(words[place + 1].parse::<u32>().unwrap())
     };
-    let plan =
-        Plan { seconds: number("--seconds", 5), services: number("--services", 1000) as u32 };
+    let plan = Plan {
+        clients: number("--clients"),
+        seconds: number("--seconds").unwrap_or(5).into(),
+        services: number("--services").unwrap_or(1000),
+    };
     let databases = ["sqlite", "postgres", "mariadb"];
     let named = databases.iter().any(|name| words.iter().any(|word| word == name));
     let wants = |name: &str| !named || words.iter().any(|word| word == name);
@@ -67,7 +72,7 @@ async fn main() {
 async fn run(name: &str, dsn: Option<String>, plan: Plan) {
     let hub = Hub::start(dsn.as_deref()).await;
     let numbers = Arc::new(AtomicU32::new(0));
-    for clients in CLIENTS {
+    for clients in plan.clients.map_or_else(|| CLIENTS.to_vec(), |only| vec![only]) {
         let next = Arc::clone(&numbers);
         let registrations = load(&hub, clients, plan, move |_| {
             let number = next.fetch_add(1, Ordering::Relaxed);

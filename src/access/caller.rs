@@ -89,6 +89,17 @@ impl Caller {
         matches!(self.rights, Rights::Unlimited)
     }
 
+    /// Whether this is the same user, with the same rights to the same data.
+    #[must_use]
+    pub fn has_rights_of(&self, other: &Self) -> bool {
+        let same = match (&self.rights, &other.rights) {
+            (Rights::Unlimited, Rights::Unlimited) => true,
+            (Rights::Granted(own), Rights::Granted(others)) => own == others,
+            _ => false,
+        };
+        same && self.tenant == other.tenant && self.user == other.user
+    }
+
     /// Whether the role allows the action in some group.
     ///
     /// # Errors
@@ -96,10 +107,9 @@ impl Caller {
     pub fn need(&self, action: Action) -> Result<()> {
         let Rights::Granted(grant) = &self.rights else { return Ok(()) };
         // What is not about groups is for those who have them all.
-        let beyond_groups =
-            matches!(action, Action::Observe | Action::Operate | Action::Administer);
+        let beyond_groups = !matches!(action, Action::Read | Action::Write | Action::Manage);
         let reaches = (grant.groups.is_none() || !beyond_groups)
-            && (grant.tenants == Tenants::All || action != Action::Observe);
+            && (grant.tenants == Tenants::All || !action.concerns_all_tenants());
         if grant.role.allows(action) && reaches {
             return Ok(());
         }

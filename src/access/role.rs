@@ -17,6 +17,8 @@ pub enum Action {
     Operate,
     /// Make and revoke tokens.
     Administer,
+    /// Change the server as a whole, all tenants together.
+    Maintain,
 }
 
 impl Action {
@@ -30,7 +32,14 @@ impl Action {
             Self::Manage => "manage",
             Self::Operate => "operate",
             Self::Administer => "administer",
+            Self::Maintain => "maintain",
         }
+    }
+
+    /// Whether it is about the server as a whole, and so for nobody who has some tenants only.
+    #[must_use]
+    pub const fn concerns_all_tenants(self) -> bool {
+        matches!(self, Self::Observe | Self::Maintain)
     }
 }
 
@@ -56,8 +65,10 @@ impl Role {
     pub const fn allows(self, action: Action) -> bool {
         match self {
             Self::Admin => true,
-            Self::Operator => !matches!(action, Action::Administer),
-            Self::Writer => !matches!(action, Action::Operate | Action::Administer),
+            Self::Operator => !matches!(action, Action::Administer | Action::Maintain),
+            Self::Writer => {
+                !matches!(action, Action::Operate | Action::Administer | Action::Maintain)
+            }
             Self::Reader => matches!(action, Action::Read | Action::Observe),
         }
     }

@@ -44,6 +44,21 @@ impl Visible {
         caller.may(Action::Read, group, settings(group).as_deref())
     }
 
+    /// Whether every group may be read, without asking.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// Whether it might have been read when these alone might read it
+    /// ([`NativeGroup::readers`]).
+    #[must_use]
+    pub fn saw(&self, group: &GroupName, readers: &str) -> bool {
+        let Some((caller, _)) = &self.asked else { return true };
+        let closed = NativeGroup::closed(caller.tenant().clone(), group.clone(), readers);
+        caller.may(Action::Read, group, Some(&closed))
+    }
+
     /// [`sees`](Self::sees), as an error.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hub_registry_core::{Secret, TenantId};
 
 use super::error::ApiError;
 use super::extract::{said_tenant, said_user};
@@ -77,6 +78,37 @@ fn said<'a>(parts: &'a Parts, user: Option<&'a str>) -> Result<Said<'a>, ApiErro
         user,
         forwarded: is_forwarded(&parts.headers),
     })
+}
+
+/// What a request says of itself, for those who ask again later.
+#[derive(Debug)]
+pub(super) struct Shown {
+    bearer: Option<Secret>,
+    tenant: Option<TenantId>,
+    user: Option<String>,
+    forwarded: bool,
+}
+
+impl Shown {
+    /// # Errors
+    /// Tenant or user are named twice, or are none.
+    pub(super) fn of(parts: &Parts) -> Result<Self, ApiError> {
+        Ok(Self {
+            bearer: bearer(&parts.headers).map(Secret::new),
+            tenant: said_tenant(parts)?,
+            user: said_user(parts)?,
+            forwarded: is_forwarded(&parts.headers),
+        })
+    }
+
+    pub(super) fn said(&self) -> Said<'_> {
+        Said {
+            bearer: self.bearer.as_ref().map(Secret::expose),
+            tenant: self.tenant.clone(),
+            user: self.user.as_deref(),
+            forwarded: self.forwarded,
+        }
+    }
 }
 
 /// What follows `Bearer`, if there is one such header (RFC 6750 2.1).

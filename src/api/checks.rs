@@ -97,6 +97,11 @@ fn checker(api: &Api, caller: &Caller) -> Value {
         "inFlight": now.in_flight,
         "overdue": now.overdue,
         "lagMs": now.lag.as_millis() as u64,
+        "lateMs": {
+            "p50": millis(now.late.p50),
+            "p99": millis(now.late.p99),
+            "max": millis(now.late.max),
+        },
         "concurrentChecks": now.places,
         "concurrentChecksNeeded": now.needed,
         "enough": now.needed <= now.places,

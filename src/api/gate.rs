@@ -28,7 +28,7 @@ impl Gate {
     /// Answers one request.
     pub async fn call(&self, request: Request<Body>) -> Response {
         let Some(router) = self.router.get() else {
-            if request.uri().path() == "/health" {
+            if matches!(request.uri().path(), "/health" | "/livez") {
                 return (StatusCode::OK, live()).into_response();
             }
             return ApiError::from(Error::unavailable("starting: the state is being loaded"))

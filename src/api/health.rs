@@ -17,7 +17,7 @@ use crate::catalog::SourceId;
 
 /// A database that says nothing for so long is down to who asks. Probes often wait for a second
 /// only, and one without an answer counts as not ready.
-const DATABASE: Duration = Duration::from_millis(500);
+pub(super) const DATABASE: Duration = Duration::from_millis(500);
 
 /// "The process lives": no more is told to anybody who asks.
 pub(super) fn live() -> Json<Value> {
@@ -57,7 +57,8 @@ pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller
         }
     }
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
-    let ready = loaded || waited;
+    let leaving = api.leaving.is_cancelled();
+    let ready = (loaded || waited) && !leaving;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!({
         "status": if ready { "UP" } else { "DOWN" },
@@ -68,7 +69,7 @@ pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller
                 "deadlineOver": waited,
                 "sources": sources,
             },
-            "listeners": { "status": "UP" },
+            "listeners": { "status": if leaving { "DOWN" } else { "UP" } },
         },
     });
     // Which registries there are is told to those who may read; a probe needs the word alone.

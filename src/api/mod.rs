@@ -1,5 +1,5 @@
 //! The HTTP server and its handlers: one file per noun, every route in [`router`]. What a route
-//! takes and answers stands beside its handler, in `NOUN/describe.rs`; [`openapi`] says how.
+//! takes and answers stands beside its handler, in `NOUN/describe.rs`; `openapi` says how.
 
 mod authenticate;
 mod body;
@@ -7,6 +7,7 @@ mod checks;
 mod discovery;
 mod docs;
 mod error;
+mod events;
 mod explain;
 mod external;
 mod extract;
@@ -19,8 +20,10 @@ mod load;
 mod middleware;
 mod names;
 mod openapi;
+mod ops;
 mod params;
 mod places;
+mod pulse;
 mod router;
 mod routes;
 mod scrape;
@@ -29,12 +32,14 @@ mod services;
 mod sort;
 mod state;
 mod stats;
+mod stream;
 mod tagged;
 mod tokens;
 
 pub use gate::Gate;
 pub use places::Places;
+pub use pulse::pulse;
 pub use router::{description, metrics_router, route_table, router};
 pub use routes::{Need, Route};
-pub use serve::{Limits, serve};
+pub use serve::{Serving, serve};
 pub use state::{Api, ApiSettings, Parts};

@@ -116,6 +116,28 @@ impl Params {
         self.take(name)?.map(parse).transpose()
     }
 
+    /// Takes words of an enumeration, given several times or with commas in between.
+    ///
+    /// # Errors
+    /// One is not one of its words.
+    pub(super) fn words<T: FromStr<Err = UnknownWord> + PartialEq>(
+        &mut self,
+        name: &str,
+    ) -> Result<Vec<T>> {
+        let mut words = Vec::new();
+        for text in self.take_all(name) {
+            for word in text.split(',') {
+                let parsed = word.parse::<T>().map_err(|error| {
+                    Error::invalid(name, word, &format!("must be one of {}", error.allowed))
+                })?;
+                if !words.contains(&parsed) {
+                    words.push(parsed);
+                }
+            }
+        }
+        Ok(words)
+    }
+
     /// Takes a whole number in this range.
     ///
     /// # Errors

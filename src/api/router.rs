@@ -18,10 +18,10 @@ use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, docs, explain, external, groups, health, instances, load, middleware, openapi,
-    scrape, services, stats, tokens,
+    discovery, docs, events, explain, external, groups, health, instances, load, middleware,
+    openapi, ops, scrape, services, stats, stream, tokens,
 };
-use crate::access::Action::{Administer, Manage, Observe, Operate, Read, Write};
+use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
 
 /// The main listener's routes.
@@ -73,13 +73,18 @@ macro_rules! handler {
 fn probes() -> Routes {
     Routes::default()
         .open("/health", handler!(health::health))
+        .open("/livez", (health::health, health::describe::livez))
         .open("/ready", handler!(health::ready))
+        .open("/readyz", (health::ready, health::describe::readyz))
         .get("/metrics", Observe, handler!(scrape::metrics))
 }
 
 /// What the API is, for people and for programs: no secret is in it.
 fn docs(document: Document) -> Routes {
     Routes::default()
+        .open("/api-docs", handler!(docs::page))
+        .open("/api-docs/page.css", handler!(docs::style))
+        .open("/api-docs/page.js", handler!(docs::script))
         .open("/api-docs/openapi.json", handler!(docs::openapi))
         .behind(|router| router.layer(Extension(document)))
 }
@@ -92,6 +97,7 @@ fn groups_services_instances() -> Routes {
         .put("/api/v1/groups/{groupName}", Manage, handler!(groups::update))
         .delete("/api/v1/groups/{groupName}", Manage, handler!(groups::delete))
         .get("/api/v1/groups/{groupName}/services", Read, handler!(groups::list_services))
+        .get("/api/v1/events", Read, handler!(events::list))
         .get("/api/v1/stats", Read, handler!(stats::totals))
         .get("/api/v1/stats/instances", Read, handler!(stats::instances))
         .get("/api/v1/stats/health", Read, handler!(stats::health))
@@ -136,6 +142,8 @@ fn administration() -> Routes {
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))
         .delete("/api/v1/tokens/{tokenId}", Administer, handler!(tokens::revoke))
+        .get("/api/v1/ops/log-level", Maintain, handler!(ops::log_level))
+        .put("/api/v1/ops/log-level", Maintain, handler!(ops::set_log_level))
 }
 
 /// These bound themselves: by the configuration's own time-outs.
@@ -145,13 +153,11 @@ fn probing() -> Routes {
         .post("/api/v1/external/configs/{configId}/test", Operate, handler!(external::test_stored))
 }
 
-/// The hot path has its own compressed answers and its own waiting time.
+/// The hot path has its own compressed answers and its own waiting time; a stream has no end.
 fn hot() -> Routes {
-    Routes::default().get(
-        "/api/v1/services/{serviceName}/instances",
-        Read,
-        handler!(discovery::instances),
-    )
+    Routes::default()
+        .get("/api/v1/services/{serviceName}/instances", Read, handler!(discovery::instances))
+        .get("/api/v1/events/subscribe", Read, handler!(stream::subscribe))
 }
 
 /// The routes of the metrics listener: it has an address of its own, so that who may reach it is

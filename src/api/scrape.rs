@@ -6,19 +6,28 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use super::health::DATABASE;
 use super::state::Api;
-use crate::telemetry::metrics::{SourceSample, ViewSample};
+use crate::events::Events;
+use crate::storage::Connections;
+use crate::telemetry::metrics::{DatabaseSample, SourceSample, ViewSample};
 
 /// Prometheus' text format.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
+    let answers = tokio::time::timeout(DATABASE, api.database.ping()).await;
+    let up = matches!(answers, Ok(Ok(())));
     let text = api.metrics.scrape(|| {
         api.metrics.build.set_uptime(api.started.elapsed());
         measure_view(&api);
         measure_sources(&api);
-        measure_database(&api);
+        measure_database(&api, up);
+        api.metrics.runtime.measure();
+        measure_system(&api);
+        let (_, buffered) = api.events.as_ref().map(Events::load).unwrap_or_default();
+        api.metrics.events.set_buffered(buffered);
     });
     ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }
@@ -53,8 +62,16 @@ fn measure_sources(api: &Api) {
     api.metrics.sources.set(&samples);
 }
 
-fn measure_database(api: &Api) {
-    let connections = api.database.connections();
-    let used = connections.open.saturating_sub(connections.idle);
-    api.metrics.database.set_connections(connections.idle, used);
+fn measure_database(api: &Api, up: bool) {
+    let Connections { open, idle, most } = api.database.connections();
+    let used = open.saturating_sub(idle);
+    api.metrics.database.set(DatabaseSample { up, idle, used, most });
+}
+
+fn measure_system(api: &Api) {
+    let system = &api.metrics.system;
+    system.measure();
+    for (name, folder) in &api.folders {
+        system.measure_disk(name, folder);
+    }
 }

@@ -2,22 +2,31 @@
 //!
 //! Our own, because the common helper sets no time-out for a request's head: a client that opens
 //! connections and sends a byte an hour would hold them for ever.
+//!
+//! The end comes in two steps. While the server is *leaving* it takes connections and requests as
+//! before, and closes each connection with its next answer: a client that would have sent its next
+//! request into a closing connection learns in time. Then it *stops*: what is waiting to be
+//! accepted is, idle connections are closed, and the others end with the request under way.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
 use crate::task::TaskGroup;
+use crate::telemetry::metrics::HttpMetrics;
 
 /// A request's head must be whole within this time, counted from the answer before it: it is also
 /// how long an idle connection is kept. Longer than the minute after which usual clients and
@@ -26,40 +35,55 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// The pause after a failed accept (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bounds of a listener.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
+/// A listener's door and its bounds.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// What answers.
+    pub gate: Gate,
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
+    /// Cancelled when the server is about to stop.
+    pub leaving: CancellationToken,
+    /// Metrics.
+    pub metrics: HttpMetrics,
 }
 
 /// Serves connections until the group stops; then no new ones are taken, and those that are open
 /// end after the request under way.
-pub fn serve(listener: TcpListener, gate: Gate, limits: Limits, tasks: &TaskGroup) {
+pub fn serve(listener: TcpListener, serving: Serving, tasks: &TaskGroup) {
     let (stop, connections) = (tasks.stop_signal(), tasks.clone());
-    let places = Arc::new(Semaphore::new(limits.connections.max(1)));
+    let places = Arc::new(Semaphore::new(serving.connections.max(1)));
+    let open = move |stream, peer, place| {
+        let (serving, stop) = (serving.clone(), connections.stop_signal());
+        connections.spawn(connection(stream, peer, serving, stop, place));
+    };
     tasks.spawn(async move {
         loop {
             let place = tokio::select! {
-                () = stop.cancelled() => return,
-                place = Arc::clone(&places).acquire_owned() => place,
+                () = stop.cancelled() => break,
+                place = Arc::clone(&places).acquire_owned() => place.ok(),
             };
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    let (gate, stop) = (gate.clone(), stop.clone());
-                    connections.spawn(async move {
-                        connection(stream, peer, gate, stop).await;
-                        drop(place);
-                    });
-                }
+                Ok((stream, peer)) => open(stream, peer, place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
+            }
+        }
+        // Those who wait in the kernel's queue think that they are connected, and may have sent.
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+            && let Ok((stream, peer)) = listener.accept()
+        {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                open(stream, peer, Some(place));
             }
         }
     });
@@ -67,24 +91,32 @@ pub fn serve(listener: TcpListener, gate: Gate, limits: Limits, tasks: &TaskGrou
 
 async fn connection(
     stream: TcpStream,
-    peer: std::net::SocketAddr,
-    gate: Gate,
-    stop: tokio_util::sync::CancellationToken,
+    peer: SocketAddr,
+    serving: Serving,
+    stop: CancellationToken,
+    _place: Option<OwnedSemaphorePermit>,
 ) {
+    let _open = serving.metrics.connected();
     // Answers are written whole; waiting for more to send would only delay them.
     stream.set_nodelay(true).ok();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let gate = gate.clone();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (gate, leaving) = (serving.gate.clone(), serving.leaving.clone());
         async move {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            Ok::<_, Infallible>(gate.call(request).await)
+            let mut response = gate.call(request).await;
+            if leaving.is_cancelled() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let mut stopping = false;
     loop {

@@ -1,6 +1,7 @@
 //! What handlers work with.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::federation::Manager;
 use crate::health::HealthChecks;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
+use crate::task::TaskGroup;
+use crate::telemetry::logging::Levels;
 use crate::telemetry::metrics::Metrics;
 
 /// What can be set about the API.
@@ -90,8 +94,14 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     /// The database's sign of life.
     pub database: Arc<dyn Database>,
+    /// How much is logged.
+    pub levels: Levels,
+    /// What happens; `None`: nothing is told.
+    pub events: Option<Events>,
     /// Metrics.
     pub metrics: Metrics,
+    /// Folders that are written to, by name, so that their disks are watched.
+    pub folders: Vec<(&'static str, PathBuf)>,
     /// Wall time.
     pub clock: Clock,
     /// Settings.
@@ -100,6 +110,10 @@ pub struct Parts {
     pub places: Places,
     /// When the process began to serve.
     pub started: Instant,
+    /// Cancelled when the server was asked to stop, and is about to.
+    pub leaving: CancellationToken,
+    /// Counts what is left of connections that became something else than HTTP.
+    pub streams: TaskGroup,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
 }

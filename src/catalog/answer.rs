@@ -1,5 +1,6 @@
 //! The JSON of discovery.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -165,17 +166,42 @@ pub(super) fn head<'a>(
     revision: i64,
     protected: bool,
 ) -> Bytes {
-    let mut out = BytesMut::with_capacity(1024);
-    out.put_slice(b"{\"instances\":[");
-    let mut count = 0_usize;
+    let mut head = HeadWriter::new(1024);
     for row in rows {
-        if count > 0 {
-            out.put_u8(b',');
-        }
-        out.put_slice(row);
-        count += 1;
+        head.row(|out| out.put_slice(row));
     }
-    let end = format!("],\"count\":{count},\"revision\":{revision},\"protected\":{protected}");
-    out.put_slice(end.as_bytes());
-    out.freeze()
+    head.finish(revision, protected)
+}
+
+/// A head being written, row by row.
+pub(super) struct HeadWriter {
+    out: BytesMut,
+    count: usize,
+}
+
+impl HeadWriter {
+    /// About so many bytes will be written.
+    pub(super) fn new(about: usize) -> Self {
+        let mut out = BytesMut::with_capacity(about);
+        out.put_slice(b"{\"instances\":[");
+        Self { out, count: 0 }
+    }
+
+    /// Appends the JSON of a row; where it stands.
+    pub(super) fn row(&mut self, write: impl FnOnce(&mut BytesMut)) -> Range<usize> {
+        if self.count > 0 {
+            self.out.put_u8(b',');
+        }
+        self.count += 1;
+        let start = self.out.len();
+        write(&mut self.out);
+        start..self.out.len()
+    }
+
+    pub(super) fn finish(mut self, revision: i64, protected: bool) -> Bytes {
+        let count = self.count;
+        let end = format!("],\"count\":{count},\"revision\":{revision},\"protected\":{protected}");
+        self.out.put_slice(end.as_bytes());
+        self.out.freeze()
+    }
 }

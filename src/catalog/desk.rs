@@ -10,8 +10,9 @@ use super::diff::{self, ServiceDelta};
 use super::merge::{Contribution, merge};
 use super::shelf::Shelf;
 use super::snapshot::{ServiceView, Snapshot};
-use super::source::{Link, SourceCell, SourceId, SourceState};
+use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
 use super::tail::{SourceSet, Sources};
+use crate::model::print::Print;
 
 /// One source: what readers see of it, what it said, how its connection stands.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(super) struct Desk {
     pub(super) slots: BTreeMap<SourceId, Slot>,
     pub(super) attributes: HashMap<ServiceKey, Attributes>,
     pub(super) sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
+    /// The print of what the native registry holds.
+    pub(super) native_print: Print,
+    /// Sources that were closed and that nobody was told of.
+    pub(super) closed: Vec<StateChange>,
 }
 
 impl Desk {
@@ -55,6 +60,8 @@ impl Desk {
                 rows: diff::rows(&before.rows, &[]),
                 existence: Some(false),
                 key,
+                before: Some(before),
+                after: None,
             });
         }
         let old = before.as_ref().map_or(&[][..], |view| &view.rows);
@@ -72,10 +79,12 @@ impl Desk {
             return None;
         }
         let existence = before.is_none().then_some(true);
-        let before = before.as_deref();
-        let view = ServiceView::new(key.clone(), next.revision, rows, attributes, sources, before);
-        next.set(&key, Some(Arc::new(view)));
-        Some(ServiceDelta { key, existence, rows: changes })
+        let made_from = before.as_deref();
+        let view =
+            ServiceView::new(key.clone(), next.revision, rows, attributes, sources, made_from);
+        let after = Some(Arc::new(view));
+        next.set(&key, after.clone());
+        Some(ServiceDelta { key, existence, rows: changes, before, after })
     }
 
     fn source_set(&mut self, mut ids: Vec<SourceId>) -> Arc<SourceSet> {
@@ -95,18 +104,32 @@ impl Desk {
     }
 }
 
-/// Brings the readers' copy of the sources and their states up to date.
-pub(super) fn refresh_states(desk: &Desk, sources: &Sources) {
+/// A source whose state changed.
+#[derive(Clone, Debug)]
+pub struct StateChange {
+    /// Which.
+    pub info: SourceInfo,
+    /// Its state before.
+    pub before: SourceState,
+    /// Its state now.
+    pub after: SourceState,
+    /// How many of its instances are held now.
+    pub held: usize,
+}
+
+/// Brings the readers' copy of the sources and their states up to date; which changed.
+pub(super) fn refresh_states(desk: &Desk, sources: &Sources) -> Vec<StateChange> {
     let mut cells: Vec<_> = desk.slots.values().map(|slot| Arc::clone(&slot.cell)).collect();
     cells.sort_by_key(|cell| cell.info.rank());
-    let mut changed = false;
+    let mut changes = Vec::new();
     for slot in desk.slots.values() {
         let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
         let before = slot.cell.state();
         if slot.cell.set_state(state) {
-            changed = true;
             let source = slot.cell.info.name.as_str();
             tracing::info!(source, %before, %state, "source changed its state");
+            let (info, after, held) = (slot.cell.info.clone(), state, slot.shelf.held_count());
+            changes.push(StateChange { info, before, after, held });
         }
     }
     let listed = sources.all();
@@ -114,9 +137,10 @@ pub(super) fn refresh_states(desk: &Desk, sources: &Sources) {
         && cells.iter().zip(listed.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
     if !same {
         sources.set(cells);
-    } else if changed {
+    } else if !changes.is_empty() {
         sources.changed();
     }
+    changes
 }
 
 pub(super) fn currency(desk: &Desk) -> Vec<(SourceId, Option<bool>)> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hub_registry_core::ServiceKey;
 
 use super::merge::Row;
+use super::snapshot::ServiceView;
 
 /// One changed row.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub enum RowChange {
 }
 
 /// All that changed in one service at one revision.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ServiceDelta {
     /// Which service.
     pub key: ServiceKey,
@@ -31,6 +32,10 @@ pub struct ServiceDelta {
     pub existence: Option<bool>,
     /// Its rows, in the order of their keys.
     pub rows: Vec<RowChange>,
+    /// As it was.
+    pub before: Option<Arc<ServiceView>>,
+    /// As it is.
+    pub after: Option<Arc<ServiceView>>,
 }
 
 /// The rows that differ, sorted by key as both lists are. Times at which origins last changed make

@@ -12,6 +12,7 @@ use hub_registry_core::{
 use super::shelf::Entry;
 use super::source::{Conflict, SourceInfo};
 use crate::model::names::instance_id;
+use crate::model::print::Print;
 
 /// What one source says of one service.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub struct Row {
     pub held: bool,
     /// Who knows it, in the order of origins; never empty.
     pub origins: Vec<OriginRow>,
+    /// The print of all this but the times.
+    pub print: Print,
 }
 
 impl Row {
@@ -157,20 +160,24 @@ fn row(
     let states = origins.iter().find(speaks).map_or((first.status, first.health), |(_, entry)| {
         (entry.instance.status, entry.instance.health)
     });
-    Arc::new(Row {
-        id: before.map_or_else(|| instance_id(tenant, key), |row| row.id.clone()),
-        instance: joined(first, states, &origins[1..]),
-        held: origins.iter().all(|(_, entry)| entry.hold.is_some()),
-        origins: origins
-            .iter()
-            .map(|(contribution, entry)| OriginRow {
-                source: Arc::from(contribution.source.name.as_str()),
-                kind: contribution.source.kind,
-                observed_at: entry.observed_at,
-                instance: Arc::clone(&entry.instance),
-            })
-            .collect(),
-    })
+    let instance = joined(first, states, &origins[1..]);
+    let held = origins.iter().all(|(_, entry)| entry.hold.is_some());
+    let said = |(contribution, entry): &(&Contribution<'_>, &Entry)| OriginRow {
+        source: Arc::from(contribution.source.name.as_str()),
+        kind: contribution.source.kind,
+        observed_at: entry.observed_at,
+        instance: Arc::clone(&entry.instance),
+    };
+    let origins: Vec<_> = origins.iter().map(said).collect();
+    let print = match &origins[..] {
+        [only] if !held => Print::instance(&only.source, &instance),
+        several => {
+            let said = several.iter().map(|origin| (&*origin.source, &*origin.instance));
+            Print::shared(&instance, held, said)
+        }
+    };
+    let id = before.map_or_else(|| instance_id(tenant, key), |row| row.id.clone());
+    Arc::new(Row { id, instance, held, origins, print })
 }
 
 /// The first origin's instance; a copy of it is made only when something differs.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod attributes;
+mod change;
 mod desk;
 mod diff;
 mod explain;
@@ -22,13 +23,17 @@ mod shelf;
 mod snapshot;
 mod source;
 mod tail;
+mod teller;
 mod tenant;
+mod told;
 mod view;
 mod wait;
 mod writer;
 
 pub use answer::{Answer, Freshness, row_value};
 pub use attributes::Attributes;
+pub use change::{ChangeSet, OwnChange};
+pub use desk::StateChange;
 pub use diff::{RowChange, ServiceDelta};
 pub use explain::{Standing, Waiting};
 pub use guard::GuardPolicy;
@@ -38,8 +43,9 @@ pub use revision::Revisions;
 pub use shelf::{Entry, ServiceShelf};
 pub use snapshot::{ServiceView, Snapshot};
 pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
+pub use teller::Readers;
 pub use view::{Found, GroupChoice, Selection, View, select};
-pub use writer::{Catalog, ChangeSet, SourceCounts};
+pub use writer::{Catalog, SourceCounts};
 
 #[cfg(test)]
 mod tests;

@@ -5,16 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey, ServiceName};
 use rpds::HashTrieMapSync;
 
-use super::answer;
+use super::answer::{self, HeadWriter};
 use super::attributes::Attributes;
 use super::gzip::GzipHead;
 use super::merge::Row;
 use super::tail::SourceSet;
 use crate::balance::Picks;
+use crate::model::print::Print;
 
 /// The groups that hold a service of one name.
 pub(super) type Groups = BTreeMap<GroupName, Arc<ServiceView>>;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub services: HashTrieMapSync<ServiceName, Arc<Groups>>,
     /// How many rows there are.
     pub instances: usize,
+    /// The print of all services and rows.
+    pub print: Print,
     /// When services that are no more left, as long as few enough did.
     gone: HashTrieMapSync<ServiceName, i64>,
     /// Names in neither map are taken to have last changed here.
@@ -59,7 +62,9 @@ impl Snapshot {
             Some(view) => groups.insert(key.group.clone(), Arc::clone(view)),
             None => groups.remove(&key.group),
         };
-        self.instances -= before.map_or(0, |view| view.rows.len());
+        self.instances -= before.as_ref().map_or(0, |view| view.rows.len());
+        self.print -= before.map(|view| view.print).unwrap_or_default();
+        self.print += view.as_ref().map(|view| view.print).unwrap_or_default();
         self.instances += view.map_or(0, |view| view.rows.len());
         if view_is_gone {
             self.remember(&key.name);
@@ -131,7 +136,10 @@ pub struct ServiceView {
     pub all: Prepared,
     /// The head of the answer for `status=UP&health=HEALTHY`.
     pub up: Prepared,
-    ranges: Vec<Range<u32>>,
+    /// The print of the service and its rows.
+    pub print: Print,
+    /// Where the rows stand in the head of all.
+    ranges: Vec<Range<usize>>,
 }
 
 /// The head of an answer, and its compressed form once somebody asked for it.
@@ -171,48 +179,41 @@ impl ServiceView {
         before: Option<&Self>,
     ) -> Self {
         let picks = before.map(|view| Arc::clone(&view.picks)).unwrap_or_default();
-        let mut json = BytesMut::with_capacity(rows.len() * 512);
+        // One new row, likely, of the usual length.
+        let about = before.map_or(rows.len() * 512, |view| view.all.head.len()) + 1024;
+        let mut all = HeadWriter::new(about);
         let mut ranges = Vec::with_capacity(rows.len());
         let mut written = before.into_iter().flat_map(|view| view.rows.iter().enumerate());
         let mut next = written.next();
         for row in &rows {
-            let start = json.len() as u32;
             while next.is_some_and(|(_, old)| old.key() < row.key()) {
                 next = written.next();
             }
-            match (next, before) {
+            ranges.push(all.row(|out| match (next, before) {
                 (Some((index, old)), Some(before)) if Arc::ptr_eq(old, row) => {
-                    json.extend_from_slice(before.row_json(index));
+                    out.extend_from_slice(before.row_json(index));
                 }
-                _ => answer::write_row(row, &mut json),
-            }
-            ranges.push(start..json.len() as u32);
+                _ => answer::write_row(row, out),
+            }));
         }
-        let slice = |range: &Range<u32>| &json[range.start as usize..range.end as usize];
-        let all = answer::head(ranges.iter().map(slice), revision, false);
+        let all = all.finish(revision, false);
         let protected = is_protected(&rows, &attributes);
         let selected = |row: &Row| is_up(row, !protected);
         let up = if !protected && rows.iter().all(|row| selected(row)) {
             all.clone()
         } else {
             let wanted = rows.iter().zip(&ranges).filter(|(row, _)| selected(row));
-            answer::head(wanted.map(|(_, range)| slice(range)), revision, protected)
+            answer::head(wanted.map(|(_, range)| &all[range.clone()]), revision, protected)
         };
-        // Rows lie in `all` as in `json`, one comma apart and after the opening words.
-        let opening = b"{\"instances\":[".len() as u32;
-        for (index, range) in ranges.iter_mut().enumerate() {
-            let shift = opening + index as u32;
-            *range = range.start + shift..range.end + shift;
-        }
         let (all, up) = (Prepared::new(all), Prepared::new(up));
-        Self { key, revision, rows, attributes, sources, picks, all, up, ranges }
+        let print = rows.iter().fold(Print::service(&key), |sum, row| sum + row.print);
+        Self { key, revision, rows, attributes, sources, picks, all, up, print, ranges }
     }
 
     /// The JSON of the row at this place.
     #[must_use]
     pub fn row_json(&self, index: usize) -> &[u8] {
-        let range = &self.ranges[index];
-        &self.all.head[range.start as usize..range.end as usize]
+        &self.all.head[self.ranges[index].clone()]
     }
 
     /// How many instances are healthy.

@@ -299,7 +299,8 @@ async fn prepared_and_filtered_answers_agree() {
     assert_eq!(ports(&up), [1, 3]);
     assert_eq!(ports(&healthy), [1]);
     let attributes = Attributes { protect_threshold: 0.9, ..Attributes::default() };
-    world.catalog.set_attributes(&tenant(), &key("web"), Some(attributes));
+    let attributes = vec![(key("web"), Some(attributes))];
+    world.catalog.apply_own(&tenant(), OwnChange { attributes, ..OwnChange::default() });
     assert_eq!(ports(&healthy), [1, 3], "the health filter is lifted, the status filter is not");
     assert_eq!(world.json("web", &healthy)["protected"], true);
     assert_eq!(world.json("web", &healthy)["instances"][1]["healthStatus"], "UNHEALTHY");

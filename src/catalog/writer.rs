@@ -7,37 +7,27 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hub_registry_core::{Change, InstanceKey, ServiceKey, ServiceState, TenantId};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::attributes::Attributes;
-use super::desk::{Desk, Slot, currency, currency_of, refresh_states, shared_services};
+use super::change::{ChangeSet, OwnChange};
+use super::desk::{
+    Desk, Slot, StateChange, currency, currency_of, refresh_states, shared_services,
+};
 use super::diff::{RowChange, ServiceDelta};
 use super::guard::GuardPolicy;
+use super::merge::Row;
 use super::revision::Revisions;
 use super::shelf::Shelf;
 use super::snapshot::Snapshot;
 use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
 use super::tail::Sources;
+use super::teller::Told;
 use super::tenant::{Tenant, Tenants};
 use super::view::View;
 use super::wait::Waiters;
-use crate::clock::Clock;
-use crate::telemetry::metrics::Metrics;
-
-/// How many change sets a slow listener may lag behind before it is told that it missed some.
-const LISTENER_LAG: usize = 1024;
-
-/// All that changed in a tenant's view at one revision.
-#[derive(Clone, Debug)]
-pub struct ChangeSet {
-    /// Whose view.
-    pub tenant: TenantId,
-    /// Its new revision.
-    pub revision: i64,
-    /// Which services, and what in them.
-    pub services: Vec<ServiceDelta>,
-}
+use crate::clock::{self, Clock};
+use crate::events::{Events, Facts, Prints};
+use crate::telemetry::metrics::{Metrics, RowChanges};
 
 /// How much a source holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,21 +44,26 @@ pub struct SourceCounts {
 /// waits for anything but the other.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    tenants: Arc<Tenants>,
-    revisions: Revisions,
+    pub(super) tenants: Arc<Tenants>,
+    pub(super) revisions: Revisions,
     clock: Clock,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     origin: Instant,
-    changes: broadcast::Sender<Arc<ChangeSet>>,
+    pub(super) told: Option<Told>,
 }
 
 impl Catalog {
     /// An empty catalog.
     #[must_use]
     pub fn new(revisions: Revisions, clock: Clock, metrics: Metrics) -> Self {
-        let (changes, _) = broadcast::channel(LISTENER_LAG);
         let (tenants, origin) = (Arc::default(), Instant::now());
-        Self { tenants, revisions, clock, metrics, origin, changes }
+        Self { tenants, revisions, clock, metrics, origin, told: None }
+    }
+
+    /// The same, and what changes from now on is told to these events once they have begun.
+    #[must_use]
+    pub fn telling(self, events: Events) -> Self {
+        Self { told: Some(Told { bus: Arc::default(), events }), ..self }
     }
 
     /// The readers' side.
@@ -77,17 +72,11 @@ impl Catalog {
         View::new(Arc::clone(&self.tenants), self.revisions.base())
     }
 
-    /// Every change from now on, in the order of revisions.
-    #[must_use]
-    pub fn changes(&self) -> broadcast::Receiver<Arc<ChangeSet>> {
-        self.changes.subscribe()
-    }
-
     /// Adds a source of which nothing is known yet, or takes over new settings (name, order) of
     /// one that is there.
     pub fn open(&self, tenant: &TenantId, info: SourceInfo, policy: GuardPolicy) {
         let id = info.id.clone();
-        self.write(tenant, |desk| {
+        self.write(tenant, &id.clone(), |desk| {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
                 let slot = Slot { cell, shelf: Shelf::new(policy), link: Link::Connecting };
@@ -111,12 +100,13 @@ impl Catalog {
 
     /// Removes a source; what only it knew leaves the view at once.
     pub fn close(&self, tenant: &TenantId, id: &SourceId) {
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             desk.sets.retain(|ids, _| !ids.contains(id));
-            let slot = desk.slots.remove(id);
-            slot.map_or_else(Vec::new, |slot| {
-                slot.shelf.services().map(|(k, _)| k.clone()).collect()
-            })
+            let Some(slot) = desk.slots.remove(id) else { return Vec::new() };
+            let (info, before) = (slot.cell.info.clone(), slot.cell.state());
+            let after = SourceState::Disconnected;
+            desk.closed.push(StateChange { info, before, after, held: 0 });
+            slot.shelf.services().map(|(k, _)| k.clone()).collect()
         });
     }
 
@@ -129,7 +119,7 @@ impl Catalog {
         age_ms: i64,
     ) {
         let observed_at = self.clock.now_ms() - age_ms.max(0);
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             let Some(slot) = desk.slots.get_mut(id) else {
                 return Vec::new();
             };
@@ -143,7 +133,7 @@ impl Catalog {
     pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Vec<ServiceKey> {
         let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
         let mut changed = BTreeSet::new();
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
             slot.cell.touch(0);
             slot.link = Link::Up;
@@ -164,7 +154,7 @@ impl Catalog {
         freed: Vec<InstanceKey>,
     ) {
         let (now, freed) = (Instant::now(), freed.into_iter().collect());
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
             slot.shelf.mark(held, &freed, now).into_iter().collect()
         });
@@ -172,7 +162,7 @@ impl Catalog {
 
     /// Notes how a source's connection stands. A failing one keeps what it said.
     pub fn set_link(&self, tenant: &TenantId, id: &SourceId, link: Link) {
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             if let Some(slot) = desk.slots.get_mut(id) {
                 slot.link = link;
                 if link == Link::Failing {
@@ -185,7 +175,7 @@ impl Catalog {
 
     /// Tells that the source's next full read comes from another registry and replaces all.
     pub fn expect_other_registry(&self, tenant: &TenantId, id: &SourceId) {
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             if let Some(slot) = desk.slots.get_mut(id) {
                 slot.shelf.expect_other_registry();
             }
@@ -195,7 +185,7 @@ impl Catalog {
 
     /// Sets how long a source's kind of registry usually takes until its clients are back.
     pub fn set_usual_settle(&self, tenant: &TenantId, id: &SourceId, settle: Duration) {
-        self.write(tenant, |desk| {
+        self.write(tenant, id, |desk| {
             if let Some(slot) = desk.slots.get_mut(id) {
                 slot.shelf.set_usual_settle(settle);
             }
@@ -203,19 +193,27 @@ impl Catalog {
         });
     }
 
-    /// Sets what the native registry knows of a service beyond its instances.
-    pub fn set_attributes(
-        &self,
-        tenant: &TenantId,
-        key: &ServiceKey,
-        attributes: Option<Attributes>,
-    ) {
-        self.write(tenant, |desk| {
-            match attributes {
-                Some(attributes) => desk.attributes.insert(key.clone(), attributes),
-                None => desk.attributes.remove(key),
-            };
-            vec![key.clone()]
+    /// Takes what the native registry did, all of it at one revision.
+    pub fn apply_own(&self, tenant: &TenantId, own: OwnChange) {
+        let (now, wall_ms, id) = (Instant::now(), self.clock.now_ms(), SourceId::Native);
+        let OwnChange { changes, attributes, facts, print } = own;
+        self.write_told(tenant, &id, facts, |desk| {
+            let mut changed = BTreeSet::new();
+            for (key, attributes) in attributes {
+                match attributes {
+                    Some(attributes) => desk.attributes.insert(key.clone(), attributes),
+                    None => desk.attributes.remove(&key),
+                };
+                changed.insert(key);
+            }
+            desk.native_print = print;
+            if let Some(slot) = desk.slots.get_mut(&id) {
+                slot.cell.touch(0);
+                slot.link = Link::Up;
+                changed.extend(slot.shelf.apply(changes, now, wall_ms));
+                changed.extend(slot.shelf.expire(now));
+            }
+            changed.into_iter().collect()
         });
     }
 
@@ -258,21 +256,22 @@ impl Catalog {
         })
     }
 
-    /// What a source holds of these services, to be kept on disk; `Err` names a service it has
-    /// nothing of.
+    /// What a source holds of these services, to be kept on disk, and the revision of the view
+    /// that shows it; `Err` names a service it has nothing of.
     #[must_use]
     pub fn states(
         &self,
         tenant: &TenantId,
         id: &SourceId,
         keys: &[ServiceKey],
-    ) -> Vec<Result<ServiceState, ServiceKey>> {
+    ) -> (i64, Vec<Result<ServiceState, ServiceKey>>) {
         let Some(tenant) = self.tenants.get(tenant.as_str()) else {
-            return Vec::new();
+            return (0, Vec::new());
         };
         let desk = tenant.desk.lock();
+        let revision = tenant.snapshot.load().revision;
         let Some(slot) = desk.slots.get(id) else {
-            return Vec::new();
+            return (revision, Vec::new());
         };
         let state = |key: &ServiceKey| {
             let service = slot.shelf.service(key).ok_or_else(|| key.clone())?;
@@ -280,7 +279,7 @@ impl Catalog {
                 service.entries.iter().map(|entry| Arc::clone(&entry.instance)).collect();
             Ok(ServiceState { key: key.clone(), instances })
         };
-        keys.iter().map(state).collect()
+        (revision, keys.iter().map(state).collect())
     }
 
     /// Looks at what the writers of a tenant work on, while none of them works.
@@ -294,22 +293,34 @@ impl Catalog {
         Some(look(&desk))
     }
 
-    /// Runs one write and publishes what it changed.
-    fn write(&self, id: &TenantId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
+    /// Runs one write and publishes what it changed. `by`: the source whose word it is.
+    fn write(&self, id: &TenantId, by: &SourceId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
+        self.write_told(id, by, Facts::default(), work);
+    }
+
+    /// The same, with what is told of it.
+    fn write_told(
+        &self,
+        id: &TenantId,
+        by: &SourceId,
+        facts: Facts,
+        work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>,
+    ) {
         let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
         let mut desk = tenant.desk.lock();
         let before = currency(&desk);
         let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
-        refresh_states(&desk, &tenant.sources);
+        let mut states = refresh_states(&desk, &tenant.sources);
+        states.append(&mut desk.closed);
         for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
             changed.extend(shared_services(&desk, &id));
         }
-        if !changed.is_empty() {
-            self.publish(&tenant, &mut desk, &changed);
+        if !changed.is_empty() || !states.is_empty() || !facts.rows.is_empty() {
+            self.publish(&tenant, &mut desk, by, &changed, states, facts);
         }
     }
 
-    fn new_tenant(&self, id: &TenantId) -> Tenant {
+    pub(super) fn new_tenant(&self, id: &TenantId) -> Tenant {
         let snapshot = Snapshot::starting_at(self.revisions.base());
         Tenant {
             id: id.clone(),
@@ -320,37 +331,74 @@ impl Catalog {
         }
     }
 
-    fn publish(&self, tenant: &Tenant, desk: &mut Desk, changed: &BTreeSet<ServiceKey>) {
+    fn publish(
+        &self,
+        tenant: &Tenant,
+        desk: &mut Desk,
+        by: &SourceId,
+        changed: &BTreeSet<ServiceKey>,
+        states: Vec<StateChange>,
+        facts: Facts,
+    ) {
         let mut next = Snapshot::clone(&tenant.snapshot.load());
         next.revision += 1;
         let mut services = Vec::new();
         for key in changed {
             services.extend(desk.publish(&tenant.id, key, &mut next));
         }
-        if services.is_empty() {
+        // What readers do not see needs a revision only if somebody is told.
+        let silent = self.told.is_none() || (states.is_empty() && facts.rows.is_empty());
+        if services.is_empty() && silent {
             return;
         }
-        let revision = next.revision;
+        let (revision, after) = (next.revision, Arc::new(next));
         self.revisions.note(revision);
-        tenant.snapshot.store(Arc::new(next));
+        tenant.snapshot.store(Arc::clone(&after));
         for delta in &services {
             tenant.waiters.wake(&delta.key.name);
         }
         self.count(&services);
-        let set = ChangeSet { tenant: tenant.id.clone(), revision, services };
-        // Nobody listening is no error.
-        self.changes.send(Arc::new(set)).ok();
+        let Some(told) = &self.told else { return };
+        told.events.give(&tenant.id, revision);
+        let source = desk.slots.get(by).map(|slot| slot.cell.info.name.clone());
+        let closed = || states.iter().find(|state| state.info.id == *by);
+        let source = source.or_else(|| Some(closed()?.info.name.clone()));
+        let prints = Prints { view: after.print, native: desk.native_print };
+        // Under the lock, so that they come in the order of revisions.
+        told.bus.push(ChangeSet {
+            tenant: tenant.id.clone(),
+            revision,
+            time: clock::at(self.clock.now_ms()),
+            source: source.unwrap_or_else(|| by.as_str().to_owned()),
+            services,
+            states,
+            facts,
+            after,
+            prints,
+        });
     }
 
     fn count(&self, services: &[ServiceDelta]) {
-        let (mut added, mut updated, mut removed) = (0, 0, 0);
+        let (metrics, mut changes) = (&self.metrics.view, RowChanges::default());
+        let came = |row: &Row| metrics.came(row.instance.status, row.instance.health);
+        let went = |row: &Row| metrics.went(row.instance.status, row.instance.health);
         for change in services.iter().flat_map(|service| &service.rows) {
             match change {
-                RowChange::Added(_) => added += 1,
-                RowChange::Updated { .. } => updated += 1,
-                RowChange::Removed(_) => removed += 1,
+                RowChange::Added(row) => {
+                    changes.added += 1;
+                    came(row);
+                }
+                RowChange::Updated { before, after } => {
+                    changes.updated += 1;
+                    went(before);
+                    came(after);
+                }
+                RowChange::Removed(row) => {
+                    changes.removed += 1;
+                    went(row);
+                }
             }
         }
-        self.metrics.view.changed(added, updated, removed);
+        metrics.changed(changes);
     }
 }

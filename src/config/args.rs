@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, value_parser};
+use clap_complete::Shell;
 
 use super::database::DatabaseType;
 
@@ -21,6 +22,34 @@ pub enum Command {
     PrintTables(DatabaseType),
     /// Look after tokens, in the database of the configuration.
     Token(TokenCommand),
+    /// Look after the keys of secrets.
+    Secrets(SecretsCommand),
+    /// Say whether the configuration is right.
+    CheckConfig,
+    /// Print the configuration that a start would have.
+    PrintConfig(PrintArgs),
+    /// Print what makes this shell complete the command line.
+    Completions(Shell),
+    /// Speak to a running hub; what is to be said to it.
+    Ctl(Box<ArgMatches>),
+}
+
+/// What to do about the keys of secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsCommand {
+    /// Say which key opens how many secrets.
+    List,
+    /// Make a new key, seal everything with it, and take the old ones away.
+    Rotate,
+    /// Seal everything with the first key.
+    Rewrap,
+}
+
+/// How to print the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrintArgs {
+    /// With where each value comes from, in place of a file.
+    pub sources: bool,
 }
 
 /// What to do about tokens.
@@ -61,24 +90,42 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads a command line, the program's name first.
+    /// Reads a command line, the program's name first; `ctl`: how the command of that name is read.
     ///
     /// # Errors
     /// What to print; `clap::Error::exit` prints it and ends with 2, or with 0 for `--help` and
     /// `--version`.
-    pub fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = parser().try_get_matches_from(line.into_iter().map(two_dashes))?;
+    pub fn parse(
+        line: impl IntoIterator<Item = OsString>,
+        ctl: Parser,
+    ) -> Result<Self, clap::Error> {
+        let matches = Self::parser(ctl).try_get_matches_from(line.into_iter().map(two_dashes))?;
         let command = match matches.subcommand() {
             Some(("health", _)) => Command::Health,
+            Some(("secrets", matches)) => secrets(matches).map_or(Command::Serve, Command::Secrets),
             Some(("token", matches)) => token(matches).map_or(Command::Serve, Command::Token),
             Some(("migrate", matches)) => {
                 let word = matches.get_one::<String>("print");
                 let known = word.and_then(|word| DatabaseType::from_word(word));
                 known.map_or(Command::Migrate, Command::PrintTables)
             }
+            Some(("check-config", _)) => Command::CheckConfig,
+            Some(("print-config", matches)) => {
+                Command::PrintConfig(PrintArgs { sources: matches.get_flag("sources") })
+            }
+            Some(("completions", matches)) => {
+                matches.get_one("shell").copied().map_or(Command::Serve, Command::Completions)
+            }
+            Some(("ctl", matches)) => Command::Ctl(Box::new(matches.clone())),
             _ => Command::Serve,
         };
         Ok(Self { command, config: matches.get_one("config").cloned() })
+    }
+
+    /// The whole command line.
+    #[must_use]
+    pub fn parser(ctl: Parser) -> Parser {
+        parser().subcommand(ctl)
     }
 }
 
@@ -122,14 +169,56 @@ fn parser() -> Parser {
     let migrate = Parser::new("migrate")
         .about("Brings the tables of the configured database up to date")
         .arg(print);
+    let check = Parser::new("check-config")
+        .about("Says whether the configuration is right, and everything that is wrong with it");
+    let sources = Arg::new("sources")
+        .long("sources")
+        .action(ArgAction::SetTrue)
+        .help("Prints each key with its value and where that comes from, in place of a file");
+    let print_config = Parser::new("print-config")
+        .about("Prints the configuration that a start would have, as a file; secrets are ***")
+        .arg(sources);
+    let shell = Arg::new("shell").value_name("SHELL").required(true);
+    let completions = Parser::new("completions")
+        .about("Prints what makes a shell complete this command line")
+        .after_help("bash: source <(registry-server completions bash)")
+        .arg(shell.value_parser(value_parser!(Shell)));
     Parser::new("registry-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
+        .after_help("Without a command it is the server.")
         .arg(config)
-        .subcommand(health)
-        .subcommand(token)
+        .subcommand(check)
+        .subcommand(print_config)
         .subcommand(migrate)
+        .subcommand(token)
+        .subcommand(secrets_parser())
+        .subcommand(health)
+        .subcommand(completions)
         .disable_help_subcommand(true)
+}
+
+fn secrets_parser() -> Parser {
+    Parser::new("secrets")
+        .about(
+            "Looks after the keys that secrets of external registries are sealed with; the server may run",
+        )
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(Parser::new("list").about("Says which key opens how many secrets"))
+        .subcommand(Parser::new("rotate").about(
+            "Makes a new key, seals everything with it, and takes keys nothing needs out of the file",
+        ))
+        .subcommand(Parser::new("rewrap").about("Seals everything with the first key"))
+}
+
+fn secrets(matches: &ArgMatches) -> Option<SecretsCommand> {
+    match matches.subcommand_name()? {
+        "list" => Some(SecretsCommand::List),
+        "rotate" => Some(SecretsCommand::Rotate),
+        "rewrap" => Some(SecretsCommand::Rewrap),
+        _ => None,
+    }
 }
 
 fn token_create() -> Parser {
@@ -180,7 +269,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &[&str]) -> Result<Args, clap::Error> {
-        Args::parse(["registry-server"].iter().chain(line).map(OsString::from))
+        let ctl = Parser::new("ctl").subcommand(Parser::new("stats"));
+        Args::parse(["registry-server"].iter().chain(line).map(OsString::from), ctl)
     }
 
     #[test]
@@ -226,6 +316,18 @@ mod tests {
     }
 
     #[test]
+    fn secrets_have_three_commands() {
+        for (word, command) in [
+            ("list", SecretsCommand::List),
+            ("rotate", SecretsCommand::Rotate),
+            ("rewrap", SecretsCommand::Rewrap),
+        ] {
+            assert_eq!(parse(&["secrets", word]).unwrap().command, Command::Secrets(command));
+        }
+        assert_eq!(parse(&["secrets"]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
     fn tables_are_migrated_or_printed() {
         let command = |line: &[&str]| parse(line).unwrap().command;
         assert_eq!(command(&["migrate"]), Command::Migrate);
@@ -237,6 +339,20 @@ mod tests {
             assert_eq!(command(&["migrate", "--print", word]), Command::PrintTables(kind));
         }
         assert_eq!(parse(&["migrate", "--print", "oracle"]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_configuration_is_checked_and_printed() {
+        let command = |line: &[&str]| parse(line).unwrap().command;
+        assert_eq!(command(&["check-config"]), Command::CheckConfig);
+        let print = |sources| Command::PrintConfig(PrintArgs { sources });
+        assert_eq!(command(&["print-config"]), print(false));
+        assert_eq!(command(&["print-config", "--sources"]), print(true));
+        assert_eq!(command(&["completions", "fish"]), Command::Completions(Shell::Fish));
+        assert!(matches!(command(&["ctl", "stats"]), Command::Ctl(_)));
+        let args = parse(&["check-config", "-config", "a.yaml"]).unwrap();
+        assert_eq!(args.config, Some(PathBuf::from("a.yaml")));
+        assert_eq!(parse(&["completions", "cmd.exe"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

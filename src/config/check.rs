@@ -35,6 +35,22 @@ impl Config {
             broken("server.metrics.port", message);
         }
 
+        if self.security.secrets_key.is_some() && self.security.secrets_key_file.is_some() {
+            let message = "is set, and so is security.secretsKeyFile; use one of them".to_owned();
+            broken("security.secretsKey", message);
+        }
+
+        let file = &self.log.file;
+        if file.max_total_size < file.max_size {
+            let (total, size) = (file.max_total_size, file.max_size);
+            let message = format!("{total} is below log.file.maxSize, which is {size}");
+            broken("log.file.maxTotalSize", message);
+        }
+        if !self.log.stdout && file.path.is_none() {
+            let message = "is false, and there is no log.file.path: nothing would be written";
+            broken("log.stdout", message.to_owned());
+        }
+
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// What a service manager says, by its own names (`sd_notify(3)`).
+const SERVICE_MANAGER: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 /// The variables that concern the hub, from the process or from a test.
 #[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, String>);
@@ -42,7 +45,10 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         // Kubernetes and others put much into the environment that is no business of ours.
         let named = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self(named.filter(|(name, _): &(String, String)| name.starts_with("REGISTRY_")).collect())
+        let ours = |name: &str| {
+            name.starts_with("REGISTRY_") || name == "NO_COLOR" || SERVICE_MANAGER.contains(&name)
+        };
+        Self(named.filter(|(name, _): &(String, String)| ours(name)).collect())
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::egress::EgressConfig;
 use super::keys::Key;
+use super::ports::Ports;
 use super::rule::Rule;
 
 /// Checks of native instances by the hub.
@@ -36,6 +37,8 @@ pub struct HealthCheckConfig {
     pub insecure_skip_verify: bool,
     /// Which addresses are checked.
     pub egress: EgressConfig,
+    /// Which ports are.
+    pub ports: Vec<Ports>,
 }
 
 impl Default for HealthCheckConfig {
@@ -51,6 +54,7 @@ impl Default for HealthCheckConfig {
             ca_file: None,
             insecure_skip_verify: false,
             egress: EgressConfig::default(),
+            ports: vec![Ports::ALL],
         }
     }
 }
@@ -113,4 +117,10 @@ pub(super) const KEYS: &[Key] = &[
         "Which addresses are checked, whatever name leads there; as external.egress.allow.",
     ),
     Key::new("healthCheck.egress.deny", Rule::Networks, "Which of these are not."),
+    Key::new(
+        "healthCheck.ports",
+        Rule::Ports,
+        "Which ports are checked: with fewer of them, writers learn less of what else listens in \
+         the hub's network.",
+    ),
 ];

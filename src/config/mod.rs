@@ -12,6 +12,7 @@
 //! | [`dsn`] | the database address |
 //! | `egress` | which addresses may be connected to, in two sections |
 //! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
+//! | `log_level` | levels of the log |
 
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +29,19 @@ mod health_check;
 pub mod keys;
 mod load;
 mod log;
+mod log_level;
+mod ports;
 pub mod problem;
 mod registry;
 mod retention;
 mod rule;
+mod secrets_key;
 mod security;
 mod server;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, Command, TokenArgs, TokenCommand};
+pub use args::{Args, Command, PrintArgs, SecretsCommand, TokenArgs, TokenCommand};
 pub use database::{DatabaseConfig, DatabaseType};
 pub use dsn::{Dsn, ServerDsn, SqliteDsn};
 pub use egress::EgressConfig;
@@ -46,10 +50,13 @@ pub use event::EventConfig;
 pub use external::ExternalConfig;
 pub use health_check::HealthCheckConfig;
 pub use load::load;
-pub use log::{LogConfig, LogFormat, LogLevel};
+pub use log::{LogConfig, LogFileConfig, LogFormat, LogRotation};
+pub use log_level::{LogLevel, LogLevels};
+pub use ports::Ports;
 pub use problem::{ConfigError, Origin, Origins, Problem};
 pub use registry::RegistryConfig;
 pub use retention::RetentionConfig;
+pub use secrets_key::{KeyBytes, SecretsKeys};
 pub use security::{JwtAlgorithm, JwtConfig, SecurityConfig};
 pub use server::{HttpConfig, MetricsConfig, ServerConfig};
 

@@ -8,6 +8,9 @@ use hub_registry_core::{Host, duration};
 use serde_json::Value;
 
 use super::dsn::Dsn;
+use super::log_level::LogLevels;
+use super::ports::Ports;
+use super::secrets_key::SecretsKeys;
 
 /// The rule of a value.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,15 @@ pub enum Rule {
         /// The largest.
         max: u64,
     },
+    /// A number of bytes, both ends included.
+    Size {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// Levels of the log.
+    LogLevels,
     /// A duration, both ends included.
     Span {
         /// The shortest.
@@ -36,6 +48,8 @@ pub enum Rule {
     Origins,
     /// A list of ranges of addresses.
     Networks,
+    /// A list of ports and ranges of them.
+    Ports,
     /// A folder.
     Folder,
     /// A file.
@@ -47,6 +61,8 @@ pub enum Rule {
     },
     /// A database address.
     Dsn,
+    /// Keys of secrets.
+    SecretsKeys,
 }
 
 /// A TCP port, or 0 for any free one.
@@ -59,19 +75,21 @@ impl Rule {
         match self {
             _ if lower == "null" => Value::Null,
             Self::Switch => lower.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::Integer { .. } => {
+            Self::Integer { .. } | Self::Size { .. } => {
                 text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
             }
-            Self::Origins | Self::Networks => {
+            Self::Origins | Self::Networks | Self::Ports => {
                 text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
             }
             Self::Span { .. }
             | Self::Host
             | Self::OneOf(_)
+            | Self::LogLevels
             | Self::Folder
             | Self::File
             | Self::Text { .. }
-            | Self::Dsn => Value::from(text),
+            | Self::Dsn
+            | Self::SecretsKeys => Value::from(text),
         }
     }
 
@@ -84,6 +102,13 @@ impl Rule {
                 Some(number) if (*min..=*max).contains(&number) => Ok(value),
                 _ => Err(broken(&value)),
             },
+            (Self::Size { min, max }, Value::Number(_) | Value::String(_)) => match bytes(&value) {
+                Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
+                _ => Err(broken(&value)),
+            },
+            (Self::LogLevels, Value::String(text)) => {
+                text.parse::<LogLevels>().map(|levels| levels.to_string().into())
+            }
             (Self::Span { min, max }, Value::String(text)) => match duration::parse(text) {
                 Ok(length) if (*min..=*max).contains(&length) => Ok(value),
                 _ => Err(broken(&value)),
@@ -106,6 +131,10 @@ impl Rule {
                     None => Ok(value),
                 }
             }
+            (Self::Ports, Value::Array(list)) => {
+                let ports = |item: &Value| ports(item).ok_or_else(|| broken(item));
+                list.iter().map(ports).collect()
+            }
             (Self::Folder | Self::File, Value::String(text)) if !text.trim().is_empty() => {
                 Ok(value)
             }
@@ -115,8 +144,15 @@ impl Rule {
                 Ok(value)
             }
             (Self::Dsn, Value::String(text)) => Dsn::parse(text).map(|_| value),
+            (Self::SecretsKeys, Value::String(text)) => {
+                SecretsKeys::check(text).map(|()| value).map_err(|message| {
+                    format!("the value is not allowed: {message}; it must be {self}")
+                })
+            }
             // What is not even text may still hold a password.
-            (Self::Dsn, _) => Err(format!("the value is not allowed: it must be {self}")),
+            (Self::Dsn | Self::SecretsKeys, _) => {
+                Err(format!("the value is not allowed: it must be {self}"))
+            }
             _ => Err(broken(&value)),
         }
     }
@@ -124,6 +160,30 @@ impl Rule {
 
 fn is_network(text: &str) -> bool {
     text.parse::<Network>().is_ok()
+}
+
+/// A number, or a text of ports.
+fn ports(value: &Value) -> Option<Value> {
+    let text = value.as_u64().map(|port| port.to_string());
+    let text = text.as_deref().or(value.as_str())?;
+    text.parse::<Ports>().ok().map(|ports| ports.to_string().into())
+}
+
+/// A number, or one with a unit.
+fn bytes(value: &Value) -> Option<u64> {
+    let Some(text) = value.as_str() else { return value.as_u64() };
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit: u64 = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        _ => return None,
+    };
+    text[..end].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// `*`, or scheme, host and port without a path, as browsers send it.
@@ -144,6 +204,10 @@ impl fmt::Display for Rule {
                 let (min, max) = (duration::format(*min), duration::format(*max));
                 write!(f, "a duration from {min} to {max}, as 500ms, 30s or 1m30s")
             }
+            Self::Size { min, max } => {
+                write!(f, "a number of bytes from {min} to {max}, as 100MB or 512KiB")
+            }
+            Self::LogLevels => f.write_str(LogLevels::RULE),
             Self::Host => f.write_str("an IP address or a host name"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Origins => {
@@ -152,10 +216,12 @@ impl fmt::Display for Rule {
             Self::Networks => {
                 f.write_str("a list of address ranges, as 10.0.0.0/8, fd00::/8 or 10.0.0.1")
             }
+            Self::Ports => f.write_str("a list of ports and ranges of ports, as 443 or 8000-8999"),
             Self::Folder => f.write_str("a folder"),
             Self::File => f.write_str("a file"),
             Self::Text { max } => write!(f, "text of 1 to {max} bytes"),
             Self::Dsn => f.write_str("a database address"),
+            Self::SecretsKeys => f.write_str("keys of 32 bytes in base64, separated by commas"),
         }
     }
 }

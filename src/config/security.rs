@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::Key;
 use super::rule::Rule;
+use super::secrets_key::SecretsKeys;
 
 /// Who may do what.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,10 @@ use super::rule::Rule;
 pub struct SecurityConfig {
     /// Whether a credential is asked for; `None`: where the server can be reached from elsewhere.
     pub enabled: Option<bool>,
+    /// The file of keys that secrets of external registries are sealed with.
+    pub secrets_key_file: Option<PathBuf>,
+    /// These keys themselves.
+    pub secrets_key: Option<SecretsKeys>,
     /// JSON Web Tokens of an identity provider.
     pub jwt: JwtConfig,
 }
@@ -63,6 +68,21 @@ pub(super) const KEYS: &[Key] = &[
         Rule::Switch,
         "Asks every request for a credential. null: on when server.http.host can be reached from \
          other machines, off on 127.0.0.1. Off, everybody who reaches the port may do everything.",
+    )
+    .optional(),
+    Key::new(
+        "security.secretsKeyFile",
+        Rule::File,
+        "The file of keys that the secrets of external registries are sealed with in the database: 32 \
+         bytes each, in base64, one a line; the first seals. null: secrets.key beside a SQLite file, \
+         else ./data/secrets.key, made at the first start. All hubs on one database need the same keys.",
+    )
+    .optional(),
+    Key::new(
+        "security.secretsKey",
+        Rule::SecretsKeys,
+        "The keys themselves instead of a file, for the environment \
+         (REGISTRY__SECURITY__SECRETSKEY).",
     )
     .optional(),
     Key::new(

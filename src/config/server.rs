@@ -42,6 +42,9 @@ pub struct HttpConfig {
     pub batch_body_limit: usize,
     /// How many connections may be open at once.
     pub max_connections: usize,
+    /// How long the server goes on before it stops, so that others go elsewhere.
+    #[serde(with = "duration")]
+    pub shutdown_delay: Duration,
     /// How long open requests get to end when the server stops.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -59,6 +62,7 @@ impl Default for HttpConfig {
             body_limit: 1024 * 1024,
             batch_body_limit: 8 * 1024 * 1024,
             max_connections: 10_000,
+            shutdown_delay: Duration::from_millis(500),
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -118,6 +122,12 @@ pub(super) const KEYS: &[Key] = &[
         "server.http.maxConnections",
         Rule::Integer { min: 1, max: 1_000_000 },
         "How many connections may be open at once; more wait to be accepted.",
+    ),
+    Key::new(
+        "server.http.shutdownDelay",
+        Rule::Span { min: Duration::ZERO, max: Duration::from_secs(10 * 60) },
+        "How long the server goes on when it is asked to stop: /ready is 503 and each answer closes \
+         its connection, so that clients and load balancers go elsewhere.",
     ),
     Key::new(
         "server.http.shutdownTimeout",

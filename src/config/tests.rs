@@ -76,7 +76,7 @@ external:
     assert_eq!(config.server.http.host, "0.0.0.0");
     assert!(config.server.http.enable_cors);
     assert_eq!(config.database.kind, DatabaseType::Sqlite);
-    assert_eq!(config.not_yet_effective().len(), 8);
+    assert_eq!(config.not_yet_effective().len(), 6);
     assert_eq!(Config::default().not_yet_effective(), [""; 0]);
 }
 
@@ -89,10 +89,10 @@ fn every_wrong_key_is_named_with_its_line() {
         [
             ":3: server.http.prot: there is no such key; server.http has host, port, enableCORS, \
              corsOrigins, enableGzip, requestTimeout, bodyLimit, batchBodyLimit, maxConnections, \
-             shutdownTimeout",
+             shutdownDelay, shutdownTimeout",
             ":5: colour: there is no such key; the file has server, security, database, registry, \
              external, healthCheck, event, retention, log",
-            ":7: log: is a section with the keys level, format",
+            ":7: log: is a section with the keys level, format, stdout, access, file",
         ]
     );
 }
@@ -118,7 +118,12 @@ fn wrong_values_are_named_with_their_rule() {
         ),
         ("external: {pollInterval: 5}", "5 is not allowed: it must be a duration from 50ms to 10m"),
         ("external: {pollInterval: 0s}", "\"0s\" is not allowed: it must be a duration"),
-        ("log: {level: loud}", "\"loud\" is not allowed: it must be one of trace, debug"),
+        ("log: {level: loud}", "\"loud\" is not a log level: use one of trace, debug"),
+        ("log: {level: hyper=trace}", "\"hyper\" is no part of the hub"),
+        ("log: {file: {maxSize: 1KB}}", "it must be a number of bytes from 4096 to 1099511627776"),
+        ("log: {file: {maxSize: ten}}", "\"ten\" is not allowed: it must be a number of bytes"),
+        ("log: {file: {maxTotalSize: 1MB}}", "1000000 is below log.file.maxSize"),
+        ("log: {stdout: false}", "nothing would be written"),
         ("database: {type: oracle}", "\"oracle\" is not allowed: it must be one of sqlite, mysql"),
         ("database: {type: mysql}", "is mysql, but database.dsn leads to sqlite"),
         ("database: {dsn: 7}", "the value is not allowed: it must be a database address"),
@@ -177,6 +182,7 @@ fn the_environment_wins_over_the_file() {
         ("REGISTRY__EXTERNAL__CADIR", "/etc/hub/ca"),
         ("REGISTRY__SERVER__METRICS__PORT", "null"),
         ("REGISTRY__EVENT__ENABLED", ""),
+        ("REGISTRY__LOG__FILE__MAXSIZE", "2MiB"),
         ("REGISTRY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
         ("PATH", "/bin"),
     ];
@@ -187,7 +193,8 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.server.metrics.port, None);
     assert_eq!(config.external.poll_interval, Duration::from_secs(1));
     assert_eq!(config.external.ca_dir, Some(PathBuf::from("/etc/hub/ca")));
-    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.log.file.max_size, 2 << 20);
+    assert_eq!(config.log.level, LogLevels::all(LogLevel::Debug));
     assert_eq!(config.database.dsn.to_string(), "other.db");
     assert!(config.not_yet_effective().is_empty());
     assert!(config.origins.contains("log.level"));

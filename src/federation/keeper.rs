@@ -17,6 +17,8 @@ use crate::task::TaskGroup;
 
 /// How often changes are written.
 const WRITE_EVERY: Duration = Duration::from_millis(400);
+/// How long it is waited for that a change is told. Without that nothing is written this time.
+const TELL: Duration = Duration::from_secs(2);
 /// How often the age of an unchanged source is written.
 const TOUCH_EVERY: Duration = Duration::from_secs(5);
 
@@ -132,7 +134,15 @@ impl Keeper {
                 removes: Vec::new(),
                 replace_all,
             };
-            for state in self.catalog.states(&key.0, &id, &keys) {
+            let (revision, states) = self.catalog.states(&key.0, &id, &keys);
+            // What is kept must have been told: after a crash it never would be.
+            if let Some(events) = self.catalog.events()
+                && !events.reached(&key.0, revision, TELL).await
+            {
+                self.give_back(key, changed);
+                return;
+            }
+            for state in states {
                 match state {
                     Ok(state) => batch.puts.push(state),
                     Err(gone) => batch.removes.push(gone),

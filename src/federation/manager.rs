@@ -68,6 +68,9 @@ struct State {
     checked: BTreeMap<SourceKey, (ExternalConfigRow, Wanted)>,
     // Last known goods of rows that broke a rule at the start, for when they are mended.
     kept: BTreeMap<SourceKey, SourceSnapshot>,
+    // Sources that are shown as they were last known, and not started yet.
+    found: BTreeMap<SourceKey, Arc<ExternalConfig>>,
+    started: bool,
     suspicious: bool,
 }
 
@@ -84,8 +87,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Restores each source's last known good, starts the sources the rows name, and keeps
-    /// looking at the rows until the group stops.
+    /// Restores the last known good of each source the rows name. Nothing is connected before
+    /// [`run`](Self::run).
     ///
     /// # Errors
     /// When the tables cannot be read.
@@ -108,11 +111,24 @@ impl Manager {
         if manager.settings.enabled {
             let kept = manager.stores.snapshots.load_all().await?;
             manager.first(kept).await?;
-            manager.context.keeper.keep_written(&manager.tasks);
-            manager.keep_polling();
         }
-        manager.board.keep_written(Arc::clone(&manager.stores.statuses), &manager.tasks);
         Ok(manager)
+    }
+
+    /// Starts the sources, and keeps looking at the rows until the group stops.
+    pub async fn run(self: &Arc<Self>) {
+        if self.settings.enabled {
+            let mut state = self.state.lock().await;
+            state.started = true;
+            for (key, config) in std::mem::take(&mut state.found) {
+                let running = self.spawn(&key, config);
+                state.running.insert(key, running);
+            }
+            drop(state);
+            self.context.keeper.keep_written(&self.tasks);
+            self.keep_polling();
+        }
+        self.board.keep_written(Arc::clone(&self.stores.statuses), &self.tasks);
     }
 
     /// The kinds of registry this build can connect to.
@@ -346,8 +362,12 @@ impl Manager {
                 self.context.keeper.open(&key, config.identity(), false).await;
                 self.restore(state, &key, &config).await;
                 catalog.set_link(&key.0, &external(&key), Link::Connecting);
-                let running = self.spawn(&key, config);
-                state.running.insert(key, running);
+                if state.started {
+                    let running = self.spawn(&key, config);
+                    state.running.insert(key, running);
+                } else {
+                    state.found.insert(key, config);
+                }
             }
             Step::Adopt(config) => {
                 catalog.open(&key.0, info(&config), policy(&config));

@@ -83,6 +83,10 @@ impl SourceStatus {
         Self { id, name, kind, clock, metrics, report, outcome }
     }
 
+    fn name(&self) -> (&str, &str, &'static str) {
+        (&self.id, &self.name, self.kind)
+    }
+
     /// What is known now.
     #[must_use]
     pub fn report(&self) -> SourceReport {
@@ -129,7 +133,7 @@ impl SourceStatus {
 
     /// A failed attempt.
     pub fn failed(&self, error: &Error) {
-        self.metrics.sources.failed(&self.id, &self.name, self.kind, error.kind().code());
+        self.metrics.sources.failed(self.name(), error.kind().code());
         self.complain(error.kind(), error.to_string());
     }
 
@@ -171,7 +175,8 @@ impl SourceStatus {
 
 impl Observer for SourceStatus {
     fn observe(&self, operation: &'static str, took: Duration, error: Option<ErrorKind>) {
-        self.metrics.sources.called(self.kind, operation, took, error.map(ErrorKind::code));
+        let error = error.map(ErrorKind::code);
+        self.metrics.sources.called(self.name(), operation, took, error);
         self.change(|report, _| report.response_ms = Some(took.as_millis() as i64));
     }
 }

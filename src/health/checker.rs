@@ -14,9 +14,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::board::LastCheck;
 use super::judge::Judge;
 use super::load::{self, Watch, Word};
-use super::numbers::Standing;
+use super::numbers::{Late, Standing};
 use super::outcome::{Outcome, Tone};
 use super::probe::Probe;
+use super::recent::Recent;
 use super::schedule::{First, Schedule};
 use super::start::{HealthChecks, Settings};
 use super::target::Target;
@@ -45,6 +46,7 @@ pub(super) struct Checker {
     last_turn: Instant,
     measure_at: Instant,
     watch: Watch,
+    late: Option<Recent>,
 }
 
 /// What is known of an instance that is checked.
@@ -91,6 +93,7 @@ impl Checker {
             last_turn: now,
             measure_at: now + MEASURE,
             watch: Watch::default(),
+            late: Recent::new(),
         }
     }
 
@@ -184,6 +187,7 @@ impl Checker {
         }
         followed.busy = true;
         self.metrics.checks.began(now - due);
+        self.late.iter_mut().for_each(|late| late.add(now - due));
         let (probe, target) = (Arc::clone(&self.probe), Arc::clone(&followed.target));
         self.under_way.spawn(async move {
             let start = Instant::now();
@@ -194,6 +198,9 @@ impl Checker {
                 Ok(Err(_)) => Outcome::Hindered("the check panicked"),
                 Err(_) => Outcome::AnswerTimedOut,
             };
+            // A check that takes no notice of its bound was stopped, and the hub with it.
+            let paused = start.elapsed() > target.timeout + PAUSE;
+            let outcome = if paused { Outcome::Hindered("the hub was paused") } else { outcome };
             Found { id, target, outcome, took: start.elapsed() }
         });
     }
@@ -258,6 +265,7 @@ impl Checker {
             in_flight: self.under_way.len(),
             overdue,
             lag: next.map_or(Duration::ZERO, |due| now.saturating_duration_since(due)),
+            late: self.late.as_ref().map(Late::of).unwrap_or_default(),
             places: self.settings.places,
             needed: load::needed(under_way),
         };

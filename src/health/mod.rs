@@ -15,7 +15,7 @@
 //! | `probe` | asking: `connect`, `tcp`, `http`, `tls` |
 //! | `checker` | the task that does it |
 //! | `load` | whether so many checks at once are enough |
-//! | `board`, `numbers` | what the last check of each found; how they fare in all |
+//! | `board`, `numbers`, `recent` | what the last check of each found; how they fare in all |
 
 mod board;
 mod checker;
@@ -24,12 +24,13 @@ mod load;
 mod numbers;
 mod outcome;
 mod probe;
+mod recent;
 mod schedule;
 mod start;
 mod target;
 
 pub use board::LastCheck;
-pub use numbers::{CheckNumbers, Standing};
+pub use numbers::{CheckNumbers, Late, Standing};
 pub use outcome::{Outcome, Tone};
 pub use probe::{NetworkProbe, Probe, TlsSettings};
 pub use start::{HealthChecks, Settings};

@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use hub_registry_core::{GroupName, TenantId};
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::outcome::Tone;
-
-/// Times are of the last of these spans that is over and of the one that goes on.
-const SPAN: Duration = Duration::from_secs(300);
+use super::recent::{Recent, Times};
 
 /// How the checks of some groups fared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,10 +37,32 @@ pub struct Standing {
     pub overdue: usize,
     /// How long the first of them has waited.
     pub lag: Duration,
+    /// How long after their time checks began, over the last five to ten minutes.
+    pub late: Late,
     /// How many may be under way at once.
     pub places: usize,
     /// How many that would have to be.
     pub needed: usize,
+}
+
+/// How long after their time checks began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// Half of them sooner.
+    pub p50: Duration,
+    /// 99 of 100 sooner.
+    pub p99: Duration,
+    /// The last of them.
+    pub max: Duration,
+}
+
+impl Late {
+    pub(super) fn of(recent: &Recent) -> Self {
+        let Some(mut times) = Times::empty() else { return Self::default() };
+        times.add(recent);
+        let at = |share| times.quantile(share).unwrap_or_default();
+        Self { p50: at(0.5), p99: at(0.99), max: at(1.0) }
+    }
 }
 
 #[derive(Debug)]
@@ -52,10 +70,7 @@ struct Group {
     checks: u64,
     passed: u64,
     hindered: u64,
-    began: Instant,
-    /// Microseconds.
-    now: Histogram<u32>,
-    before: Histogram<u32>,
+    times: Recent,
 }
 
 /// Counts by tenant and group, so that who may not see a group sees nothing of its numbers.
@@ -70,11 +85,15 @@ impl Numbers {
         }
         let Some(groups) = all.get_mut(tenant) else { return };
         if !groups.contains_key(group) {
-            let Some(new) = Group::new() else { return };
+            let Some(times) = Recent::new() else { return };
+            let new = Group { checks: 0, passed: 0, hindered: 0, times };
             groups.insert(group.clone(), new);
         }
         if let Some(counts) = groups.get_mut(group) {
-            counts.add(tone, took);
+            counts.checks += 1;
+            counts.passed += u64::from(matches!(tone, Tone::Passed | Tone::Warning));
+            counts.hindered += u64::from(tone == Tone::Hindered);
+            counts.times.add(took);
         }
     }
 
@@ -82,44 +101,15 @@ impl Numbers {
     pub(super) fn of(&self, tenant: &TenantId, sees: impl Fn(&GroupName) -> bool) -> CheckNumbers {
         let all = self.0.lock();
         let mut sum = CheckNumbers::default();
-        let Some(mut times) = Group::new().map(|group| group.now) else { return sum };
+        let Some(mut times) = Times::empty() else { return sum };
         let groups = all.get(tenant).into_iter().flatten();
         for (_, group) in groups.filter(|(name, _)| sees(name)) {
             sum.checks += group.checks;
             sum.passed += group.passed;
             sum.hindered += group.hindered;
-            if group.began.elapsed() < SPAN * 2 {
-                // Histograms of one shape can be added.
-                times.add(&group.now).ok();
-                times.add(&group.before).ok();
-            }
+            times.add(&group.times);
         }
-        if !times.is_empty() {
-            sum.mean = Some(Duration::from_secs_f64(times.mean() / 1e6));
-            sum.p99 = Some(Duration::from_micros(times.value_at_quantile(0.99)));
-        }
+        (sum.mean, sum.p99) = (times.mean(), times.quantile(0.99));
         sum
-    }
-}
-
-impl Group {
-    /// `None` never: the shape is a valid one.
-    fn new() -> Option<Self> {
-        // Up to an hour, the longest time-out, in steps of a tenth: two kilobytes.
-        let empty = Histogram::new_with_bounds(1, 3_600_000_000, 1).ok()?;
-        let (now, before) = (empty.clone(), empty);
-        Some(Self { checks: 0, passed: 0, hindered: 0, began: Instant::now(), now, before })
-    }
-
-    fn add(&mut self, tone: Tone, took: Duration) {
-        self.checks += 1;
-        self.passed += u64::from(matches!(tone, Tone::Passed | Tone::Warning));
-        self.hindered += u64::from(tone == Tone::Hindered);
-        if self.began.elapsed() >= SPAN {
-            self.began = Instant::now();
-            std::mem::swap(&mut self.now, &mut self.before);
-            self.now.reset();
-        }
-        self.now.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 }

@@ -40,6 +40,8 @@ pub enum Outcome {
     UnknownName,
     /// Its address may not be connected to.
     NotAllowed(Denied),
+    /// Its port may not be.
+    PortNotAllowed,
     /// No TLS came about: its certificate is not trusted, or it speaks no TLS.
     Tls,
     /// What it answered is no HTTP.
@@ -75,7 +77,7 @@ impl Outcome {
             Self::ConnectTimedOut => "connect_timeout",
             Self::AnswerTimedOut => "timeout",
             Self::UnknownName => "name",
-            Self::NotAllowed(_) => "not_allowed",
+            Self::NotAllowed(_) | Self::PortNotAllowed => "not_allowed",
             Self::Tls => "tls",
             Self::NoHttp => "protocol",
             Self::BadUrl(_) => "url",
@@ -133,6 +135,9 @@ impl fmt::Display for Outcome {
             Self::AnswerTimedOut => f.write_str("connected, but no answer in time"),
             Self::UnknownName => f.write_str("the host name cannot be resolved"),
             Self::NotAllowed(denied) => write!(f, "not allowed by healthCheck.egress: {denied}"),
+            Self::PortNotAllowed => {
+                f.write_str("not allowed by healthCheck.ports: its port is not among them")
+            }
             Self::Tls => f.write_str("TLS failed: no TLS there, or a certificate not trusted"),
             Self::NoHttp => f.write_str("the answer is no HTTP"),
             Self::BadUrl(rule) => write!(f, "healthCheckUrl {rule}"),

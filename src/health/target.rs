@@ -78,7 +78,7 @@ impl From<&HealthCheckConfig> for Defaults {
 }
 
 impl Target {
-    /// What is asked of this instance of this service (docs/decisions/0016): the service's own
+    /// What is asked of this instance of this service (docs/decisions/0020): the service's own
     /// numbers count, but for those of the table's defaults, which nobody chose.
     #[must_use]
     pub fn of(instance: &NativeInstance, service: &NativeService, defaults: Defaults) -> Self {

@@ -1,5 +1,6 @@
 //! A group of the native registry.
 
+use chrono::DateTime;
 use hub_registry_core::{GroupName, Protocol, TenantId};
 use serde_json::{Map, Value, json};
 
@@ -77,6 +78,36 @@ impl NativeGroup {
     #[must_use]
     pub fn is_read_by(&self, user: &str) -> bool {
         self.read_user_ids.contain(user)
+    }
+
+    /// Who alone may read what is in it, for those who ask when it may be gone; `None`: it is not
+    /// closed to anybody.
+    #[must_use]
+    pub fn readers(&self) -> Option<String> {
+        self.access_control.is_yes().then(|| {
+            let lists = json!({
+                "ownerUserId": self.owner_user_id,
+                "adminUserIds": self.admin_user_ids.ids,
+                "readUserIds": self.read_user_ids.ids,
+            });
+            lists.to_string()
+        })
+    }
+
+    /// A group of which no more is known than its [`readers`](Self::readers). What cannot be read
+    /// lets nobody in.
+    #[must_use]
+    pub fn closed(tenant: TenantId, name: GroupName, readers: &str) -> Self {
+        let lists: Value = serde_json::from_str(readers).unwrap_or_default();
+        let ids =
+            |field: &str| UserIds::from_text(lists.get(field).map(Value::to_string).as_deref());
+        Self {
+            owner_user_id: lists["ownerUserId"].as_str().map(str::to_owned),
+            admin_user_ids: ids("adminUserIds"),
+            read_user_ids: ids("readUserIds"),
+            access_control: Flag::Yes,
+            ..Self::new(tenant, name, Audit::new(DateTime::UNIX_EPOCH, ""))
+        }
     }
 
     /// The answer to a GET of one group.

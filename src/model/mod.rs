@@ -11,6 +11,7 @@
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
 //! | [`json`] | JSON from outside, read strictly |
+//! | [`print`] | numbers that tell whether two states are the same |
 
 pub mod audit;
 pub mod external;
@@ -22,6 +23,7 @@ pub mod json;
 pub mod labels;
 pub mod names;
 pub mod patch;
+pub mod print;
 pub mod registration;
 pub mod row;
 pub mod service;

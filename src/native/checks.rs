@@ -15,9 +15,9 @@ use hub_registry_core::{HealthStatus, ServiceKey, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::draft::Draft;
 use super::events::Cause;
 use super::keeper::Keeper;
+use super::publish::by_tenant;
 use super::start::{Native, Shared};
 use super::state::State;
 use crate::access::HUB;
@@ -69,6 +69,12 @@ struct Times {
     written: i64,
 }
 
+impl Times {
+    fn rewritten(self) -> Self {
+        Self { written: 0, ..self }
+    }
+}
+
 impl Checks {
     /// Instances that differ are looked at again; to be called when the state is the new one.
     pub(super) fn touched(
@@ -83,8 +89,10 @@ impl Checks {
         let mut changed = Vec::new();
         for (id, (tenant, _)) in touched {
             let (old, new) = (before.instance(tenant, *id), after.instance(tenant, *id));
-            if !new.is_some_and(|new| new.is_checked()) {
-                self.times.remove(id);
+            match new {
+                // The row that was written has the time of a statement.
+                Some(new) if new.is_checked() => self.times.alter(id, |_, times| times.rewritten()),
+                _ => drop(self.times.remove(id)),
             }
             let checked = old.into_iter().chain(new).any(|instance| instance.is_checked());
             let same = old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(old, new));
@@ -149,21 +157,21 @@ impl Checks {
 impl Keeper {
     /// Takes over what checks found since the last turn: seen at once, written with the next
     /// flush.
-    pub(super) fn take_verdicts(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) fn take_verdicts(&mut self) {
         let checks = &self.shared.checks;
         self.unwritten.extend(std::mem::take(&mut *checks.unwritten.lock()));
         let found = std::mem::take(&mut *checks.verdicts.lock());
         if found.is_empty() {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        let before = shared.state.load_full();
+        let before = self.shared.state.load_full();
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
-        let cause = Cause { time: crate::clock::at(shared.clock.now_ms()), who: HUB };
+        let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
+        let mut told = Vec::new();
         for (id, (tenant, verdict)) in found {
-            if draft.as_ref().is_some_and(|draft| draft.plans(id)) {
-                // What a commit under way is writing is judged after it.
-                let mut waiting = shared.checks.verdicts.lock();
+            if self.pipeline.plans(id) {
+                // What is on its way to disk is judged when it is there.
+                let mut waiting = self.shared.checks.verdicts.lock();
                 waiting.entry(id).or_insert((tenant, verdict));
                 continue;
             }
@@ -174,18 +182,13 @@ impl Keeper {
             }
             let judged = NativeInstance { health: verdict.health, ..NativeInstance::clone(known) };
             let judged = Arc::new(judged);
-            if shared.settings.events {
-                let event = cause.health(&judged, known.health, Some(verdict.why));
-                self.moved.add(id, event);
-            }
             changed.insert((tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
-            if let Some(draft) = draft.as_deref_mut() {
-                draft.next.put_instance(judged);
-            }
+            told.extend(self.judged(&next, cause, (known, &judged), verdict.why));
+            self.pipeline.put_instance(&judged);
             self.unwritten.insert(id, tenant);
         }
-        self.swap(&before, next, changed);
+        self.swap(&before, next, changed, by_tenant(told.into_iter()));
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use hub_registry_core::{HealthStatus, InstanceKey, TenantId};
 use tokio::time::Instant;
 
-use super::draft::Draft;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::preservation::{Decision, Note, Silence};
@@ -34,7 +33,7 @@ impl Keeper {
     }
 
     /// Decides who is gone, shows it, and tells the operator.
-    pub(super) fn decide(&mut self, draft: Option<&mut Draft>) {
+    pub(super) fn decide(&mut self) {
         let now = Instant::now();
         if now < self.decided_at + TOGETHER {
             return;
@@ -49,7 +48,7 @@ impl Keeper {
         for (tenant, silence) in self.silences.iter_mut().filter(|(_, s)| !s.is_quiet()) {
             let beating = shared.leases.beating(tenant);
             let late = self.late.get(tenant).copied().unwrap_or(0);
-            let busy = |id| draft.as_ref().is_some_and(|draft| draft.plans(id));
+            let busy = |id| self.pipeline.plans(id);
             let mut decision = silence.decide(&rules, &shared.leases, (beating, late), busy);
             tell(tenant, silence, &decision.notes);
             if decision.notes.iter().any(|note| matches!(note, Note::Swept { .. })) {
@@ -67,7 +66,7 @@ impl Keeper {
                 self.publish.hold(&tenant, held, freed);
             }
         }
-        self.judge(verdicts, draft);
+        self.judge(verdicts);
         self.measure();
     }
 

@@ -9,9 +9,8 @@ use hub_registry_core::{GroupName, ServiceKey, TenantId};
 use super::events::Cause;
 use super::leases::Leases;
 use super::rows;
-use super::start::Settings;
+use super::start::{EventsWanted, Settings};
 use super::state::State;
-use crate::error::Result;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
@@ -33,23 +32,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Does something, all or nothing.
-    pub(super) fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let (state, writes) = (self.next.clone(), self.writes.len());
-        let outcome = work(self);
-        if outcome.is_err() {
-            self.next = state;
-            self.writes.truncate(writes);
-        }
-        outcome
-    }
-
     pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
         let group = Arc::new(group);
         let before = self.next.group(&group.tenant, &group.name).cloned();
         self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
-        self.tell(&group.audit.edit_who, |cause| cause.group(before.as_deref(), Some(&group)));
         self.next.put_group(Arc::clone(&group));
+        let rules = (&group.tenant, &group.name, None);
+        self.tell(rules, &group.audit.edit_who, |cause, _| {
+            cause.group(before.as_deref(), Some(&group))
+        });
         group
     }
 
@@ -58,7 +49,8 @@ impl Draft {
         self.next.remove_group(tenant, name);
         let (tenant_id, group_name) = (tenant.to_string(), name.to_string());
         self.writes.push(NativeWrite::DeleteGroup { tenant_id, group_name });
-        self.tell(who, |cause| cause.group(before.as_deref(), None));
+        let rules = (tenant, name, before.as_deref());
+        self.tell(rules, who, |cause, _| cause.group(before.as_deref(), None));
     }
 
     pub(super) fn put_service(&mut self, service: NativeService) -> Arc<NativeService> {
@@ -66,11 +58,12 @@ impl Draft {
         let entry = self.next.service(&service.tenant, &service.key);
         let before = entry.map(|entry| Arc::clone(&entry.service));
         self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
-        self.tell(&service.audit.edit_who, |cause| {
-            cause.service(before.as_deref(), Some(&service))
-        });
         self.changed.insert((service.tenant.clone(), service.key.clone()));
         self.next.put_service(Arc::clone(&service));
+        let rules = (&service.tenant, &service.key.group, None);
+        self.tell(rules, &service.audit.edit_who, |cause, _| {
+            cause.service(before.as_deref(), Some(&service))
+        });
         service
     }
 
@@ -84,20 +77,26 @@ impl Draft {
             group_name: key.group.to_string(),
             service_name: key.name.to_string(),
         });
-        self.tell(who, |cause| cause.service(before.as_deref(), None));
+        self.tell((tenant, &key.group, None), who, |cause, _| {
+            cause.service(before.as_deref(), None)
+        });
     }
 
     pub(super) fn put_instance(&mut self, instance: NativeInstance, heard: bool) {
         let instance = Arc::new(instance);
         let before = self.next.instance(&instance.tenant, instance.id).cloned();
         self.writes.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
-        self.tell(&instance.audit.edit_who, |cause| match &before {
-            None => cause.registered(&instance),
-            Some(before) => cause.updated(before, &instance),
-        });
         self.changed.insert((instance.tenant.clone(), instance.key.service.clone()));
         self.touch(&instance.tenant, instance.id, heard);
-        self.next.put_instance(instance);
+        self.next.put_instance(Arc::clone(&instance));
+        let rules = (&instance.tenant, &instance.key.service.group, None);
+        self.tell(rules, &instance.audit.edit_who, |cause, next| match &before {
+            Some(before) => cause.updated(before, &instance),
+            // One whose service is missing is not shown, and cannot be put.
+            None => next
+                .shown(&instance.tenant, &instance.key)
+                .map_or_else(Vec::new, |shown| cause.registered(&instance, shown)),
+        });
     }
 
     /// `why`: for people, when nobody asked for it.
@@ -115,15 +114,43 @@ impl Draft {
             tenant_id: tenant.to_string(),
             service_instance_id: instance.id.to_string(),
         });
-        self.tell(who, |cause| vec![cause.deregistered(instance, why)]);
+        let rules = (tenant, &instance.key.service.group, None);
+        self.tell(rules, who, |cause, _| vec![cause.deregistered(instance, why)]);
     }
 
-    /// Adds events to what is written, if they are kept.
-    fn tell(&mut self, who: &str, events: impl FnOnce(Cause<'_>) -> Vec<EventRow>) {
-        if self.settings.events {
-            let rows = events(Cause { time: self.now, who });
-            self.writes.extend(rows.into_iter().map(NativeWrite::AddEvent));
+    /// Adds events to what is written, if they are told. Whoever may not read the group now (or,
+    /// of one that is removed, as `it` was) may not read them later either.
+    fn tell(
+        &mut self,
+        (tenant, group, it): (&TenantId, &GroupName, Option<&NativeGroup>),
+        who: &str,
+        events: impl FnOnce(Cause<'_>, &State) -> Vec<EventRow>,
+    ) {
+        if self.settings.events == EventsWanted::Nothing {
+            return;
         }
+        let rules = it.or_else(|| self.next.rules(tenant, group).map(AsRef::as_ref));
+        let readers = rules.and_then(NativeGroup::readers);
+        for mut row in events(Cause { time: self.now, who }, &self.next) {
+            row.readers.clone_from(&readers);
+            self.writes.push(NativeWrite::AddEvent(row));
+        }
+    }
+
+    /// Takes the events out of what is written.
+    pub(super) fn take_events(&mut self) -> Vec<EventRow> {
+        let writes = std::mem::take(&mut self.writes).into_iter();
+        let mut events = Vec::new();
+        self.writes = writes
+            .filter_map(|write| match write {
+                NativeWrite::AddEvent(row) => {
+                    events.push(row);
+                    None
+                }
+                other => Some(other),
+            })
+            .collect();
+        events
     }
 
     /// Whether it writes, removes or heard this instance.

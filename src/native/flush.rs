@@ -6,8 +6,7 @@ use std::time::Duration;
 use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
-use super::draft::Draft;
-use super::keeper::{Keeper, PATIENCE, within};
+use super::keeper::{Keeper, PATIENCE};
 use crate::model::names::InstanceId;
 use crate::storage::{HeartbeatRow, StorageErrorKind};
 
@@ -19,15 +18,18 @@ const FLUSH_EVERY: Duration = Duration::from_secs(2);
 const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 impl Keeper {
-    /// Writes some of the heartbeats that wait, if it is time.
+    pub(super) fn flush_is_due(&self) -> bool {
+        !self.unwritten.is_empty() && Instant::now() >= self.flush_at
+    }
+
+    /// Writes some of the heartbeats that wait.
     pub(super) async fn flush_some(&mut self) {
-        let now = Instant::now();
-        if self.unwritten.is_empty() || now < self.flush_at {
-            return;
+        // What is planned writes the whole row, with no later heartbeat than it had then.
+        let free = self.unwritten.iter().filter(|(id, _)| !self.pipeline.plans(**id));
+        let some: Vec<_> = free.take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
+        if !some.is_empty() {
+            self.flush(some).await;
         }
-        let some: Vec<_> =
-            self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
-        self.flush(some).await;
     }
 
     /// Writes every heartbeat and every repair there is, before the end.
@@ -51,7 +53,6 @@ impl Keeper {
 
     async fn flush(&mut self, some: Vec<(InstanceId, TenantId)>) -> bool {
         let end = Instant::now() + PATIENCE;
-        self.resolve_doubts(end, None).await;
         let wall = crate::clock::at(self.shared.clock.now_ms());
         let state = self.shared.state.load_full();
         let leases = Arc::clone(&self.shared.leases);
@@ -73,11 +74,9 @@ impl Keeper {
                 health_status: instance.health.to_string(),
             });
         }
-        let told = self.moved.take(some.iter().map(|(id, _)| *id));
-        let events: Vec<_> = told.iter().map(|(_, event)| event.clone()).collect();
-        let store = Arc::clone(&self.store);
-        let flush = async { within(end, store.flush(&rows, &events)).await };
-        match self.meanwhile(flush, None).await {
+        let (store, count) = (Arc::clone(&self.store), rows.len());
+        let flush = self.begin(end, async move { store.flush(&rows).await });
+        match self.meanwhile(flush).await {
             Ok(()) => {
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
                 for (id, time) in checked {
@@ -88,29 +87,13 @@ impl Keeper {
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, rows = rows.len(), "heartbeats not written yet");
+                tracing::warn!(%error, rows = count, "heartbeats not written yet");
                 self.unwritten.extend(some);
-                self.moved.doubt(told);
                 self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
                 if error.kind() == StorageErrorKind::Unavailable {
                     self.refuse_waiting(&error.into());
                 }
                 false
-            }
-        }
-    }
-
-    /// Finds out whether the events of transactions that failed are on disk, so that none is
-    /// there twice and none is missing.
-    pub(super) async fn resolve_doubts(&mut self, end: Instant, mut draft: Option<&mut Draft>) {
-        while let Some(told) = self.moved.doubtful() {
-            let Some((_, first)) = told.first() else { continue };
-            let (store, first) = (Arc::clone(&self.store), first.clone());
-            let look = async { within(end, store.has_event(&first)).await };
-            match self.meanwhile(look, draft.as_deref_mut()).await {
-                Ok(true) => {}
-                Ok(false) => self.moved.again(told),
-                Err(_) => return self.moved.doubt(told),
             }
         }
     }

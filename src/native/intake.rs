@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey};
-use tokio::sync::oneshot;
 
 use super::draft::Draft;
-use super::keeper::{Ack, Job};
+use super::events::Cause;
+use super::job::job;
 use super::plan::no_instance;
 use super::start::Native;
 use crate::access::{Action, Caller};
@@ -16,6 +16,7 @@ use crate::model::group::{GroupPatch, NativeGroup, NewGroup};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::names::InstanceId;
 use crate::model::service::{NativeService, NewService, ServicePatch};
+use crate::storage::EventRow;
 
 /// What a registration led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +119,25 @@ impl Native {
         }
         let lease = self.shared.leases.beat(caller.tenant(), id).ok_or_else(no_instance)?;
         let seconds = lease.seconds();
+        self.tell_beat(caller, id);
         if lease.revives() {
             // No room: the keeper finds it when its deadline comes, or with the next heartbeat.
             drop(self.shared.revived.try_send(lease));
         }
         Ok(seconds)
+    }
+
+    /// Tells of a heartbeat, if anybody asked for those of the tenant.
+    fn tell_beat(&self, caller: &Caller, id: InstanceId) {
+        let Some(events) = self.shared.beats.get() else { return };
+        events.beat(caller.tenant(), || {
+            let state = self.shared.state.load();
+            let instance = state.instance(caller.tenant(), id)?;
+            let cause = Cause { time: self.shared.clock.now(), who: caller.user() };
+            let rules = state.rules(caller.tenant(), &instance.key.service.group);
+            let readers = rules.and_then(|group| group.readers());
+            Some(EventRow { readers, ..cause.heard(instance) })
+        });
     }
 
     /// Whether the caller may speak for the instance; one it may not read is not there.
@@ -226,19 +241,7 @@ impl Native {
         &self,
         work: impl FnOnce(&mut Draft) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (tell, told) = oneshot::channel();
-        let job = Job(Box::new(move |draft: &mut Draft| -> Ack {
-            // A caller that has gone away is not served: nothing was done for it yet.
-            if tell.is_closed() {
-                return Box::new(|_| ());
-            }
-            let outcome = draft.attempt(work);
-            Box::new(move |error| {
-                let outcome = error.map_or(outcome, |error| Err(error.clone()));
-                // Fails when the caller went away meanwhile.
-                drop(tell.send(outcome));
-            })
-        }));
+        let (job, told) = job(work);
         self.jobs.send(job).await.map_err(|_| stopped())?;
         told.await.map_err(|_| stopped())?
     }

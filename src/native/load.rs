@@ -86,7 +86,7 @@ impl Loading {
             return;
         }
         let id = row.service_instance_id.clone();
-        let instance = match rows::instance(row, self.now) {
+        let mut instance = match rows::instance(row, self.now) {
             Ok(instance) => instance,
             Err(error) => return skipped("instance", &id, &error),
         };
@@ -99,7 +99,7 @@ impl Loading {
             self.repairs.push(NativeWrite::DeleteInstance { tenant_id, service_instance_id: id });
             self.repairs.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
         }
-        self.need_service(&instance.tenant, &instance.key.service);
+        instance.key.service = self.need_service(&instance.tenant, &instance.key.service);
         self.state.put_instance(Arc::new(instance));
     }
 
@@ -135,14 +135,17 @@ impl Loading {
         group
     }
 
-    fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
-        if self.state.service(tenant, key).is_some() {
-            return;
+    /// Its key, whose text all its instances share.
+    fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) -> ServiceKey {
+        if let Some(entry) = self.state.service(tenant, key) {
+            return entry.service.key.clone();
         }
         let group = self.need_group(tenant, &key.group);
         let service = NativeService::new(key.clone(), &group, Audit::new(self.now, HUB));
+        let shared = service.key.clone();
         self.repairs.push(NativeWrite::PutService(rows::service_row(&service)));
         self.state.put_service(Arc::new(service));
+        shared
     }
 }
 

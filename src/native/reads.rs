@@ -48,6 +48,12 @@ impl Native {
         })
     }
 
+    /// Who alone may read what happens in a group now, for those who ask later.
+    #[must_use]
+    pub fn readers(&self, tenant: &TenantId, group: &GroupName) -> Option<String> {
+        self.shared.state.load().rules(tenant, group)?.readers()
+    }
+
     /// One instance, with its last heartbeat.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ impl RowKey {
             NativeWrite::DeleteInstance { tenant_id, service_instance_id } => {
                 Self::Instance(tenant_id.clone(), service_instance_id.clone())
             }
-            NativeWrite::AddEvent(_) => return None,
+            NativeWrite::AddEvent(_) | NativeWrite::ForgetEvents(_) => return None,
         })
     }
 

@@ -1,44 +1,29 @@
 //! The door, and how it opens.
 
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
+use hub_registry_core::{Change, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::checks::Checks;
-use super::keeper::{Job, Keeper};
+use super::job::Job;
+use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::{Leases, PULSE};
 use super::load::load;
 use super::preservation::Preservation;
+use super::publish::Publish;
 use super::state::State;
 use super::stats::LeaseStats;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::service::NativeService;
+use crate::events::Events;
 use crate::storage::{NativeStore, StorageError};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
-
-/// Takes what changed in the native registry.
-pub trait Publish: fmt::Debug + Send + Sync + 'static {
-    /// Called after the commit and before the caller is acknowledged, one call at a time, in the
-    /// order of the changes; who reads after it returns sees them. The first of a tenant that had
-    /// rows at the start is a `Reset`.
-    fn publish(&self, tenant: &TenantId, changes: Vec<Change>);
-
-    /// A service's settings are new or changed, or (`None`) it is no more. Called before the
-    /// `publish` of the same commit.
-    fn describe(&self, tenant: &TenantId, key: &ServiceKey, service: Option<&NativeService>);
-
-    /// These instances are silent, and it is not believed yet that they are gone (`held`); of
-    /// those that were it is known by now (`freed`).
-    fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>);
-}
 
 /// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +34,27 @@ pub struct Settings {
     pub lease_seconds: u32,
     /// When many silent clients are not believed to be gone.
     pub preservation: Preservation,
-    /// Whether each change is written to the table of events too.
-    pub events: bool,
+    /// What is told of each change.
+    pub events: EventsWanted,
+}
+
+/// What is told of each change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventsWanted {
+    /// Nothing.
+    Nothing,
+    /// It is told, and kept nowhere.
+    Told,
+    /// It is told, and written in the commit of the change.
+    #[default]
+    Kept,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let preservation = Preservation::default();
-        Self { auto_create: true, lease_seconds: 30, preservation, events: true }
+        let events = EventsWanted::default();
+        Self { auto_create: true, lease_seconds: 30, preservation, events }
     }
 }
 
@@ -73,7 +71,7 @@ const REVIVED: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Native {
     pub(super) shared: Arc<Shared>,
-    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) jobs: mpsc::Sender<Box<dyn Job>>,
 }
 
 /// What the door and the keeper share.
@@ -88,6 +86,8 @@ pub(super) struct Shared {
     pub(super) stats: DashMap<TenantId, LeaseStats>,
     pub(super) news: broadcast::Sender<Arc<News>>,
     pub(super) revived: mpsc::Sender<Arc<Lease>>,
+    /// Who is told of heartbeats.
+    pub(super) beats: OnceLock<Events>,
     /// The keeper has ended: nothing changes any more.
     pub(super) ended: CancellationToken,
 }
@@ -134,13 +134,20 @@ impl Native {
             stats: DashMap::new(),
             news: broadcast::Sender::new(NEWS),
             revived,
+            beats: OnceLock::new(),
             ended: CancellationToken::new(),
         });
-        let mut keeper = Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish);
+        let mut keeper =
+            Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish, tasks);
         keeper.reset();
-        tasks.spawn(keeper.run(tasks.stop_signal()));
+        tasks.spawn(keeper.run());
         tasks.spawn(pulse(Arc::clone(&shared.leases), shared.ended.clone()));
         Ok(Arc::new(Self { shared, jobs }))
+    }
+
+    /// Tells these of heartbeats from now on; a second call changes nothing.
+    pub fn tell_beats(&self, events: Events) {
+        self.shared.beats.get_or_init(|| events);
     }
 }
 

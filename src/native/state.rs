@@ -8,6 +8,7 @@ use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
+use crate::model::print::Print;
 use crate::model::service::NativeService;
 
 /// Everything the registry holds. A clone costs nothing and does not see later changes.
@@ -29,6 +30,8 @@ pub(super) struct Tenant {
     closed_groups: HashTrieMapSync<GroupName, Arc<NativeGroup>>,
     /// Services whose rows do not count.
     closed_services: HashTrieSetSync<ServiceKey>,
+    /// Of all services and instances as readers see them.
+    print: Print,
 }
 
 /// A service and its instances.
@@ -37,20 +40,45 @@ pub(super) struct ServiceEntry {
     pub(super) service: Arc<NativeService>,
     pub(super) instances: RedBlackTreeMapSync<InstanceKey, Arc<NativeInstance>>,
     /// The same as readers see them, made once per change and shared from then on.
-    shown: RedBlackTreeMapSync<InstanceKey, Arc<Instance>>,
+    shown: RedBlackTreeMapSync<InstanceKey, Shown>,
+    /// Of the service and what is shown.
+    print: Print,
 }
+
+/// An instance as readers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    instance: Arc<Instance>,
+    print: Print,
+}
+
+/// The name of the native registry among the sources of the view.
+pub(super) const SOURCE: &str = "native";
 
 impl ServiceEntry {
     /// As readers see it.
     pub(super) fn to_core(&self) -> ServiceState {
         // The map is sorted by key: no need to sort again.
-        let instances = self.shown.values().cloned().collect();
+        let instances = self.shown.values().map(|shown| Arc::clone(&shown.instance)).collect();
         ServiceState { key: self.service.key.clone(), instances }
+    }
+
+    /// Whether readers see no difference.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        self.shown.size() == other.shown.size() && self.shown.values().eq(other.shown.values())
     }
 
     fn new(service: Arc<NativeService>) -> Self {
         let (instances, shown) = (RedBlackTreeMapSync::default(), RedBlackTreeMapSync::default());
-        Self { service, instances, shown }
+        let print = Print::service(&service.key);
+        Self { service, instances, shown, print }
+    }
+
+    /// Changes it; by how much its print moved.
+    fn following(&mut self, change: impl FnOnce(&mut Self)) -> Print {
+        let before = self.print;
+        change(self);
+        self.print - before
     }
 
     /// Takes other settings, which readers may see in every instance.
@@ -68,15 +96,23 @@ impl ServiceEntry {
 
     fn remove(&mut self, key: &InstanceKey) {
         self.instances.remove_mut(key);
+        if let Some(shown) = self.shown.get(key) {
+            self.print -= shown.print;
+        }
         self.shown.remove_mut(key);
     }
 
     fn show(&mut self, instance: &NativeInstance) {
         let shown = instance.to_core(&self.service);
+        let before = self.shown.get(&instance.key);
         // What looks the same stays the same, so that nobody looks at it again.
-        if self.shown.get(&instance.key).is_none_or(|before| **before != shown) {
-            self.shown.insert_mut(instance.key.clone(), Arc::new(shown));
+        if before.is_some_and(|before| *before.instance == shown) {
+            return;
         }
+        self.print -= before.map(|before| before.print).unwrap_or_default();
+        let print = Print::instance(SOURCE, &shown);
+        self.print += print;
+        self.shown.insert_mut(instance.key.clone(), Shown { instance: Arc::new(shown), print });
     }
 }
 
@@ -124,12 +160,23 @@ impl State {
         self.tenant(tenant)?.services.get(key)
     }
 
+    /// An instance as readers see it.
+    pub(super) fn shown(&self, tenant: &TenantId, key: &InstanceKey) -> Option<&Arc<Instance>> {
+        let entry = self.service(tenant, &key.service)?;
+        entry.shown.get(key).map(|shown| &shown.instance)
+    }
+
     pub(super) fn instance(
         &self,
         tenant: &TenantId,
         id: InstanceId,
     ) -> Option<&Arc<NativeInstance>> {
         self.tenant(tenant)?.instances.get(&id)
+    }
+
+    /// The print of all that a tenant has, as readers see it.
+    pub(super) fn print(&self, tenant: &str) -> Print {
+        self.tenants.get(tenant).map(|tenant| tenant.print).unwrap_or_default()
     }
 
     fn edit<T>(&mut self, id: &TenantId, change: impl FnOnce(&mut Tenant) -> T) -> Option<T> {
@@ -151,14 +198,23 @@ impl State {
     pub(super) fn put_service(&mut self, service: Arc<NativeService>) {
         let tenant = service.tenant.clone();
         self.edit(&tenant, |tenant| match tenant.services.get_mut(&service.key) {
-            Some(entry) => entry.set_service(service),
-            None => tenant.services.insert_mut(service.key.clone(), ServiceEntry::new(service)),
+            Some(entry) => tenant.print += entry.following(|entry| entry.set_service(service)),
+            None => {
+                let (key, entry) = (service.key.clone(), ServiceEntry::new(service));
+                tenant.print += entry.print;
+                tenant.services.insert_mut(key, entry);
+            }
         });
     }
 
     /// Removes a service; its instances are removed before.
     pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
-        self.edit(tenant, |tenant| tenant.services.remove_mut(key));
+        self.edit(tenant, |tenant| {
+            if let Some(entry) = tenant.services.get(key) {
+                tenant.print -= entry.print;
+            }
+            tenant.services.remove_mut(key);
+        });
     }
 
     /// Adds or replaces an instance; its service is there.
@@ -166,7 +222,7 @@ impl State {
         let tenant = instance.tenant.clone();
         self.edit(&tenant, |tenant| {
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
-                entry.put(&instance);
+                tenant.print += entry.following(|entry| entry.put(&instance));
                 tenant.instances.insert_mut(instance.id, instance);
             }
         });
@@ -179,7 +235,7 @@ impl State {
             };
             tenant.instances.remove_mut(&id);
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
-                entry.remove(&instance.key);
+                tenant.print += entry.following(|entry| entry.remove(&instance.key));
             }
         });
     }

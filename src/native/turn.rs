@@ -1,21 +1,22 @@
 //! What the keeper does between commits, and while one runs: it minds the leases.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hub_registry_core::{HealthStatus, TenantId};
 use tokio::time::Instant;
 
-use super::draft::Draft;
 use super::events::Cause;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::Due;
+use super::publish::by_tenant;
+use super::start::EventsWanted;
 use super::state::State;
 use crate::access::HUB;
 use crate::model::instance::NativeInstance;
+use crate::storage::EventRow;
 
 /// The keeper turns at least this often.
 const TURN: Duration = Duration::from_millis(250);
@@ -32,26 +33,8 @@ impl Keeper {
         due.map_or(latest, |due| due.min(latest))
     }
 
-    /// Waits for the database; leases are minded meanwhile. `draft`: what is being committed.
-    pub(super) async fn meanwhile<T>(
-        &mut self,
-        work: impl Future<Output = T>,
-        mut draft: Option<&mut Draft>,
-    ) -> T {
-        tokio::pin!(work);
-        loop {
-            let wake = self.wake();
-            tokio::select! {
-                biased;
-                outcome = &mut work => return outcome,
-                Some(lease) = self.revived.recv() => self.revive(lease, draft.as_deref_mut()),
-                () = tokio::time::sleep_until(wake) => self.turn(draft.as_deref_mut()),
-            }
-        }
-    }
-
     /// Looks at every lease that is due.
-    pub(super) fn turn(&mut self, mut draft: Option<&mut Draft>) {
+    pub(super) fn turn(&mut self) {
         self.last_turn = Instant::now();
         self.shared.leases.notice_pause();
         let leases = Arc::clone(&self.shared.leases);
@@ -64,8 +47,8 @@ impl Keeper {
             if lease.unwritten().is_some() {
                 self.unwritten.insert(lease.id, lease.tenant.clone());
             }
-            if draft.as_ref().is_some_and(|draft| draft.plans(lease.id)) {
-                // What a commit under way is writing is judged after it.
+            if self.pipeline.plans(lease.id) {
+                // What is on its way to disk is judged when it is there.
                 self.deadlines.push(now + 1000, lease);
                 continue;
             }
@@ -77,18 +60,18 @@ impl Keeper {
                 Due::Lapse | Due::Expire => self.ran_out(lease),
             }
         }
-        self.judge(verdicts, draft.as_deref_mut());
-        self.take_verdicts(draft.as_deref_mut());
-        self.decide(draft);
+        self.judge(verdicts);
+        self.take_verdicts();
+        self.decide();
     }
 
     /// Instances were heard again.
-    pub(super) fn revive(&mut self, first: Arc<Lease>, draft: Option<&mut Draft>) {
+    pub(super) fn revive(&mut self, first: Arc<Lease>) {
         let mut verdicts = Vec::new();
         let mut next = Some(first);
         while let Some(lease) = next.take() {
-            // What a commit under way is writing is left to the next heartbeat.
-            let planned = draft.as_ref().is_some_and(|draft| draft.plans(lease.id));
+            // What is on its way to disk is left to the next heartbeat.
+            let planned = self.pipeline.plans(lease.id);
             if lease.revives() && !lease.is_closed() && !planned {
                 verdicts.push((lease, HealthStatus::Healthy));
             }
@@ -96,11 +79,12 @@ impl Keeper {
                 next = self.revived.try_recv().ok();
             }
         }
-        self.judge(verdicts, draft);
+        self.judge(verdicts);
     }
 
-    /// Moves the health of instances: seen at once, written with the next flush.
-    pub(super) fn judge(&mut self, verdicts: Vec<Verdict>, mut draft: Option<&mut Draft>) {
+    /// Moves the health of instances that nothing is planned for: seen at once, written with the
+    /// next flush.
+    pub(super) fn judge(&mut self, verdicts: Vec<Verdict>) {
         if verdicts.is_empty() {
             return;
         }
@@ -108,6 +92,7 @@ impl Keeper {
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
         let mut freed: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
         let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
+        let mut told = Vec::new();
         for (lease, health) in verdicts {
             let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
             let Some(known) = known else { continue };
@@ -125,23 +110,34 @@ impl Keeper {
             }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
-            if self.shared.settings.events {
-                let why = match lapsed {
-                    true => format!("not heard for {} s, its lease", judged.lease_seconds),
-                    false => "heard again".to_owned(),
-                };
-                let event = cause.health(&judged, known.health, Some(why));
-                self.moved.add(lease.id, event);
-            }
-            if let Some(draft) = draft.as_deref_mut() {
-                draft.next.put_instance(judged);
-            }
+            let why = match lapsed {
+                true => format!("not heard for {} s, its lease", judged.lease_seconds),
+                false => "heard again".to_owned(),
+            };
+            told.extend(self.judged(&next, cause, (known, &judged), why));
+            self.pipeline.put_instance(&judged);
             self.unwritten.insert(lease.id, lease.tenant.clone());
         }
         // One that is healthy again is not waited for any more.
         for (tenant, keys) in freed {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
-        self.swap(&before, next, changed);
+        self.swap(&before, next, changed, by_tenant(told.into_iter()));
+    }
+
+    /// What is told of an instance whose health was moved, if anything is told.
+    pub(super) fn judged(
+        &self,
+        state: &State,
+        cause: Cause<'_>,
+        (before, after): (&NativeInstance, &NativeInstance),
+        why: String,
+    ) -> Option<EventRow> {
+        if self.shared.settings.events == EventsWanted::Nothing {
+            return None;
+        }
+        let rules = state.rules(&after.tenant, &after.key.service.group);
+        let readers = rules.and_then(|group| group.readers());
+        Some(EventRow { readers, ..cause.judged(before, after, why) })
     }
 }

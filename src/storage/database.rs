@@ -13,6 +13,8 @@ pub struct Connections {
     pub open: usize,
     /// Those of them that nobody uses.
     pub idle: usize,
+    /// As many as there may be.
+    pub most: usize,
 }
 
 /// A database, whichever it is.

@@ -16,6 +16,8 @@ pub enum StorageErrorKind {
     Conflict,
     /// What the database holds cannot be read.
     Corrupt,
+    /// There is no key to seal a secret with.
+    NoKey,
     /// Anything else: a mistake of ours.
     Internal,
 }
@@ -28,6 +30,7 @@ impl StorageErrorKind {
             Self::Unavailable => "unavailable",
             Self::Conflict => "conflict",
             Self::Corrupt => "corrupt",
+            Self::NoKey => "no_key",
             Self::Internal => "internal",
         }
     }
@@ -92,6 +95,9 @@ impl From<&StorageError> for Error {
     fn from(error: &StorageError) -> Self {
         match error.kind {
             StorageErrorKind::Unavailable => Self::unavailable("the database is not available"),
+            StorageErrorKind::NoKey => Self::unavailable(
+                "the hub has no key to keep secrets with (security.secretsKeyFile); its log says why",
+            ),
             StorageErrorKind::Conflict => {
                 Self::conflict(format!("{}: it contradicts what is there", error.operation))
             }

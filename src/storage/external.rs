@@ -9,6 +9,9 @@ use hub_registry_core::{ConfigId, TenantId};
 use super::error::Result;
 use crate::model::external::{ExternalConfigRow, ExternalStatusRow};
 
+/// What is done to a row while nobody else changes it; it may be done again from the start.
+pub type ChangeRow<'c> = dyn Fn(&mut ExternalConfigRow) + Send + Sync + 'c;
+
 /// Keeps the external registries' configurations.
 ///
 /// What a writer says of `currentVersion` is ignored: it is 1 in a new row and one more after each
@@ -55,6 +58,20 @@ pub trait ConfigStore: fmt::Debug + Send + Sync + 'static {
         who: &str,
         now: DateTime<Utc>,
     ) -> Result<bool>;
+
+    /// Lets `change` see a row while nobody else changes it, and writes the secrets that it changed;
+    /// whether it changed any. `editTime` and `currentVersion` stay: how a secret is kept is nothing
+    /// that a reader sees.
+    async fn change_secrets(
+        &self,
+        tenant: &TenantId,
+        id: &ConfigId,
+        change: &ChangeRow<'_>,
+    ) -> Result<bool>;
+
+    /// Overwrites what a file still holds of rows as they were before; whether it is done, or
+    /// somebody reads what would have to go. Database servers look after that themselves.
+    async fn wipe_traces(&self) -> Result<bool>;
 }
 
 /// Keeps how the external registries fare.

@@ -5,8 +5,9 @@
 //!
 //! | trait | tables |
 //! |---|---|
-//! | [`NativeStore`] | groups, services and instances of the hub's own registry, and its events |
-//! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare |
+//! | [`NativeStore`] | groups, services and instances of the hub's own registry, and what is told of them |
+//! | [`EventStore`] | the log of events |
+//! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare; [`SealedConfigs`] keeps their secrets sealed |
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`TokenStore`] | the tokens callers show |
 //! | [`RetentionStore`] | what is too old, of any of them; [`clean`] asks it to remove that |
@@ -16,10 +17,12 @@ mod access;
 mod cleaner;
 mod database;
 mod error;
+mod event;
 mod external;
 mod native;
 mod retention;
 mod revision;
+mod sealed;
 mod snapshot;
 pub mod sql;
 
@@ -27,11 +30,16 @@ pub use access::{TokenRow, TokenStore};
 pub use cleaner::clean;
 pub use database::{Connections, Database};
 pub use error::{Result, StorageError, StorageErrorKind};
-pub use external::{ConfigStore, StatusStore};
+pub use event::{
+    Cursor, EventCount, EventFilter, EventMark, EventPage, EventQuery, EventRow, EventStore,
+    LogBatch, LogPosition, Take,
+};
+pub use external::{ChangeRow, ConfigStore, StatusStore};
 pub use native::{
-    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
 };
 pub use retention::{Dead, Events, RetentionStore};
 pub use revision::RevisionStore;
+pub use sealed::{KeyUse, SealedConfigs, key_use};
 pub use snapshot::{SnapshotBatch, SnapshotStore, SourceSnapshot};
 pub use sql::SqlStore;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::error::Result;
+use super::event::{EventMark, EventRow};
 use crate::model::row::CommonColumns;
 
 /// A row of `HUB_REGISTRY_SERVICE_GROUP`, columns as the database has them.
@@ -81,25 +82,6 @@ pub struct InstanceRow {
     pub unreadable: Vec<&'static str>,
 }
 
-/// A row of `HUB_REGISTRY_SERVICE_EVENT` that is to be written; its id is given by the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns are described where the table is")]
-pub struct EventRow {
-    pub tenant_id: String,
-    pub group_name: Option<String>,
-    pub service_name: Option<String>,
-    pub host_address: Option<String>,
-    pub port_number: Option<i64>,
-    pub event_type: String,
-    pub event_source: String,
-    pub event_data_json: Option<String>,
-    pub event_message: Option<String>,
-    pub event_time: DateTime<Utc>,
-    pub revision: i64,
-    /// Who caused it: `addWho` and `editWho`.
-    pub who: String,
-}
-
 /// Everything the three tables hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NativeRows {
@@ -146,6 +128,8 @@ pub enum NativeWrite {
     },
     /// Adds an event.
     AddEvent(EventRow),
+    /// Removes the events of a commit that is undone, if they are there and were not told.
+    ForgetEvents(EventMark),
 }
 
 /// The columns of an instance that heartbeats move.
@@ -173,10 +157,6 @@ pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
     /// it is *unknown* whether it happened, but never half of it.
     async fn commit(&self, writes: &[NativeWrite]) -> Result<()>;
 
-    /// Moves the columns that heartbeats move, and adds events, in one transaction; rows that are
-    /// gone are skipped.
-    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()>;
-
-    /// Whether there is an event of this type, address and time.
-    async fn has_event(&self, event: &EventRow) -> Result<bool>;
+    /// Moves the columns that heartbeats move, in one transaction; rows that are gone are skipped.
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()>;
 }

@@ -56,8 +56,9 @@ pub trait RetentionStore: fmt::Debug + Send + Sync + 'static {
     /// tenants; `None` when there are no more than those.
     async fn surplus_events(&self, keep: u64) -> Result<Option<i64>>;
 
-    /// Removes events of the `limit` lowest ids; how many there were. Ids follow time, so that none
-    /// is left to remove when there was none.
+    /// Removes events of the `limit` lowest ids, and notes in the log up to which revision some
+    /// are missing; how many there were. Ids follow time, so that none is left to remove when
+    /// there was none.
     async fn delete_events(&self, which: Events, limit: u32) -> Result<u64>;
 
     /// Removes rows that are dead, at most `limit`; how many there were. Those with an

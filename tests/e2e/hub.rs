@@ -37,7 +37,8 @@ impl Hub {
         Self::with("", variables).await
     }
 
-    async fn with(more: &str, variables: &[(&'static str, &'static str)]) -> Self {
+    /// Both.
+    pub(crate) async fn with(more: &str, variables: &[(&'static str, &'static str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = format!(
@@ -116,6 +117,18 @@ impl Hub {
         child.kill().await.unwrap();
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id().unwrap()
+    }
+
+    /// Waits until the process has ended; its exit code.
+    pub(crate) async fn ended(&mut self, within: Duration) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let status = tokio::time::timeout(within, child.wait()).await;
+        status.unwrap_or_else(|_| panic!("no end: {}", self.log())).unwrap().code()
+    }
+
     /// Sends this signal, as `-STOP`.
     pub(crate) async fn signal(&self, signal: &str) {
         let id = self.child.as_ref().unwrap().id().unwrap().to_string();
@@ -192,7 +205,7 @@ impl Hub {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -93,6 +93,67 @@ async fn what_lapses_while_its_removal_is_committed_does_not_come_back() {
     assert!(native.heartbeat(&by(&default, "me"), &id).is_err());
 }
 
+/// What waits is planned on what is being committed: when that fails, neither happens.
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_on_a_commit_that_failed_is_not_done_either() {
+    for fault in [Fault::Before, Fault::After] {
+        let second = Duration::from_secs(1);
+        let store = Arc::new(FakeStore { commit_time: second, ..FakeStore::default() });
+        let world = World::start(Arc::clone(&store) as _).await;
+        let (native, default) = (&world.native, TenantId::default_tenant());
+        let me = by(&default, "me");
+        let kept = native.register(&me, registration("kept", 1)).await.unwrap();
+        *store.fault.lock() = fault;
+        let first = native.register(&me, registration("s", 1));
+        let second = async {
+            tokio::time::sleep(second / 2).await;
+            // Of the service that the first makes, and of what was there before.
+            let more = native.register(&me, registration("s", 2));
+            let id = kept.instance_id.to_string();
+            let gone = native.deregister(&me, &id);
+            let (more, gone) = futures_util::join!(more, gone);
+            *store.fault.lock() = Fault::None;
+            (more.unwrap_err().code, gone.unwrap_err().code)
+        };
+        let (first, second) = futures_util::join!(first, second);
+        assert_eq!(first.unwrap_err().code, ErrorCode::Unavailable);
+        assert_eq!(second, (ErrorCode::Unavailable, ErrorCode::Unavailable));
+        assert_eq!(native.list(&default).len(), 1);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let rows = store.load().await.unwrap();
+        assert_eq!((rows.services.len(), rows.instances.len()), (1, 1), "{fault:?}");
+        assert!(native.register(&me, registration("s", 2)).await.unwrap().created);
+        assert_eq!(store.load().await.unwrap().instances.len(), 2);
+        assert_eq!(world.listener.instances(&default).len(), 2);
+    }
+}
+
+/// Whoever is told sees it, though the next commit runs by then.
+#[tokio::test(start_paused = true)]
+async fn an_answer_waits_for_its_own_commit_and_no_other() {
+    let second = Duration::from_secs(1);
+    let store = Arc::new(FakeStore { commit_time: second, ..FakeStore::default() });
+    let world = World::start(Arc::clone(&store) as _).await;
+    let default = TenantId::default_tenant();
+    let me = by(&default, "me");
+    let began = tokio::time::Instant::now();
+    let all = (0..10_u16).map(|number| {
+        let (world, default, me) = (&world, &default, &me);
+        async move {
+            tokio::time::sleep(second / 10 * u32::from(number)).await;
+            world.native.register(me, registration("s", number + 1)).await.unwrap();
+            let seen = world.listener.instances(default);
+            assert!(seen.iter().any(|one| one.key.port == number + 1), "told before it is seen");
+            assert_eq!(world.native.list(default).len(), seen.len());
+            began.elapsed()
+        }
+    });
+    let took = join_all(all).await;
+    assert!(took[0] < second + second / 10, "the first was told after {:?}", took[0]);
+    assert!(took[1..].iter().all(|took| *took < second * 2 + second / 10), "{took:?}");
+    assert_eq!(store.commits.load(Ordering::Relaxed), 2, "all others shared the second commit");
+}
+
 /// Whatever the keeper is at when the database hangs, a writer waits for one turn of it at most.
 #[tokio::test(start_paused = true)]
 async fn while_the_database_hangs_no_writer_waits_for_more_than_one_turn() {

@@ -177,6 +177,7 @@ proptest! {
     fn memory_disk_and_view_agree_whatever_fails(
         steps in prop::collection::vec(step(), 1..80),
         commit_seconds in 0..4_u64,
+        apart_ms in prop_oneof![Just(0), 1..2500_u64],
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -187,15 +188,19 @@ proptest! {
             let commit_time = Duration::from_secs(commit_seconds);
             let store = Arc::new(FakeStore { commit_time, ..FakeStore::default() });
             let world = World::start(Arc::clone(&store) as _).await;
-            // Some at a time: they share commits, and leases lapse while a commit runs.
-            for some in steps.chunks(4) {
-                for step in some {
+            // Some at a time: they share commits or are planned on one that runs and may fail, and
+            // leases lapse while a commit runs.
+            for some in steps.chunks(6) {
+                let (store, world) = (&store, &world);
+                join_all(some.iter().zip(0_u32..).map(|(step, place)| async move {
+                    tokio::time::sleep(Duration::from_millis(apart_ms) * place).await;
                     if let Step::Fault(fault) = step {
                         *store.fault.lock() = *fault;
                     }
-                }
-                join_all(some.iter().map(|step| take(&world, step))).await;
-                published_is_held(&world).await;
+                    take(world, step).await;
+                }))
+                .await;
+                published_is_held(world).await;
             }
             *store.fault.lock() = Fault::None;
             // A repair comes by itself, a flush too.

@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use hub_registry::access::Caller;
 use hub_registry::clock::Clock;
 use hub_registry::model::instance::{NativeInstance, Registration};
-use hub_registry::model::service::NativeService;
-use hub_registry::native::{Native, Publish, Settings};
+use hub_registry::native::{Native, Publication, Publish, Settings};
 use hub_registry::storage::{
     EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result,
     ServiceRow, StorageError, StorageErrorKind,
@@ -110,20 +109,15 @@ impl NativeStore for FakeStore {
                     tables.instances.remove(&(tenant_id, service_instance_id));
                 }
                 NativeWrite::AddEvent(row) => tables.events.push(row),
+                NativeWrite::ForgetEvents(gone) => tables.events.retain(|row| {
+                    row.revision != 0 || row.tenant_id != gone.tenant_id || row.mark != gone.mark
+                }),
             }
         }
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
 
-    async fn has_event(&self, event: &EventRow) -> Result<bool> {
-        self.answers().await;
-        if *self.fault.lock() != Fault::None {
-            return Err(Self::unavailable());
-        }
-        Ok(self.tables.lock().events.contains(event))
-    }
-
-    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
         self.answers().await;
         let fault = *self.fault.lock();
         if fault == Fault::Before {
@@ -138,7 +132,6 @@ impl NativeStore for FakeStore {
                 row.health_status = Some(beat.health_status.clone());
             }
         }
-        tables.events.extend_from_slice(events);
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
 }
@@ -151,10 +144,16 @@ pub(crate) struct Listener {
     pub(crate) seen: Mutex<Seen>,
     pub(crate) held: Mutex<BTreeMap<TenantId, BTreeSet<InstanceKey>>>,
     pub(crate) publications: AtomicUsize,
+    pub(crate) told: Mutex<Vec<EventRow>>,
 }
 
 impl Publish for Listener {
-    fn publish(&self, tenant: &TenantId, changes: Vec<Change>) {
+    fn publish(&self, tenant: &TenantId, publication: Publication) {
+        let Publication { changes, facts, .. } = publication;
+        self.told.lock().extend(facts.rows);
+        if changes.is_empty() {
+            return;
+        }
         self.publications.fetch_add(1, Ordering::Relaxed);
         let mut seen = self.seen.lock();
         let services = seen.entry(tenant.clone()).or_default();
@@ -174,8 +173,6 @@ impl Publish for Listener {
             }
         }
     }
-
-    fn describe(&self, _: &TenantId, _: &ServiceKey, _: Option<&NativeService>) {}
 
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
         let mut all = self.held.lock();

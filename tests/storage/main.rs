@@ -8,6 +8,7 @@
 
 mod access;
 mod database;
+mod events;
 mod external;
 mod hand_made;
 mod migrations;
@@ -17,6 +18,7 @@ mod races;
 mod retention;
 mod sample;
 mod schema;
+mod sealed;
 mod sqlite_file;
 mod texts;
 
@@ -68,12 +70,21 @@ on_each_database!(
     native::a_batch_that_fails_leaves_nothing,
     native::heartbeats_move_what_they_move,
     native::events_are_rows,
-    native::events_go_with_a_flush_and_are_found_again,
+    events::a_commit_is_numbered_read_and_counted,
+    events::what_is_undone_is_forgotten,
+    events::filters_pages_and_cursors,
+    events::retention_raises_the_floor,
     races::writers_at_once_lose_nothing,
     races::one_of_two_versions_wins,
     retention::old_events_leave,
     retention::too_many_events_leave,
     retention::dead_rows_leave,
+    sealed::secrets_are_sealed_in_the_table_and_open_to_who_asks,
+    sealed::the_longest_secrets_fit,
+    sealed::what_plain_sql_wrote_is_sealed_when_it_is_listed,
+    sealed::a_sealed_text_opens_in_its_own_row_only,
+    sealed::without_its_key_a_secret_stays_as_it_is,
+    sealed::everything_is_sealed_anew_while_others_write,
     texts::unicode_and_big_texts_come_back,
     texts::names_that_differ_in_case_differ,
     texts::sql_in_a_text_is_text,

@@ -150,8 +150,8 @@ pub(crate) async fn heartbeats_move_what_they_move(database: &Database) {
     // The last ones are not there.
     let mut beats: Vec<_> = (1..=310).map(beat).collect();
     beats.insert(0, HeartbeatRow { health_status: "UNHEALTHY".to_owned(), ..beat(1) });
-    store.flush(&beats, &[]).await.unwrap();
-    store.flush(&[], &[]).await.unwrap();
+    store.flush(&beats).await.unwrap();
+    store.flush(&[]).await.unwrap();
     let rows = instances(database).await;
     assert_eq!(rows.len(), 300);
     for row in rows {
@@ -197,16 +197,4 @@ pub(crate) async fn events_are_rows(database: &Database) {
     let who = database.column(&of("concat(addWho, editWho)")).await;
     assert_eq!((who[0].as_str(), who[3].len()), ("meme", 200));
     assert_eq!(store.load().await.unwrap(), NativeRows::default());
-}
-
-pub(crate) async fn events_go_with_a_flush_and_are_found_again(database: &Database) {
-    let store = &database.store;
-    let (told, other) = (event(1), EventRow { port_number: Some(81), ..event(1) });
-    assert!(!store.has_event(&told).await.unwrap());
-    store.flush(&[], std::slice::from_ref(&told)).await.unwrap();
-    assert!(store.has_event(&told).await.unwrap());
-    assert!(!store.has_event(&other).await.unwrap());
-    let later = EventRow { event_time: later(99), ..told };
-    assert!(!store.has_event(&later).await.unwrap());
-    assert_eq!(database.count("HUB_REGISTRY_SERVICE_EVENT").await, 1);
 }

@@ -136,6 +136,7 @@ pub(crate) fn event(revision: i64) -> EventRow {
         event_time: later(revision),
         revision,
         who: "me".to_owned(),
+        ..EventRow::default()
     }
 }
 
@@ -170,6 +171,7 @@ pub(crate) fn config(id: &str, name: &str) -> ExternalConfigRow {
         conflict_resolution: some("merge"),
         common: common(),
         unreadable: Vec::new(),
+        unopened: Vec::new(),
     }
 }
 
@@ -191,6 +193,7 @@ pub(crate) fn status(id: &str, config: &str) -> ExternalStatusRow {
         failover_time: Some(later(4)),
         failover_count: Some(1 << 44),
         recover_time: Some(later(5)),
+        failover_details: some("{}"),
         sync_status: some("SYNCING"),
         last_sync_time: Some(later(6)),
         sync_success_count: Some(1 << 45),

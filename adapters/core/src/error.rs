@@ -37,6 +37,22 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every class.
+    pub const ALL: [Self; 12] = [
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::RateLimited,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Server,
+        Self::NotReady,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::Unsupported,
+        Self::Invalid,
+    ];
+
     /// A stable word for logs, metrics and status rows.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -5,8 +5,10 @@
 //! registry's rules are its own. The stricter rule for names the hub accepts itself
 //! (`[A-Za-z0-9._:-]{1,100}`) lives with the hub's API.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
@@ -50,11 +52,43 @@ fn check(what: &'static str, value: &str, max: usize) -> Result<(), InvalidName>
     Ok(())
 }
 
+/// What a name is made of. Names are compared all day, most often with themselves: of one
+/// allocation it is known without a look that it equals itself.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Text(Arc<str>);
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // `Arc` does as much for `==`, but not here.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// Checks the rule and keeps the name.
@@ -63,7 +97,7 @@ macro_rules! name {
             /// When it is empty, too long or has control characters.
             pub fn parse(value: &str) -> Result<Self, InvalidName> {
                 check($what, value, $max)?;
-                Ok(Self(Arc::from(value)))
+                Ok(Self(Text::from(value)))
             }
 
             /// The name as text.
@@ -94,7 +128,7 @@ macro_rules! name {
         }
 
         // Lets a map keyed by the name be asked with a plain `&str`; sound because `Hash`, `Eq`
-        // and `Ord` of `Arc<str>` are those of `str`.
+        // and `Ord` of `Text` are those of `str`.
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -145,7 +179,7 @@ impl GroupName {
     /// `DEFAULT_GROUP`, Nacos' name for "no group said".
     #[must_use]
     pub fn default_group() -> Self {
-        Self(Arc::from("DEFAULT_GROUP"))
+        Self(Text::from("DEFAULT_GROUP"))
     }
 }
 
@@ -153,7 +187,7 @@ impl TenantId {
     /// `default`, the tenant of requests that name none.
     #[must_use]
     pub fn default_tenant() -> Self {
-        static DEFAULT: LazyLock<TenantId> = LazyLock::new(|| TenantId(Arc::from("default")));
+        static DEFAULT: LazyLock<TenantId> = LazyLock::new(|| TenantId(Text::from("default")));
         DEFAULT.clone()
     }
 }
@@ -165,7 +199,7 @@ impl TenantId {
 /// written as IPv6 (`::ffff:10.5.0.9`) becomes the IPv4 address it is, `Web-1.Example` becomes
 /// `web-1.example`, and `web-1.example.` loses the dot that only says that the name is whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Host(Arc<str>);
+pub struct Host(Text);
 
 impl Host {
     /// Checks and canonicalises.
@@ -182,13 +216,13 @@ impl Host {
             _ => bare,
         };
         if let Ok(ip) = bare.parse::<IpAddr>() {
-            return Ok(Self(Arc::from(ip.to_canonical().to_string())));
+            return Ok(Self(Text::from(&*ip.to_canonical().to_string())));
         }
         if bare.chars().any(|c| c.is_whitespace() || "/?#@[]\"\\".contains(c)) {
             let rule = "must be an IP address or a host name";
             return Err(InvalidName::new("host", value, rule));
         }
-        Ok(Self(Arc::from(bare.to_ascii_lowercase())))
+        Ok(Self(Text::from(&*bare.to_ascii_lowercase())))
     }
 
     /// The host as text, an IPv6 address without brackets.

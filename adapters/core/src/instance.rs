@@ -135,7 +135,7 @@ impl Default for Weight {
 
 /// One instance with everything a registry says of it, heartbeat times excepted: two equal
 /// instances give the same answer to a reader, so an unchanged one causes no work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Instance {
     /// Service and address.
     pub key: InstanceKey,

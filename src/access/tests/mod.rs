@@ -90,6 +90,7 @@ fn a_credential_for_some_groups_is_for_no_others() {
     let grant = Arc::new(Grant { role: Role::Admin, groups: None, tenants });
     let admin = Caller::granted(TenantId::default_tenant(), Arc::from("root"), grant);
     assert!(admin.need(Action::Observe).is_err() && admin.need(Action::Administer).is_ok());
+    assert!(admin.need(Action::Maintain).is_err());
 }
 
 #[test]

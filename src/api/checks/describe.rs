@@ -25,12 +25,14 @@ pub(in crate::api) fn last_check() -> Shape {
 
 /// How checks fare.
 pub(in crate::api) fn numbers() -> Shape {
+    let late = object([("p50", number()), ("p99", number()), ("max", number())]);
     let checker = object([
         ("instances", count()),
         ("flapping", count()),
         ("inFlight", count()),
-        ("overdue", count()),
-        ("lagMs", count()),
+        ("overdue", count().about("Checks whose time has come and that wait for a place.")),
+        ("lagMs", count().about("How long the first of these has waited.")),
+        ("lateMs", late.about("How long after their time checks began of late.")),
         ("concurrentChecks", count()),
         ("concurrentChecksNeeded", count()),
         ("enough", boolean()),

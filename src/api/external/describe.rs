@@ -125,7 +125,7 @@ pub(in crate::api) fn test_stored() -> Describe {
 /// `POST /api/v1/external/configs/test`
 pub(in crate::api) fn test_body() -> Describe {
     let body = settable(object([("registryType", registry_type()), ("serverAddress", address())]))
-        .and_settable([("configName", name())]);
+        .and_maybe([("configName", name())]);
     describe(Tag::External, "testNewConfig", "Tries a configuration without adding it")
         .text("Tries login, ping and a read, once each.")
         .body(body, example())

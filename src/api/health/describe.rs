@@ -7,18 +7,36 @@ use crate::api::openapi::{Describe, Tag, describe, shapes};
 
 /// `GET /health`
 pub(in crate::api) fn health() -> Describe {
-    describe(Tag::Server, "health", "Whether the process lives")
+    alive("health")
+}
+
+fn alive(id: &str) -> Describe {
+    describe(Tag::Server, id, "Whether the process lives")
         .text("Answers at once, also while everything else is still being loaded.")
         .answers(StatusCode::OK, "It lives.", object([("status", word(&["UP"]))]))
 }
 
+/// `GET /livez`
+pub(in crate::api) fn livez() -> Describe {
+    alive("livez")
+}
+
 /// `GET /ready`
 pub(in crate::api) fn ready() -> Describe {
+    traffic("ready")
+}
+
+/// `GET /readyz`
+pub(in crate::api) fn readyz() -> Describe {
+    traffic("readyz")
+}
+
+fn traffic(id: &str) -> Describe {
     let after = "After how many seconds another try makes sense.";
-    describe(Tag::Server, "ready", "Whether the server is ready for traffic")
+    describe(Tag::Server, id, "Whether the server is ready for traffic")
         .text(
             "Ready: every enabled source was loaded or restored, or `external.startupDeadline` is \
-             over. The checks are told only to those who may read.",
+             over; and it was not asked to stop. The checks are told only to those who may read.",
         )
         .answers(StatusCode::OK, "Ready.", readiness())
         .answers(StatusCode::SERVICE_UNAVAILABLE, "Not yet.", readiness())

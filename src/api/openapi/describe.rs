@@ -30,6 +30,8 @@ pub(in crate::api) enum Tag {
     Services,
     /// Groups.
     Groups,
+    /// What happens.
+    Events,
     /// External registries.
     External,
     /// Numbers.
@@ -42,11 +44,12 @@ pub(in crate::api) enum Tag {
 
 impl Tag {
     /// Every tag.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Discovery,
         Self::Instances,
         Self::Services,
         Self::Groups,
+        Self::Events,
         Self::External,
         Self::Statistics,
         Self::Tokens,
@@ -69,6 +72,7 @@ impl Tag {
             ),
             Self::Services => ("Services", "The services of all registries; changing native ones."),
             Self::Groups => ("Groups", "Groups of services, and who may read and write them."),
+            Self::Events => ("Events", "What happened, and what happens as it does."),
             Self::External => (
                 "External registries",
                 "Nacos, Consul and Eureka: their configurations, how they fare, and what \

@@ -41,7 +41,8 @@ pub(in crate::api) fn services(describe: Describe) -> Describe {
 
 /// `POST /api/v1/services`
 pub(in crate::api) fn create() -> Describe {
-    let body = settable(object([("serviceName", shapes::name())]));
+    let body = settable(object([("serviceName", shapes::name())]))
+        .and_settable([("groupName", pattern("^[A-Za-z0-9._:-]{0,100}$"))]);
     let example = json!({
         "serviceName": "order-service",
         "groupName": "DEFAULT_GROUP",
@@ -76,7 +77,8 @@ pub(in crate::api) fn get() -> Describe {
 
 /// `PUT /api/v1/services/{serviceName}`
 pub(in crate::api) fn update() -> Describe {
-    let body = settable(object([])).and_settable([("serviceName", shapes::name())]);
+    let body = settable(object([]))
+        .and_settable([("serviceName", shapes::name()), ("groupName", shapes::known_name())]);
     let answer = object([
         ("serviceName", shapes::known_name()),
         ("groupName", shapes::known_name()),
@@ -156,7 +158,6 @@ fn seconds() -> Shape {
 fn settable(shape: Shape) -> Shape {
     shape
         .and_settable([
-            ("groupName", pattern("^[A-Za-z0-9._:-]{0,100}$")),
             ("serviceDescription", line(500)),
             ("protocolType", shapes::protocol()),
             ("contextPath", line(200)),

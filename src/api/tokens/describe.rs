@@ -24,7 +24,10 @@ pub(in crate::api) fn create() -> Describe {
     let body = object([("userId", line(MAX_USER).min(1)), ("role", word(Role::ALL))])
         .and_settable([
             ("tokenName", line(100)),
-            ("tenantId", line(32).about("`*` is every tenant; left out, it is the caller's.")),
+            (
+                "tenantId",
+                line(32).min(1).about("`*` is every tenant; left out, it is the caller's."),
+            ),
             ("groupNames", groups.about("Only for these groups; left out: for all of them.")),
             ("expiresIn", duration().about("How long it counts; left out: until revoked.")),
         ])

@@ -6,16 +6,16 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::health::outcome::Outcome;
 
 /// A longer head is no answer.
 const HEAD: usize = 16 * 1024;
-/// How much of a body is taken. None of it is looked at: a server that is not allowed to finish
-/// its answer would log an error for each check.
-const BODY: usize = 64 * 1024;
+/// How much of an answer is taken, its head included. Nothing behind the head is looked at: it is
+/// taken because a server that is not allowed to finish its answer would log an error each time.
+const ANSWER: u64 = 64 * 1024;
 const WHO: &str = concat!("hub-registry/", env!("CARGO_PKG_VERSION"), " health-check");
 
 /// What is asked for.
@@ -40,6 +40,8 @@ pub(super) async fn get(
     let Ok(request) = request else {
         return Outcome::BadUrl("has characters that no request can carry");
     };
+    let (answer, asking) = tokio::io::split(stream);
+    let stream = tokio::io::join(answer.take(ANSWER), asking);
     let made = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(stream)).await;
     let Ok((mut sender, connection)) = made else { return Outcome::NoHttp };
     let asked = async {
@@ -47,7 +49,7 @@ pub(super) async fn get(
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 // The answer is known: how its body ends is of no interest.
-                timeout_at(deadline, take_some(answer)).await.ok();
+                timeout_at(deadline, take(answer)).await.ok();
                 Outcome::Answered(status)
             }
             Err(error) => of(&error),
@@ -64,14 +66,8 @@ pub(super) async fn get(
     }
 }
 
-async fn take_some(mut answer: Response<Incoming>) {
-    let mut taken = 0;
-    while let Some(Ok(frame)) = answer.frame().await {
-        taken += frame.data_ref().map_or(0, Bytes::len);
-        if taken > BODY {
-            return;
-        }
-    }
+async fn take(mut answer: Response<Incoming>) {
+    while let Some(Ok(_)) = answer.frame().await {}
 }
 
 fn of(error: &hyper::Error) -> Outcome {

@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::outcome::Outcome;
 use super::target::Ask;
-use connect::connect;
+use crate::config::Ports;
+use connect::Reach;
 use tls::Tls;
 
 pub use tls::TlsSettings;
@@ -28,17 +29,17 @@ pub trait Probe: fmt::Debug + Send + Sync + 'static {
 /// and leaves nothing behind: no pool, no cookies, no proxy, no redirect followed.
 #[derive(Debug)]
 pub struct NetworkProbe {
-    egress: Egress,
+    reach: Reach,
     tls: Tls,
 }
 
 impl NetworkProbe {
-    /// Connects where `egress` lets it, and trusts whom `tls` says.
+    /// Connects to these ports where `egress` lets it, and trusts whom `tls` says.
     ///
     /// # Errors
     /// When the certificates of the settings cannot be read.
-    pub fn new(egress: Egress, tls: &TlsSettings) -> Result<Self, String> {
-        Ok(Self { egress, tls: Tls::new(tls)? })
+    pub fn new(egress: Egress, ports: Vec<Ports>, tls: &TlsSettings) -> Result<Self, String> {
+        Ok(Self { reach: Reach { egress, ports }, tls: Tls::new(tls)? })
     }
 }
 
@@ -47,12 +48,12 @@ impl Probe for NetworkProbe {
     async fn ask(&self, ask: &Ask, deadline: Instant) -> Outcome {
         match ask {
             Ask::Nothing(rule) => Outcome::BadUrl(rule),
-            Ask::Tcp { host, port } => match connect(&self.egress, host, *port, deadline).await {
+            Ask::Tcp { host, port } => match self.reach.connect(host, *port, deadline).await {
                 Ok(_) => Outcome::Connected,
                 Err(outcome) => outcome,
             },
             Ask::Http { host, port, tls, authority, path } => {
-                let stream = match connect(&self.egress, host, *port, deadline).await {
+                let stream = match self.reach.connect(host, *port, deadline).await {
                     Ok(stream) => stream,
                     Err(outcome) => return outcome,
                 };

@@ -3,11 +3,10 @@
 use hub_registry_core::Secret;
 use serde_json::{Map, Value};
 
-use super::config::ExternalConfig;
-
 use super::row::ExternalConfigRow;
 use crate::error::{Error, Result};
 use crate::model::json;
+use crate::vault::{self, PREFIX};
 
 /// What a secret reads as, and what leaves it unchanged when put back.
 pub(super) const MASK: &str = "***";
@@ -53,9 +52,7 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
         "serverScheme" => row.server_scheme = text(key, value, 10)?,
         "authEnabled" => row.auth_enabled = flag(key, value)?,
         "username" => row.username = text(key, value, 100)?,
-        "password" => secret(key, value, 500, &mut row.password)?,
-        "accessToken" => secret(key, value, 2000, &mut row.access_token)?,
-        "secretKey" => secret(key, value, 500, &mut row.secret_key)?,
+        "password" | "accessToken" | "secretKey" => secret(row, key, value)?,
         "connectionTimeout" => row.connection_timeout = integer(key, value)?,
         "readTimeout" => row.read_timeout = integer(key, value)?,
         "maxRetries" => row.max_retries = integer(key, value)?,
@@ -82,42 +79,14 @@ fn apply(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
 /// stored secrets must not be sent there.
 #[must_use]
 pub fn needs_secrets(before: &ExternalConfigRow, after: &ExternalConfigRow) -> bool {
-    let stored = [&before.password, &before.access_token, &before.secret_key];
-    let has_secret = stored.iter().any(|s| s.as_ref().is_some_and(|s| !s.is_empty()));
-    has_secret && reach(before) != reach(after)
-}
-
-/// Where a row leads and whom it trusts there. Left out and said as the default are the same.
-fn reach(row: &ExternalConfigRow) -> Value {
-    let text = row.specific_config.as_deref().unwrap_or("{}");
-    let specific: Value = serde_json::from_str(text).unwrap_or_default();
-    let trust = ["caPem", "caName", "insecureSkipVerify"].map(|key| specific.get(key).cloned());
-    match ExternalConfig::from_row(row) {
-        // The path counts: another one can be another server behind the same gate.
-        Ok(config) => serde_json::json!([config.spec.kind, config.spec.info().endpoints, trust]),
-        Err(_) => serde_json::json!([
-            row.registry_type,
-            row.server_address,
-            row.server_port,
-            row.server_scheme,
-            row.server_path,
-            trust,
-        ]),
-    }
+    before.secrets().next().is_some() && before.server() != after.server()
 }
 
 /// Whether the body brings every secret that is stored.
 #[must_use]
 pub fn brings_secrets(before: &ExternalConfigRow, body: &Map<String, Value>) -> bool {
-    let stored = [
-        ("password", &before.password),
-        ("accessToken", &before.access_token),
-        ("secretKey", &before.secret_key),
-    ];
-    stored
-        .iter()
-        .filter(|(_, secret)| secret.as_ref().is_some_and(|s| !s.is_empty()))
-        .all(|(key, _)| body.get(*key).is_some_and(|value| value.as_str() != Some(MASK)))
+    let brought = |key| body.get(key).is_some_and(|value| value.as_str() != Some(MASK));
+    before.secrets().all(|(column, _)| brought(column))
 }
 
 /// Text that fits its column.
@@ -157,14 +126,25 @@ fn flag(key: &str, value: &Value) -> Result<Option<String>> {
     }
 }
 
-fn secret(key: &str, value: &Value, max: usize, to: &mut Option<Secret>) -> Result<()> {
+fn secret(row: &mut ExternalConfigRow, key: &str, value: &Value) -> Result<()> {
+    let (max, to) = match key {
+        "password" => (500, &mut row.password),
+        "accessToken" => (2000, &mut row.access_token),
+        _ => (500, &mut row.secret_key),
+    };
     // The value is not repeated, whatever is wrong with it.
     let rule = format!("must be a string of at most {max} bytes, without control characters");
-    match text(key, value, max).map_err(|_| Error::invalid(key, MASK, &rule))? {
-        Some(text) if text == MASK => {}
-        Some(text) => *to = Some(Secret::new(&text)),
-        None => *to = None,
-    }
+    let given = text(key, value, max).map_err(|_| Error::invalid(key, MASK, &rule))?;
+    let secret = match given {
+        Some(text) if text == MASK => return Ok(()),
+        Some(text) if vault::is_sealed(&text) => {
+            let rule = format!("must be the secret itself, which does not begin with {PREFIX}");
+            return Err(Error::invalid(key, MASK, &rule));
+        }
+        given => given.map(|text| Secret::new(&text)),
+    };
+    *to = secret;
+    row.unopened.retain(|(column, _)| *column != key);
     Ok(())
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::spec::{Credentials, Endpoint, Scheme, Tls};
-use hub_registry_core::{
-    ConfigId, ConnectSpec, GroupName, Host, RegistryKind, Scope, Secret, TenantId,
-};
+use hub_registry_core::spec::{Credentials, Tls};
+use hub_registry_core::{ConfigId, ConnectSpec, GroupName, RegistryKind, Scope, Secret, TenantId};
 use sha2::{Digest, Sha256};
 
+use super::address::Address;
+use super::body::MASK;
 use super::row::ExternalConfigRow;
 use super::specific::Common;
 use crate::error::{Error, Result};
@@ -49,18 +49,6 @@ pub struct ExternalConfig {
 /// What the native registry is called as a source.
 const NATIVE: &str = "native";
 
-/// The port and path a kind of registry uses unless told otherwise.
-fn defaults(kind: RegistryKind) -> (u16, &'static str) {
-    match kind {
-        RegistryKind::Consul => (8500, ""),
-        RegistryKind::Nacos => (8848, "/nacos"),
-        RegistryKind::Eureka => (8761, "/eureka"),
-        RegistryKind::Etcd => (2379, ""),
-        RegistryKind::Zookeeper => (2181, ""),
-        RegistryKind::System => (8080, ""),
-    }
-}
-
 impl ExternalConfig {
     /// Checks a row.
     ///
@@ -69,6 +57,9 @@ impl ExternalConfig {
     pub fn from_row(row: &ExternalConfigRow) -> Result<Self> {
         if let Some(column) = row.unreadable.first() {
             return Err(Error::invalid(column, "?", "is not of the column's type"));
+        }
+        if let Some((column, why)) = row.unopened.first() {
+            return Err(Error::invalid(column, MASK, why));
         }
         let tenant = TenantId::parse(&row.tenant_id)
             .map_err(|e| Error::invalid("tenantId", e.value, &e.rule))?;
@@ -91,17 +82,13 @@ impl ExternalConfig {
         check_mapping(row.field_mapping.as_deref())?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
         check_pair(row, &common)?;
-        let (default_port, default_path) = defaults(kind);
-        let port = match row.server_port {
-            None => default_port,
-            Some(port) => port_number("serverPort", port)?,
-        };
+        let Address { endpoints, scheme, path } = Address::of_row(row, kind)?;
         let spec = ConnectSpec {
             name: row.config_name.clone(),
             kind,
-            endpoints: endpoints(&row.server_address, port)?,
-            scheme: scheme(row.server_scheme.as_deref())?,
-            path: path(row.server_path.as_deref(), default_path)?,
+            endpoints,
+            scheme,
+            path,
             credentials: credentials(row)?,
             connect_timeout: millis("connectionTimeout", row.connection_timeout, 5_000, 1)?,
             read_timeout: millis("readTimeout", row.read_timeout, 10_000, 1)?,
@@ -258,55 +245,6 @@ fn bounded(field: &str, value: Option<i64>, default: i64, min: i64, max: i64) ->
 /// Up to ten minutes.
 fn millis(field: &str, value: Option<i64>, default: i64, min: i64) -> Result<Duration> {
     bounded(field, value, default, min, 600_000).map(|ms| Duration::from_millis(ms as u64))
-}
-
-fn port_number(field: &str, port: i64) -> Result<u16> {
-    let rule = "must be a port, 1 to 65535";
-    u16::try_from(port)
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| Error::invalid(field, port, rule))
-}
-
-fn endpoints(addresses: &str, default_port: u16) -> Result<Vec<Endpoint>> {
-    let rule = "must be host or host:port, several separated by commas; no scheme, no path";
-    let bad = |address: &str| Error::invalid("serverAddress", address, rule);
-    if addresses.len() > 500 {
-        return Err(Error::invalid("serverAddress", addresses, "must be at most 500 characters"));
-    }
-    let mut list = Vec::new();
-    for address in addresses.split(',').map(str::trim) {
-        let (host, port) = match address.rsplit_once(':') {
-            // A bare IPv6 address has colons of its own.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let port = port.parse::<i64>().map_err(|_| bad(address))?;
-                (host, port_number("serverAddress", port)?)
-            }
-            _ => (address, default_port),
-        };
-        let host = Host::parse(host).map_err(|_| bad(address))?;
-        list.push(Endpoint { host: host.to_string(), port });
-    }
-    Ok(list)
-}
-
-fn scheme(value: Option<&str>) -> Result<Scheme> {
-    match value {
-        None | Some("http") => Ok(Scheme::Http),
-        Some("https") => Ok(Scheme::Https),
-        Some(other) => Err(Error::invalid("serverScheme", other, "must be http or https")),
-    }
-}
-
-fn path(value: Option<&str>, default: &str) -> Result<String> {
-    let Some(value) = value else {
-        return Ok(default.to_owned());
-    };
-    let bare = value.trim().trim_matches('/');
-    if bare.chars().any(|c| c.is_whitespace() || c.is_control() || "?#".contains(c)) {
-        return Err(Error::invalid("serverPath", value, "must be a path without ? and #"));
-    }
-    Ok(if bare.is_empty() { String::new() } else { format!("/{bare}") })
 }
 
 fn credentials(row: &ExternalConfigRow) -> Result<Credentials> {

@@ -1,6 +1,7 @@
 //! The configuration of an external registry: from a table row or a request body to a
 //! [`ConnectSpec`](hub_registry_core::ConnectSpec), and back to an answer.
 
+mod address;
 mod body;
 mod config;
 mod json;

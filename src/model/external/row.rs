@@ -40,6 +40,31 @@ pub struct ExternalConfigRow {
     pub common: CommonColumns,
     /// Columns whose value is not of the column's type; they read as `None`.
     pub unreadable: Vec<&'static str>,
+    /// Secrets whose sealed text cannot be opened, and why; the fields hold that text.
+    pub unopened: Vec<(&'static str, String)>,
+}
+
+impl ExternalConfigRow {
+    /// The secrets, by column.
+    pub fn secrets_mut(&mut self) -> [(&'static str, &mut Option<Secret>); 3] {
+        [
+            ("password", &mut self.password),
+            ("accessToken", &mut self.access_token),
+            ("secretKey", &mut self.secret_key),
+        ]
+    }
+
+    /// The secrets that there are, by column.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        let all = [
+            ("password", &self.password),
+            ("accessToken", &self.access_token),
+            ("secretKey", &self.secret_key),
+        ];
+        all.into_iter().filter_map(|(column, secret)| {
+            Some((column, secret.as_ref().filter(|secret| !secret.is_empty())?))
+        })
+    }
 }
 
 /// A row of `HUB_REGISTRY_EXTERNAL_STATUS`, columns as the database has them.
@@ -62,6 +87,7 @@ pub struct ExternalStatusRow {
     pub failover_time: Option<DateTime<Utc>>,
     pub failover_count: Option<i64>,
     pub recover_time: Option<DateTime<Utc>>,
+    pub failover_details: Option<String>,
     pub sync_status: Option<String>,
     pub last_sync_time: Option<DateTime<Utc>>,
     pub sync_success_count: Option<i64>,

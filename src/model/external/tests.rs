@@ -101,6 +101,43 @@ fn a_changed_address_wants_the_secrets_again() {
     assert!(!needs_secrets(&before, &after));
 }
 
+/// Secrets in databases are sealed for these texts.
+#[test]
+fn the_server_of_a_row_is_the_same_text_in_every_version() {
+    let mut body = minimal();
+    let nacos = r#"["NACOS",["http://a:8848/nacos","http://[::1]:99/nacos","http://b:1/nacos"],[null,null,false],null]"#;
+    assert_eq!(row(&body).server(), nacos);
+    body["specificConfig"] =
+        json!({ "insecureSkipVerify": false, "grpcPortOffset": 1000, "caPem": null });
+    body["serverPort"] = json!(8848);
+    assert_eq!(row(&body).server(), nacos, "defaults, said");
+    // What is wrong elsewhere in the row does not count.
+    body["readTimeout"] = json!(-1);
+    assert_eq!(row(&body).server(), nacos);
+    body["specificConfig"] =
+        json!({ "insecureSkipVerify": true, "grpcPortOffset": 1, "caPem": "p", "caName": "n" });
+    body["serverPort"] = json!(0);
+    let broken = r#"["NACOS",["a, [::1]:99 ,b:1",0,null,null],["p","n",true],1]"#;
+    assert_eq!(row(&body).server(), broken);
+}
+
+#[test]
+fn a_secret_may_not_look_sealed() {
+    let mut target = row(&minimal());
+    let error = apply_body(&mut target, json!({ "password": "sealed:x" }).as_object().unwrap());
+    let error = error.unwrap_err();
+    assert_eq!(
+        (&error.details["field"], &error.details["value"]),
+        (&json!("password"), &json!("***"))
+    );
+    target.unopened = vec![("password", "is lost".to_owned())];
+    target.password = Some(hub_registry_core::Secret::new("sealed:v1:x"));
+    let error = ExternalConfig::from_row(&target).unwrap_err();
+    assert_eq!(error.message, "password is lost");
+    apply_body(&mut target, json!({ "password": "given" }).as_object().unwrap()).unwrap();
+    assert!(ExternalConfig::from_row(&target).is_ok());
+}
+
 #[test]
 fn identity_is_which_registry_not_how_to_log_in() {
     let one = ExternalConfig::from_row(&row(&minimal())).unwrap();

@@ -87,6 +87,7 @@ impl Draft {
     ) -> Result<()> {
         self.next.group(caller.tenant(), name).ok_or_else(|| no_group(name))?;
         self.allow(caller, Action::Manage, name)?;
+        self.allow(caller, Action::Write, name)?;
         let services = self.next.tenant(caller.tenant()).map(|tenant| {
             tenant.services.keys().filter(|key| key.group == *name).cloned().collect::<Vec<_>>()
         });

@@ -20,7 +20,7 @@ impl Draft {
     pub(in crate::native) fn register(
         &mut self,
         caller: &Caller,
-        registration: Registration,
+        mut registration: Registration,
     ) -> Result<Registered> {
         registration.check()?;
         self.allow(caller, Action::Write, &registration.key.service.group)?;
@@ -31,7 +31,9 @@ impl Draft {
             Some(before) => self.renewed(before, registration, caller),
             None => {
                 let (key, protocol) = (&registration.key.service, registration.protocol);
-                self.need_service(caller, key, protocol)?;
+                let service = self.need_service(caller, key, protocol)?;
+                // All instances share the text of its name, and are found the faster for it.
+                registration.key.service = service.key.clone();
                 self.new_instance(caller, id, registration)
             }
         };

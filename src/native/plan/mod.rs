@@ -1,5 +1,5 @@
-//! What each request does to a draft. No I/O: a draft and a request in, an outcome out; every
-//! method checks first and changes after.
+//! What each request does to a draft. No I/O: a draft and a request in, an outcome out. Every
+//! method checks first and changes after, so that one that fails changed nothing.
 
 mod groups;
 mod instances;

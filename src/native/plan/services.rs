@@ -18,9 +18,9 @@ impl Draft {
         caller: &Caller,
         key: &ServiceKey,
         protocol: Option<Protocol>,
-    ) -> Result<()> {
-        if self.next.service(caller.tenant(), key).is_some() {
-            return Ok(());
+    ) -> Result<Arc<NativeService>> {
+        if let Some(entry) = self.next.service(caller.tenant(), key) {
+            return Ok(Arc::clone(&entry.service));
         }
         if self.next.is_service_closed(caller.tenant(), key) {
             return Err(closed("service", key.name.as_str()));
@@ -32,8 +32,7 @@ impl Draft {
         let mut service =
             NativeService::new(key.clone(), &group, Audit::new(self.now, caller.user()));
         service.protocol = protocol.unwrap_or(service.protocol);
-        self.put_service(service);
-        Ok(())
+        Ok(self.put_service(service))
     }
 
     pub(in crate::native) fn create_service(

@@ -13,10 +13,10 @@ use super::status::{CONFIG, STATUS};
 use super::store::SqlStore;
 use super::table::{Table, columns};
 use super::text::Form;
-use super::value::Value;
+use super::value::{Value, of};
 use crate::model::external::ExternalConfigRow;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
-use crate::storage::external::ConfigStore;
+use crate::storage::external::{ChangeRow, ConfigStore};
 
 static TABLE: Table = Table {
     name: "HUB_REGISTRY_EXTERNAL_CONFIG",
@@ -53,7 +53,7 @@ columns!(ExternalConfigRow {
     sync_enabled: text "syncEnabled",
     sync_interval: int "syncInterval",
     conflict_resolution: text "conflictResolution",
-});
+} unopened);
 
 /// What an update does not set: what names the row, and who made it when.
 const KEPT: &[&str] = &["externalConfigId", "tenantId", "addTime", "addWho"];
@@ -61,6 +61,10 @@ const KEPT: &[&str] = &["externalConfigId", "tenantId", "addTime", "addWho"];
 const LIST: &str = " WHERE tenantId = ? AND (? IS NULL OR environmentName = ?) \
      AND (? IS NULL OR registryType = ?) ORDER BY configName, environmentName";
 const THIS: &str = " WHERE tenantId = ? AND externalConfigId = ?";
+const SET_SECRETS: Form = Form::Plain(
+    "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET password = ?, accessToken = ?, secretKey = ? \
+     WHERE tenantId = ? AND externalConfigId = ?",
+);
 const SET_ACTIVE: Form = Form::Plain(
     "UPDATE HUB_REGISTRY_EXTERNAL_CONFIG SET activeFlag = ?, editTime = ?, editWho = ?, \
      currentVersion = ? WHERE tenantId = ? AND externalConfigId = ?",
@@ -113,6 +117,19 @@ impl ConfigStore for SqlStore {
         now: DateTime<Utc>,
     ) -> Result<bool> {
         again(|| self.switch_config(tenant, id, active, who, now)).await
+    }
+
+    async fn change_secrets(
+        &self,
+        tenant: &TenantId,
+        id: &ConfigId,
+        change: &ChangeRow<'_>,
+    ) -> Result<bool> {
+        again(|| self.change_config_secrets(tenant, id, change)).await
+    }
+
+    async fn wipe_traces(&self) -> Result<bool> {
+        self.engine.wipe_traces("wipe traces").await
     }
 }
 
@@ -174,6 +191,33 @@ impl SqlStore {
         }
         tx.commit().await?;
         Ok(before.is_some())
+    }
+
+    async fn change_config_secrets(
+        &self,
+        tenant: &TenantId,
+        id: &ConfigId,
+        change: &ChangeRow<'_>,
+    ) -> Result<bool> {
+        let mut tx = self.engine.write("change secrets").await?;
+        let key = [Value::from(tenant.as_str()), Value::from(id.as_str())];
+        let rows = tx.fetch(Form::SelectToChange(&TABLE, THIS), &key).await?;
+        let Some(before) = rows.first().map(read) else {
+            tx.commit().await?;
+            return Ok(false);
+        };
+        let mut after = before.clone();
+        change(&mut after);
+        // A column of another type reads as empty: writing it back would be a loss.
+        let legible = after.secrets_mut().iter().all(|(c, _)| !before.unreadable.contains(c));
+        let changed = legible && after != before;
+        if changed {
+            let set = [&after.password, &after.access_token, &after.secret_key];
+            let set = set.map(of::secret);
+            tx.execute(SET_SECRETS, &[&set[..], &key[..]].concat()).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::{MySql, MySqlPool, PgPool, Postgres, SqlitePool};
+use tokio::time::Instant;
 
 use super::dialect::Dialect;
 use super::error::During;
@@ -15,12 +16,14 @@ use super::value::Value;
 use super::{mysql, postgres, sqlite};
 use crate::storage::database::Connections;
 use crate::storage::error::Result;
+use crate::telemetry::metrics::DatabaseMetrics;
 
 /// The connections to one database. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
     pub(super) pools: Pools,
     texts: Arc<Texts>,
+    pub(super) metrics: DatabaseMetrics,
 }
 
 #[derive(Clone, Debug)]
@@ -28,7 +31,7 @@ pub(super) enum Pools {
     /// One connection that writes and several that read.
     Sqlite {
         reader: SqlitePool,
-        writer: SqlitePool,
+        writer: sqlite::Writer,
     },
     Postgres(PgPool),
     MySql(MySqlPool),
@@ -39,12 +42,14 @@ pub(super) enum Pools {
 pub(super) struct Transaction {
     open: Open,
     texts: Arc<Texts>,
+    metrics: DatabaseMetrics,
     operation: &'static str,
 }
 
 #[derive(Debug)]
 enum Open {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(sqlite::Writing),
+    SqliteRead(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(Held<Postgres>),
     MySql(Held<MySql>),
 }
@@ -56,7 +61,8 @@ impl Engine {
             Pools::Postgres(_) => &postgres::DIALECT,
             Pools::MySql(_) => &mysql::DIALECT,
         };
-        Self { pools, texts: Arc::new(Texts::new(dialect)) }
+        let (texts, metrics) = (Arc::new(Texts::new(dialect)), DatabaseMetrics::default());
+        Self { pools, texts, metrics }
     }
 
     pub(super) fn dialect(&self) -> &'static dyn Dialect {
@@ -71,44 +77,84 @@ impl Engine {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>> {
         let sql = self.texts.get(form);
-        self.pools.fetch(&sql, values).await.during(operation)
+        counted(
+            &self.metrics,
+            self.pools.fetch(&sql, values, &self.metrics).await.during(operation),
+        )
     }
 
     /// Several reads of one moment.
     pub(super) async fn read(&self, operation: &'static str) -> Result<Transaction> {
-        let open = match &self.pools {
-            Pools::Sqlite { reader, .. } => reader.begin().await.map(Open::Sqlite),
-            Pools::Postgres(pool) => Held::begin(pool, postgres::READ).await.map(Open::Postgres),
-            Pools::MySql(pool) => Held::begin(pool, mysql::READ).await.map(Open::MySql),
+        let opening = async {
+            match &self.pools {
+                Pools::Sqlite { reader, .. } => reader.begin().await.map(Open::SqliteRead),
+                Pools::Postgres(pool) => {
+                    Held::begin(pool, postgres::READ).await.map(Open::Postgres)
+                }
+                Pools::MySql(pool) => Held::begin(pool, mysql::READ).await.map(Open::MySql),
+            }
         };
-        let texts = Arc::clone(&self.texts);
-        Ok(Transaction { open: open.during(operation)?, texts, operation })
+        self.open(operation, opening).await
     }
 
     pub(super) async fn write(&self, operation: &'static str) -> Result<Transaction> {
-        let open = match &self.pools {
-            // IMMEDIATE: a transaction that begins to read and then wants to write fails at once
-            // when another process wrote meanwhile, whatever the busy time-out.
-            Pools::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Open::Sqlite)
+        self.begin(operation, sqlite::Sync::Full).await
+    }
+
+    /// Writes what may be lost with the machine's power, though not with this process, as long as
+    /// nothing that was written later is there: where that is cheaper.
+    pub(super) async fn write_soon(&self, operation: &'static str) -> Result<Transaction> {
+        self.begin(operation, sqlite::Sync::Normal).await
+    }
+
+    async fn begin(&self, operation: &'static str, sync: sqlite::Sync) -> Result<Transaction> {
+        let opening = async {
+            match &self.pools {
+                Pools::Sqlite { writer, .. } => writer.begin(sync).await.map(Open::Sqlite),
+                // The server could lose it while this process goes on and takes it to be there.
+                Pools::Postgres(pool) => Held::begin(pool, "BEGIN").await.map(Open::Postgres),
+                Pools::MySql(pool) => Held::begin(pool, "BEGIN").await.map(Open::MySql),
             }
-            Pools::Postgres(pool) => Held::begin(pool, "BEGIN").await.map(Open::Postgres),
-            Pools::MySql(pool) => Held::begin(pool, "BEGIN").await.map(Open::MySql),
         };
-        let texts = Arc::clone(&self.texts);
-        Ok(Transaction { open: open.during(operation)?, texts, operation })
+        self.open(operation, opening).await
+    }
+
+    async fn open(
+        &self,
+        operation: &'static str,
+        opening: impl Future<Output = sqlx::Result<Open>>,
+    ) -> Result<Transaction> {
+        let (texts, metrics) = (Arc::clone(&self.texts), self.metrics.clone());
+        let open = counted(&metrics, waited(&metrics, opening).await.during(operation))?;
+        Ok(Transaction { open, texts, metrics, operation })
+    }
+
+    /// Brings the log of a SQLite file into the file and empties it, if nobody reads older pages;
+    /// whether that is done.
+    pub(super) async fn wipe_traces(&self, operation: &'static str) -> Result<bool> {
+        let Pools::Sqlite { writer, .. } = &self.pools else { return Ok(true) };
+        let sql = self.texts.get(Form::Plain("PRAGMA wal_checkpoint(TRUNCATE)"));
+        let query = sqlx::query_with(sql.safe(), sqlite::arguments(&[]).during(operation)?);
+        let row = query.fetch_one(writer.pool()).await.during(operation)?;
+        Ok(Row::Sqlite(row).int(0).during(operation)? == Some(0))
     }
 
     pub(super) fn connections(&self) -> Connections {
-        let of = |size: u32, idle: usize| Connections { open: size as usize, idle };
+        fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Connections {
+            let most = pool.options().get_max_connections() as usize;
+            Connections { open: pool.size() as usize, idle: pool.num_idle(), most }
+        }
         match &self.pools {
             Pools::Sqlite { reader, writer } => {
-                let (reader, writer) =
-                    (of(reader.size(), reader.num_idle()), of(writer.size(), writer.num_idle()));
-                Connections { open: reader.open + writer.open, idle: reader.idle + writer.idle }
+                let (reader, writer) = (of(reader), of(writer.pool()));
+                Connections {
+                    open: reader.open + writer.open,
+                    idle: reader.idle + writer.idle,
+                    most: reader.most + writer.most,
+                }
             }
-            Pools::Postgres(pool) => of(pool.size(), pool.num_idle()),
-            Pools::MySql(pool) => of(pool.size(), pool.num_idle()),
+            Pools::Postgres(pool) => of(pool),
+            Pools::MySql(pool) => of(pool),
         }
     }
 
@@ -125,17 +171,25 @@ impl Engine {
 }
 
 impl Pools {
-    async fn fetch(&self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<Vec<Row>> {
+    async fn fetch(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        metrics: &DatabaseMetrics,
+    ) -> sqlx::Result<Vec<Row>> {
         match self {
             Self::Sqlite { reader, .. } => {
                 let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-                query.fetch(reader).map_ok(Row::Sqlite).try_collect().await
+                let mut connection = waited(metrics, reader.acquire()).await?;
+                query.fetch(&mut *connection).map_ok(Row::Sqlite).try_collect().await
             }
             Self::Postgres(pool) => {
-                fetch_postgres(&mut Held::acquire(pool).await?, STATEMENT, sql, values).await
+                let mut held = waited(metrics, Held::acquire(pool)).await?;
+                fetch_postgres(&mut held, STATEMENT, sql, values).await
             }
             Self::MySql(pool) => {
-                fetch_mysql(&mut Held::acquire(pool).await?, STATEMENT, sql, values).await
+                let mut held = waited(metrics, Held::acquire(pool)).await?;
+                fetch_mysql(&mut held, STATEMENT, sql, values).await
             }
         }
     }
@@ -145,21 +199,22 @@ impl Transaction {
     /// How many rows it changed.
     pub(super) async fn execute(&mut self, form: Form, values: &[Value<'_>]) -> Result<u64> {
         let sql = self.texts.get(form);
-        self.open.execute(&sql, values).await.during(self.operation)
+        counted(&self.metrics, self.open.execute(&sql, values).await.during(self.operation))
     }
 
     pub(super) async fn fetch(&mut self, form: Form, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let sql = self.texts.get(form);
-        self.open.fetch(&sql, values).await.during(self.operation)
+        counted(&self.metrics, self.open.fetch(&sql, values).await.during(self.operation))
     }
 
     pub(super) async fn commit(self) -> Result<()> {
-        match self.open {
-            Open::Sqlite(tx) => tx.commit().await,
+        let committed = match self.open {
+            Open::Sqlite(writing) => writing.commit().await,
+            Open::SqliteRead(tx) => tx.commit().await,
             Open::Postgres(held) => held.commit().await,
             Open::MySql(held) => held.commit().await,
-        }
-        .during(self.operation)
+        };
+        counted(&self.metrics, committed.during(self.operation))
     }
 
     pub(super) fn rows_at_most(&self) -> usize {
@@ -170,10 +225,8 @@ impl Transaction {
 impl Open {
     async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<u64> {
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
+            Self::Sqlite(writing) => execute_sqlite(writing.transaction(), sql, values).await,
+            Self::SqliteRead(tx) => execute_sqlite(tx, sql, values).await,
             Self::Postgres(held) => {
                 let query = sqlx::query_with(sql.safe(), postgres::arguments(values)?);
                 let done = held.run(STATEMENT, async |c| query.execute(c).await).await;
@@ -189,14 +242,43 @@ impl Open {
 
     async fn fetch(&mut self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<Vec<Row>> {
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-                query.fetch(&mut **tx).map_ok(Row::Sqlite).try_collect().await
-            }
+            Self::Sqlite(writing) => fetch_sqlite(writing.transaction(), sql, values).await,
+            Self::SqliteRead(tx) => fetch_sqlite(tx, sql, values).await,
             Self::Postgres(held) => fetch_postgres(held, LOAD, sql, values).await,
             Self::MySql(held) => fetch_mysql(held, LOAD, sql, values).await,
         }
     }
+}
+
+/// Measures how long it takes to get a connection.
+async fn waited<T>(metrics: &DatabaseMetrics, getting: impl Future<Output = T>) -> T {
+    let asked = Instant::now();
+    let got = getting.await;
+    metrics.waited(asked.elapsed());
+    got
+}
+
+/// Counts what failed.
+fn counted<T>(metrics: &DatabaseMetrics, outcome: Result<T>) -> Result<T> {
+    outcome.inspect_err(|error| metrics.failed(error.kind().code()))
+}
+
+async fn execute_sqlite(
+    connection: &mut sqlx::SqliteConnection,
+    sql: &Sql,
+    values: &[Value<'_>],
+) -> sqlx::Result<u64> {
+    let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
+    query.execute(connection).await.map(|done| done.rows_affected())
+}
+
+async fn fetch_sqlite(
+    connection: &mut sqlx::SqliteConnection,
+    sql: &Sql,
+    values: &[Value<'_>],
+) -> sqlx::Result<Vec<Row>> {
+    let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
+    query.fetch(connection).map_ok(Row::Sqlite).try_collect().await
 }
 
 async fn fetch_postgres(

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use super::engine::Pools;
 use super::error::{During, kind};
 use super::held::within;
+use super::sqlite::Sync;
 use crate::config::DatabaseType;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 
@@ -72,9 +73,9 @@ pub(super) async fn sqlite(pools: &Pools) -> Result<Migrated> {
     };
     // All in one transaction that begins as a writer: a second process waits for its end, and then
     // finds that nothing is left to do.
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.during(UPDATE)?;
-    let migrated = run(&SQLITE, &mut *tx).await?;
-    tx.commit().await.during(UPDATE)?;
+    let mut writing = writer.begin(Sync::Full).await.during(UPDATE)?;
+    let migrated = run(&SQLITE, writing.transaction()).await?;
+    writing.commit().await.during(UPDATE)?;
     Ok(migrated)
 }
 

@@ -11,13 +11,14 @@
 //! | `text` | makes statements from tables and forms; nothing else makes text safe to run |
 //! | `table`, `value`, `row` | columns in order, what is bound, what is read |
 //! | `batch` | many rows in few statements, in the order they were written |
-//! | `native`, `config`, `status`, `snapshot`, `revision`, `token`, `retention` | one store each |
+//! | `native`, `event`, `config`, `status`, `snapshot`, `revision`, `token`, `retention` | one store each |
 
 mod batch;
 mod config;
 mod dialect;
 mod engine;
 mod error;
+mod event;
 mod held;
 mod migrate;
 mod mysql;

@@ -3,12 +3,15 @@
 //! No database is told to delete with a limit, since each has its own way or none: the keys are
 //! read first, and what they name is removed in the same transaction.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::batch;
 use super::error::again;
-use super::native::{EVENT, GROUP, INSTANCE, SERVICE};
+use super::event::{EVENT, raise_floor};
+use super::native::{GROUP, INSTANCE, SERVICE};
 use super::row::{Columns, Row};
 use super::snapshot::{SOURCE, SOURCE_SERVICE};
 use super::status::STATUS;
@@ -20,16 +23,17 @@ use crate::storage::error::Result;
 use crate::storage::retention::{Dead, Events, RetentionStore};
 
 const EVENT_ID: &[&str] = &["serviceEventId"];
+const EVENT_PLACE: &[&str] = &["serviceEventId", "eventTime", "tenantId", "revision"];
 const SURPLUS: Form = Form::Plain(
     "SELECT serviceEventId FROM HUB_REGISTRY_SERVICE_EVENT \
      ORDER BY serviceEventId DESC LIMIT 1 OFFSET ?",
 );
 const OLDEST: Form = Form::Plain(
-    "SELECT serviceEventId, eventTime FROM HUB_REGISTRY_SERVICE_EVENT \
+    "SELECT serviceEventId, eventTime, tenantId, revision FROM HUB_REGISTRY_SERVICE_EVENT \
      ORDER BY serviceEventId LIMIT ?",
 );
 const UP_TO: Form = Form::Plain(
-    "SELECT serviceEventId, eventTime FROM HUB_REGISTRY_SERVICE_EVENT \
+    "SELECT serviceEventId, eventTime, tenantId, revision FROM HUB_REGISTRY_SERVICE_EVENT \
      WHERE serviceEventId <= ? ORDER BY serviceEventId LIMIT ?",
 );
 
@@ -146,13 +150,21 @@ impl SqlStore {
         };
         // Ids follow time but for the jitter of clocks. One without a time is as old as can be.
         let is_old = |time: Option<DateTime<Utc>>| before.is_none_or(|before| time < Some(before));
-        let key = |row: &Row| {
-            let mut columns = Columns::new(row, &["serviceEventId", "eventTime"]);
+        let mut floors: BTreeMap<String, i64> = BTreeMap::new();
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut columns = Columns::new(row, EVENT_PLACE);
             let id = Value::Int(columns.int("serviceEventId"));
-            is_old(columns.time("eventTime")).then(|| vec![id])
-        };
-        let keys: Vec<_> = rows.iter().filter_map(key).collect();
+            if is_old(columns.time("eventTime")) {
+                keys.push(vec![id]);
+                let floor = floors.entry(columns.key("tenantId")).or_default();
+                *floor = columns.int("revision").unwrap_or(0).max(*floor);
+            }
+        }
         let gone = batch::delete(&mut tx, &EVENT, EVENT_ID, "", &keys).await?;
+        for (tenant, floor) in &floors {
+            raise_floor(&mut tx, tenant, *floor).await?;
+        }
         tx.commit().await?;
         Ok(gone)
     }

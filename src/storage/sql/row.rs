@@ -29,7 +29,7 @@ impl Row {
         }
     }
 
-    fn int(&self, at: usize) -> Read<i64> {
+    pub(super) fn int(&self, at: usize) -> Read<i64> {
         match self {
             Self::Sqlite(row) => row.try_get(at),
             Self::MySql(row) => row.try_get(at),

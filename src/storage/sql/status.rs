@@ -40,6 +40,7 @@ columns!(ExternalStatusRow {
     failover_time: time "failoverTime",
     failover_count: int "failoverCount",
     recover_time: time "recoverTime",
+    failover_details: text "failoverDetails",
     sync_status: text "syncStatus",
     last_sync_time: time "lastSyncTime",
     sync_success_count: int "syncSuccessCount",

@@ -12,6 +12,7 @@ use super::{mysql, postgres, sqlite};
 use crate::config::{DatabaseConfig, DatabaseType, Dsn};
 use crate::storage::database::{Connections, Database};
 use crate::storage::error::{Result, StorageErrorKind};
+use crate::telemetry::metrics::DatabaseMetrics;
 
 /// How long a database server that does not answer is waited for at the start: both may have been
 /// started together.
@@ -85,6 +86,13 @@ impl SqlStore {
         let pools = sqlite::open(sqlite::Address::parse(path)?, readers).await?;
         migrate::sqlite(&pools).await?;
         Ok(Self { engine: Engine::new(pools) })
+    }
+
+    /// The same, measured.
+    #[must_use]
+    pub fn measured(mut self, metrics: &DatabaseMetrics) -> Self {
+        self.engine.metrics = metrics.clone();
+        self
     }
 
     /// Which database it is.

@@ -24,9 +24,10 @@ impl Table {
 }
 
 /// Column by column: the field, the kind and the name. Makes the list of columns, ending with the
-/// nine that every table has, the values of a row in that order, and the row read from it.
+/// nine that every table has, the values of a row in that order, and the row read from it. Fields
+/// that are no columns stand last, and are empty.
 macro_rules! columns {
-    ($row:ident { $($field:ident: $kind:ident $name:literal),* $(,)? }) => {
+    ($row:ident { $($field:ident: $kind:ident $name:literal),* $(,)? } $($other:ident)*) => {
         const COLUMNS: &[&str] = &[
             $($name,)*
             "addTime", "addWho", "editTime", "editWho", "oprSeqFlag", "currentVersion",
@@ -56,6 +57,7 @@ macro_rules! columns {
                 $($field: columns.$kind($name),)*
                 common: columns.common(),
                 unreadable: columns.unreadable(),
+                $($other: Default::default(),)*
             }
         }
     };

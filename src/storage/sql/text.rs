@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use sqlx::AssertSqlSafe;
 
 use super::dialect::{Dialect, repeated};
+use super::event::EVENT;
 use super::table::Table;
 
 /// A statement, ready to run.
@@ -41,6 +42,68 @@ pub(super) enum Form {
     Update(&'static Table, &'static [&'static str]),
     /// Moves what heartbeats move.
     Beats(usize),
+    /// Events that pass these conditions.
+    Events(EventsForm),
+}
+
+/// Which conditions there are besides tenant and revision, and what is asked for. Binds tenant,
+/// lowest and highest revision, the two numbers of each end, then the conditions in the order of
+/// these fields, and last how many rows, unless they are counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EventsForm {
+    pub(super) group: bool,
+    pub(super) service: bool,
+    pub(super) source: bool,
+    /// How many types; 0: any.
+    pub(super) types: usize,
+    pub(super) since: bool,
+    pub(super) until: bool,
+    /// The newest instead of the oldest, and these first.
+    pub(super) newest: bool,
+    /// Not the rows, but how many there are by group and readers.
+    pub(super) counts: bool,
+}
+
+impl EventsForm {
+    /// Differs where the text does.
+    fn number(self) -> usize {
+        let flags = [
+            self.group,
+            self.service,
+            self.source,
+            self.since,
+            self.until,
+            self.newest,
+            self.counts,
+        ];
+        flags.iter().fold(self.types, |number, flag| number << 1 | usize::from(*flag))
+    }
+
+    fn text(self) -> String {
+        let what =
+            if self.counts { "groupName, extProperty, COUNT(*)".to_owned() } else { names(&EVENT) };
+        let mut text = format!(
+            "SELECT {what} FROM {} WHERE tenantId = ? AND revision >= ? AND revision <= ? \
+             AND (revision > ? OR revisionPlace > ?) AND (revision < ? OR revisionPlace < ?)",
+            EVENT.name
+        );
+        let types = format!(" AND eventType IN ({})", repeated("?", self.types));
+        let conditions = [
+            (self.group, " AND groupName = ?"),
+            (self.service, " AND serviceName = ?"),
+            (self.source, " AND eventSource = ?"),
+            (self.types > 0, types.as_str()),
+            (self.since, " AND eventTime >= ?"),
+            (self.until, " AND eventTime < ?"),
+        ];
+        conditions.iter().filter(|(is, _)| *is).for_each(|(_, part)| text.push_str(part));
+        text.push_str(match (self.counts, self.newest) {
+            (true, _) => " GROUP BY groupName, extProperty",
+            (false, true) => " ORDER BY revision DESC, revisionPlace DESC LIMIT ?",
+            (false, false) => " ORDER BY revision, revisionPlace LIMIT ?",
+        });
+        text
+    }
 }
 
 type Key = (u8, &'static str, &'static str, &'static str, usize);
@@ -60,6 +123,7 @@ impl Form {
             }
             Self::Update(table, _) => (7, table.name, "", "", 0),
             Self::Beats(rows) => (8, "", "", "", rows),
+            Self::Events(form) => (9, "", "", "", form.number()),
         }
     }
 
@@ -92,6 +156,7 @@ impl Form {
                 format!("UPDATE {} SET {set} WHERE {key}", table.name)
             }
             Self::Beats(rows) => dialect.beats(rows),
+            Self::Events(form) => form.text(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 /// Makes metrics that the registry of this process knows. Names, helps and labels are constants: a
@@ -61,6 +61,29 @@ impl<'a> Maker<'a> {
         labels: &[&str],
     ) -> GaugeVec {
         self.known(GaugeVec::new(Opts::new(name, help), labels).expect("valid gauges"))
+    }
+
+    pub(super) fn fraction_counter(&self, name: &'static str, help: &'static str) -> Counter {
+        self.known(Counter::new(name, help).expect("a valid counter"))
+    }
+
+    pub(super) fn fraction_counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[&str],
+    ) -> CounterVec {
+        self.known(CounterVec::new(Opts::new(name, help), labels).expect("valid counters"))
+    }
+
+    pub(super) fn histogram(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        bounds: &[f64],
+    ) -> Histogram {
+        let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        self.known(Histogram::with_opts(options).expect("a valid histogram"))
     }
 
     pub(super) fn histograms(

@@ -12,10 +12,14 @@
 //! | `build` | the version, and how long it runs |
 //! | `checks` | checks of native instances |
 //! | `database` | its connections, and the rows that are removed |
+//! | `events` | what is told, and to how many |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
+//! | `log` | the log itself |
 //! | `native` | its operations |
+//! | `runtime` | what runs the tasks |
 //! | `sources` | the registries |
+//! | `system` | the process and its disks |
 //! | `view` | what readers see |
 
 use std::ops::Deref;
@@ -27,22 +31,30 @@ use prometheus::{Encoder, Registry, TextEncoder};
 mod build;
 mod checks;
 mod database;
+mod events;
 mod http;
 mod leases;
+mod log;
 mod maker;
 mod native;
+mod runtime;
 mod sources;
+mod system;
 mod view;
 
 pub use build::BuildMetrics;
 pub use checks::CheckMetrics;
-pub use database::DatabaseMetrics;
-pub use http::HttpMetrics;
+pub use database::{DatabaseMetrics, DatabaseSample};
+pub use events::{EventMetrics, Resync, Stream, Transport};
+pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
+pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
 pub use native::NativeMetrics;
+pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};
-pub use view::{ViewMetrics, ViewSample};
+pub use system::SystemMetrics;
+pub use view::{RowChanges, ViewMetrics, ViewSample};
 
 /// Every metric of this process; a clone is the same ones.
 #[derive(Clone, Debug)]
@@ -59,14 +71,22 @@ pub struct Families {
     pub checks: CheckMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
+    /// What is told.
+    pub events: EventMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// The native registry's leases.
     pub leases: LeaseMetrics,
+    /// The log itself.
+    pub log: LogMetrics,
     /// The native registry's operations.
     pub native: NativeMetrics,
+    /// What runs the tasks.
+    pub runtime: RuntimeMetrics,
     /// The registries.
     pub sources: SourceMetrics,
+    /// The process and its disks.
+    pub system: SystemMetrics,
     /// What readers see.
     pub view: ViewMetrics,
 }
@@ -81,10 +101,14 @@ impl Metrics {
             build: BuildMetrics::new(&maker),
             checks: CheckMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
+            events: EventMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
+            log: LogMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
+            runtime: RuntimeMetrics::new(&maker),
             sources: SourceMetrics::new(&maker),
+            system: SystemMetrics::new(&maker),
             view: ViewMetrics::new(&maker),
             registry,
             measuring: Mutex::default(),
@@ -130,7 +154,9 @@ mod tests {
     fn names_say_what_they_are() {
         for family in Metrics::new().registry.gather() {
             let (name, help) = (family.name(), family.help());
-            assert!(name.starts_with("hub_registry_"), "{name}");
+            // The latter are everybody's names.
+            let prefix = ["hub_registry_", "process_"];
+            assert!(prefix.iter().any(|prefix| name.starts_with(prefix)), "{name}");
             assert!(help.ends_with('.'), "{name}: {help}");
             let counts = family.get_field_type() == MetricType::COUNTER;
             assert_eq!(counts, name.ends_with("_total"), "{name}");

@@ -1,6 +1,7 @@
 //! What readers see.
 
-use prometheus::{IntCounterVec, IntGauge};
+use hub_registry_core::{HealthStatus, InstanceStatus};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Maker;
 
@@ -8,6 +9,7 @@ use super::Maker;
 #[derive(Clone, Debug)]
 pub struct ViewMetrics {
     changes: IntCounterVec,
+    rows: IntGaugeVec,
     services: IntGauge,
     instances: IntGauge,
     waiting: IntGauge,
@@ -27,6 +29,17 @@ pub struct ViewSample {
     pub revision: i64,
 }
 
+/// Rows of one change set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowChanges {
+    /// New ones.
+    pub added: u64,
+    /// Those with other content.
+    pub updated: u64,
+    /// Those that are no more.
+    pub removed: u64,
+}
+
 impl ViewMetrics {
     pub(super) fn new(maker: &Maker<'_>) -> Self {
         let changes = maker.counters(
@@ -37,8 +50,19 @@ impl ViewMetrics {
         for change in ["added", "updated", "removed"] {
             changes.with_label_values(&[change]);
         }
+        let rows = maker.gauges(
+            "hub_registry_instances",
+            "Instances in the view, by their status and health.",
+            &["status", "health"],
+        );
+        for status in InstanceStatus::ALL {
+            for health in HealthStatus::ALL {
+                rows.with_label_values(&[status.as_str(), health.as_str()]);
+            }
+        }
         Self {
             changes,
+            rows,
             services: maker.gauge("hub_registry_view_services", "Services in the view."),
             instances: maker.gauge("hub_registry_view_instances", "Instances in the view."),
             waiting: maker
@@ -49,10 +73,21 @@ impl ViewMetrics {
     }
 
     /// Rows changed.
-    pub fn changed(&self, added: u64, updated: u64, removed: u64) {
+    pub fn changed(&self, rows: RowChanges) {
+        let RowChanges { added, updated, removed } = rows;
         for (change, count) in [("added", added), ("updated", updated), ("removed", removed)] {
             self.changes.with_label_values(&[change]).inc_by(count);
         }
+    }
+
+    /// There is one more instance of these states.
+    pub fn came(&self, status: InstanceStatus, health: HealthStatus) {
+        self.rows.with_label_values(&[status.as_str(), health.as_str()]).inc();
+    }
+
+    /// There is one less.
+    pub fn went(&self, status: InstanceStatus, health: HealthStatus) {
+        self.rows.with_label_values(&[status.as_str(), health.as_str()]).dec();
     }
 
     /// It is like this now.

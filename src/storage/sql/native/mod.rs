@@ -1,11 +1,9 @@
 //! [`NativeStore`] over SQL.
 
-mod event;
 mod group;
 mod instance;
 mod service;
 
-pub(super) use event::EVENT;
 pub(super) use group::GROUP;
 pub(super) use instance::INSTANCE;
 pub(super) use service::SERVICE;
@@ -16,11 +14,12 @@ use async_trait::async_trait;
 
 use super::batch::{self, Batch, Values, pieces};
 use super::error::again;
+use super::event::{self, EVENT};
 use super::store::SqlStore;
 use super::text::Form;
 use super::value::of;
 use crate::storage::error::{Result, StorageErrorKind};
-use crate::storage::native::{EventRow, HeartbeatRow, NativeRows, NativeStore, NativeWrite};
+use crate::storage::native::{HeartbeatRow, NativeRows, NativeStore, NativeWrite};
 
 #[async_trait]
 impl NativeStore for SqlStore {
@@ -52,18 +51,12 @@ impl NativeStore for SqlStore {
         }
     }
 
-    async fn flush(&self, beats: &[HeartbeatRow], events: &[EventRow]) -> Result<()> {
+    async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
         // The last of each instance, in the order of their keys: as a batch is.
         let last: BTreeMap<_, _> =
             beats.iter().map(|row| ((&row.tenant_id, &row.service_instance_id), row)).collect();
         let rows: Vec<_> = last.into_values().map(beat).collect();
-        let events: Vec<_> = events.iter().map(event::values).collect();
-        again(|| self.write_beats(&rows, &events)).await
-    }
-
-    async fn has_event(&self, event: &EventRow) -> Result<bool> {
-        let found = Form::Select(&EVENT, event::SAME);
-        Ok(!self.engine.fetch("look for an event", found, &event::same(event)).await?.is_empty())
+        again(|| self.write_beats(&rows)).await
     }
 }
 
@@ -73,16 +66,16 @@ impl SqlStore {
         plan.groups.run(&mut tx, displace).await?;
         plan.services.run(&mut tx, displace).await?;
         plan.instances.run(&mut tx, displace).await?;
+        event::forget(&mut tx, &plan.forgotten).await?;
         batch::insert(&mut tx, &EVENT, &plan.events).await?;
         tx.commit().await
     }
 
-    async fn write_beats(&self, rows: &[Values<'_>], events: &[Values<'_>]) -> Result<()> {
+    async fn write_beats(&self, rows: &[Values<'_>]) -> Result<()> {
         let mut tx = self.engine.write("flush heartbeats").await?;
         for rows in pieces(rows, tx.rows_at_most()) {
             tx.execute(Form::Beats(rows.len()), &rows.concat()).await?;
         }
-        batch::insert(&mut tx, &EVENT, events).await?;
         tx.commit().await
     }
 }
@@ -94,6 +87,7 @@ struct Plan<'w> {
     services: Batch<'w>,
     instances: Batch<'w>,
     events: Vec<Values<'w>>,
+    forgotten: Vec<Values<'w>>,
 }
 
 impl<'w> Plan<'w> {
@@ -103,6 +97,7 @@ impl<'w> Plan<'w> {
             services: Batch::new(&SERVICE, service::NAME),
             instances: Batch::new(&INSTANCE, instance::ID),
             events: Vec::new(),
+            forgotten: Vec::new(),
         };
         for write in writes {
             plan.add(write);
@@ -112,6 +107,7 @@ impl<'w> Plan<'w> {
             services: plan.services.sorted(),
             instances: plan.instances.sorted(),
             events: plan.events,
+            forgotten: plan.forgotten,
         }
     }
 
@@ -131,6 +127,7 @@ impl<'w> Plan<'w> {
                 self.instances.remove(vec![of::key(tenant_id), of::key(service_instance_id)]);
             }
             NativeWrite::AddEvent(row) => self.events.push(event::values(row)),
+            NativeWrite::ForgetEvents(mark) => self.forgotten.push(event::mark(mark)),
         }
     }
 }

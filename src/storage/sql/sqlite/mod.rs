@@ -1,8 +1,10 @@
 //! SQLite.
 
 mod pool;
+mod writer;
 
 pub(super) use pool::{Address, open};
+pub(super) use writer::{Sync, Writer, Writing};
 
 use std::sync::Arc;
 

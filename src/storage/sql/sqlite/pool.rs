@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 };
 use tokio::time::Instant;
 
+use super::Writer;
 use crate::config::SqliteDsn;
 use crate::storage::error::{Result, StorageError, StorageErrorKind};
 use crate::storage::sql::engine::Pools;
@@ -88,12 +89,16 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
     // SQLite has one writer at a time: a queue of ours is fair, its busy handler is not.
     let writing = options
         .clone()
+        // What is written over is not to be read out of the file any more.
+        .pragma("secure_delete", "ON")
         .pragma("cache_size", format!("-{CACHE}"))
+        // What a statement changed, to undo it if its last row fails: else that is a file.
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
     let writer = patiently(|| pool(1).connect_with(writing.clone())).await?;
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
-    Ok(Pools::Sqlite { reader, writer })
+    Ok(Pools::Sqlite { reader, writer: Writer::new(writer) })
 }
 
 /// Connects, and again while another process puts the same new file into WAL mode: there SQLite

@@ -11,7 +11,7 @@
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
 //! | [`json`] | JSON from outside, read strictly |
-//! | [`print`] | numbers that tell whether two states are the same |
+//! | [`mod@print`] | numbers that tell whether two states are the same |
 
 pub mod audit;
 pub mod external;

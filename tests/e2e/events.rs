@@ -276,10 +276,12 @@ async fn kill_9_leaves_no_gap_and_tells_nothing_twice() {
 
 /// What the events make of it is what is there.
 async fn replay(hub: &Hub, events: &[Value]) {
-    let mut weights: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut weights: BTreeMap<[String; 3], i64> = BTreeMap::new();
+    let key = |row: &Value| {
+        ["serviceName", "hostAddress", "portNumber"].map(|name| row[name].to_string())
+    };
     for event in events {
-        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-        let key = (text("serviceName"), text("hostAddress"));
+        let key = key(event);
         match event["eventType"].as_str().unwrap() {
             "INSTANCE_REGISTER" => {
                 let weight = event["data"]["weightValue"].as_i64().unwrap();
@@ -298,10 +300,7 @@ async fn replay(hub: &Hub, events: &[Value]) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| {
-            let text = |name: &str| row[name].as_str().unwrap().to_owned();
-            ((text("serviceName"), text("hostAddress")), row["weightValue"].as_i64().unwrap())
-        })
+        .map(|row| (key(row), row["weightValue"].as_i64().unwrap()))
         .collect();
     assert_eq!(weights, there);
 }

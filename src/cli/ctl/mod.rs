@@ -2,13 +2,13 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`verb`] | what a verb is |
+//! | `verb` | what a verb is |
 //! | `services`, `instances`, `groups`, `external`, `stats` | the verbs of each noun: every one a route of the API |
-//! | [`parser`](mod@parser) | the command line, made from them |
-//! | [`request`] | the request, made from both |
-//! | [`client`] | one hub, asked over HTTP |
-//! | [`output`] | the answer, for people or for programs |
-//! | [`failure`] | what goes wrong, and the exit code |
+//! | `parser` | the command line, made from them |
+//! | `request` | the request, made from both |
+//! | `client` | one hub, asked over HTTP |
+//! | `output` | the answer, for people or for programs |
+//! | `failure` | what goes wrong, and the exit code |
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -67,6 +67,8 @@ struct Followed {
 struct Found {
     id: InstanceId,
     target: Arc<Target>,
+    /// `Followed::stated` when it began.
+    stated: Option<DateTime<Utc>>,
     outcome: Outcome,
     took: Duration,
 }
@@ -189,6 +191,7 @@ impl Checker {
         self.metrics.checks.began(now - due);
         self.late.iter_mut().for_each(|late| late.add(now - due));
         let (probe, target) = (Arc::clone(&self.probe), Arc::clone(&followed.target));
+        let stated = followed.stated;
         self.under_way.spawn(async move {
             let start = Instant::now();
             let deadline = start + target.timeout;
@@ -201,13 +204,13 @@ impl Checker {
             // A check that takes no notice of its bound was stopped, and the hub with it.
             let paused = start.elapsed() > target.timeout + PAUSE;
             let outcome = if paused { Outcome::Hindered("the hub was paused") } else { outcome };
-            Found { id, target, outcome, took: start.elapsed() }
+            Found { id, target, stated, outcome, took: start.elapsed() }
         });
     }
 
     /// Takes what a check found: judges, reports and remembers it.
     fn take(&mut self, found: Option<Found>) {
-        let Some(Found { id, target, outcome, took }) = found else { return };
+        let Some(Found { id, target, stated, outcome, took }) = found else { return };
         let Some(followed) = self.followed.get_mut(&id) else { return };
         followed.busy = false;
         let tone = outcome.tone();
@@ -226,7 +229,11 @@ impl Checker {
             followed.judge.forget();
         }
         let was_flapping = followed.judge.is_flapping();
-        let verdict = followed.verdict(outcome, &now, self.settings);
+        // What was asked before a statement says nothing against it.
+        let verdict = match stated == followed.stated {
+            true => followed.verdict(outcome, &now, self.settings),
+            false => None,
+        };
         let flaps = followed.judge.is_flapping();
         if flaps && !was_flapping {
             let calm_in_ms =
@@ -303,9 +310,9 @@ impl Followed {
         let found = self.judge.observe(tone, health, settings.rules, interval, Instant::now())?;
         let why = match found {
             HealthStatus::Unhealthy => {
-                format!("{} checks in a row failed: {outcome}", self.judge.failures)
+                format!("check failed, {} in a row: {outcome}", self.judge.failures)
             }
-            _ => format!("{} checks in a row passed: {outcome}", self.judge.passes),
+            _ => format!("check passed, {} in a row: {outcome}", self.judge.passes),
         };
         Some(Verdict { health: found, stated: self.stated, why })
     }

@@ -28,6 +28,8 @@ mod recent;
 mod schedule;
 mod start;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use board::LastCheck;
 pub use numbers::{CheckNumbers, Late, Standing};

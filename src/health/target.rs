@@ -41,6 +41,25 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// For the page of this URL.
+    pub(super) fn of_url(text: &str) -> Self {
+        // Reading it brings `0x7f.1` and the like into the usual form.
+        let Ok(url) = Url::parse(text) else { return Self::Nothing(health_url::RULE) };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Self::Nothing(health_url::RULE);
+        };
+        Self::Http {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            tls: url.scheme() == "https",
+            authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            path: match url.query() {
+                Some(query) => format!("{}?{query}", url.path()),
+                None => url.path().to_owned(),
+            },
+        }
+    }
+
     /// Its kind in metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -133,19 +152,5 @@ fn page(instance: &NativeInstance, service: &NativeService) -> Ask {
         }
         Err(rule) => return Ask::Nothing(rule),
     };
-    // Reading it brings `0x7f.1` and the like into the usual form.
-    let Ok(url) = Url::parse(&text) else { return Ask::Nothing(health_url::RULE) };
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return Ask::Nothing(health_url::RULE);
-    };
-    Ask::Http {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port,
-        tls: url.scheme() == "https",
-        authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-        path: match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        },
-    }
+    Ask::of_url(&text)
 }

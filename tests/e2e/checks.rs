@@ -1,6 +1,9 @@
 //! HTTP and TCP checks by the real server, of a service that behaves in every way.
 
+mod forbidden;
+mod many;
 mod service;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -285,7 +288,9 @@ async fn too_few_places_are_told_with_the_number_that_is_needed() {
         checker["concurrentChecksNeeded"].as_u64() >= Some(6) && checker["enough"] == false
     })
     .await;
+    // The log is written beside.
     let line = "healthCheck.concurrentChecks is too small: checks come late";
+    hub.until("/health", SOON, |_, _| hub.log().contains(line)).await;
     assert_eq!(hub.log().matches(line).count(), 1, "{}", hub.log());
     assert!(hub.metric("hub_registry_health_check_places_needed").await >= 6.0);
 }

@@ -2,6 +2,8 @@
 
 mod connect;
 mod http;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;

@@ -267,7 +267,7 @@ impl Publish for Shown {
     fn publish(&self, tenant: &TenantId, publication: Publication) {
         let id = SourceId::Native;
         if self.0.state(tenant, &id).is_none() {
-            self.0.open(tenant, SourceInfo::native(), GuardPolicy::NONE);
+            self.0.open(tenant, SourceInfo::native(), GuardPolicy::Off);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
         let Publication { changes, described, facts, print } = publication;
@@ -345,6 +345,7 @@ fn native_settings(config: &Config) -> Settings {
         lease_seconds: registry.lease_seconds,
         preservation: Preservation::from(registry),
         events,
+        poll_interval: Some(config.external.poll_interval),
     }
 }
 

@@ -9,6 +9,8 @@ mod events;
 mod faults;
 #[path = "native/leases.rs"]
 mod leases;
+#[path = "native/outside.rs"]
+mod outside;
 #[path = "native/preservation.rs"]
 mod preservation;
 #[path = "native/property.rs"]

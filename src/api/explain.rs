@@ -15,7 +15,7 @@ use super::params::Params;
 use super::services::find_one;
 use super::state::Api;
 use crate::access::Caller;
-use crate::catalog::{Conflict, Entry, Row, ServiceView, SourceCell, SourceId, Standing};
+use crate::catalog::{Conflict, Entry, Row, ServiceView, SourceCell, Standing, Why};
 use crate::clock::{at, rfc3339};
 use crate::model::words::HealthCheckType;
 
@@ -138,7 +138,7 @@ fn instance_json(
         "healthReason": health_reason(api, caller, &view.key, row),
         "fields": fields(row, &origins),
         "load": load(view, &row.id, now),
-        "origins": origins.iter().map(|origin| origin_json(origin, now)).collect::<Vec<_>>(),
+        "origins": origins.iter().map(origin_json).collect::<Vec<_>>(),
     })
 }
 
@@ -231,16 +231,19 @@ fn fields(row: &Row, origins: &[(&Standing, &Entry)]) -> Value {
     })
 }
 
-fn origin_json((standing, entry): &(&Standing, &Entry), now: Instant) -> Value {
+fn origin_json((standing, entry): &(&Standing, &Entry)) -> Value {
     let cell = &standing.source;
-    let waiting = entry.waiting(now).map(|waiting| {
+    let waiting = standing.waiting.get(&entry.instance.key).map(|waiting| {
+        let silent = waiting.leaves_in_ms.is_none() && waiting.why != Why::SilentClient;
         json!({
+            "why": waiting.why.as_str(),
             "missingMs": waiting.missing_ms,
+            "reads": waiting.reads,
+            "readsNeeded": waiting.reads_needed,
             "leavesInMs": waiting.leaves_in_ms,
-            "reason": match (&cell.info.id, waiting.leaves_in_ms) {
-                (SourceId::Native, _) => "too many leases ran out together to be believed",
-                (_, Some(_)) => "its registry no longer lists it; its removal is being confirmed",
-                (_, None) => "its registry no longer lists it, and does not answer: nothing leaves",
+            "reason": match silent {
+                true => "its registry no longer lists it, and does not answer: nothing leaves",
+                false => waiting.why.explanation(),
             },
         })
     });

@@ -17,6 +17,7 @@ use super::extract::Segment;
 use super::json_body::JsonObject;
 use super::names;
 use super::params::Params;
+use super::removals;
 use super::sort::{Fields, Sort};
 use super::state::Api;
 use super::tagged::tagged;
@@ -310,7 +311,7 @@ async fn first_outcome(
     }
 }
 
-fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value {
+pub(super) fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value {
     let id = SourceId::External(key.1.clone());
     let live = api.catalog.state(&key.0, &id);
     let state = live.map_or(SourceState::Disconnected, |(state, _)| state);
@@ -330,6 +331,8 @@ fn status_json(api: &Api, key: &SourceKey, config: &ExternalConfigRow) -> Value 
         "services": counts.services,
         "instances": counts.instances,
         "heldRemovals": counts.held,
+        "heldRevision": counts.held_revision,
+        "held": removals::held_json(api, key),
         "capability": report.capability,
         "servedBy": live.is_some().then_some(key.1.as_str()),
         "insecureSkipVerify": skips_verification(config),
@@ -415,12 +418,12 @@ fn expected_version(body: &Map<String, Value>) -> Result<Option<i64>> {
     }
 }
 
-async fn stored(api: &Api, tenant: &TenantId, id: &str) -> ApiResult<ExternalConfigRow> {
+pub(super) async fn stored(api: &Api, tenant: &TenantId, id: &str) -> ApiResult<ExternalConfigRow> {
     let row = api.configs.get(tenant, &config_id(id)?).await?;
     row.ok_or_else(|| no_config(id).into())
 }
 
-fn config_id(id: &str) -> Result<ConfigId> {
+pub(super) fn config_id(id: &str) -> Result<ConfigId> {
     ConfigId::parse(id).map_err(|_| no_config(id))
 }
 

@@ -24,6 +24,7 @@ mod ops;
 mod params;
 mod places;
 mod pulse;
+mod removals;
 mod router;
 mod routes;
 mod scrape;

@@ -19,7 +19,7 @@ use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
     discovery, docs, events, explain, external, groups, health, instances, load, middleware,
-    openapi, ops, scrape, services, stats, stream, tokens,
+    openapi, ops, removals, scrape, services, stats, stream, tokens,
 };
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -138,6 +138,11 @@ fn administration() -> Routes {
             "/api/v1/external/configs/{configId}/disconnect",
             Operate,
             handler!(external::disconnect),
+        )
+        .post(
+            "/api/v1/external/configs/{configId}/accept-removals",
+            Operate,
+            handler!(removals::accept),
         )
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))

@@ -60,6 +60,7 @@ fn measure_sources(api: &Api) {
         }
     }
     api.metrics.sources.set(&samples);
+    api.metrics.removals.keep(&samples);
 }
 
 fn measure_database(api: &Api, up: bool) {

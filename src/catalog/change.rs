@@ -8,6 +8,7 @@ use hub_registry_core::{Change, ServiceKey, TenantId};
 use super::attributes::Attributes;
 use super::desk::StateChange;
 use super::diff::ServiceDelta;
+use super::holds::RemovalsHeld;
 use super::snapshot::Snapshot;
 use crate::events::{Facts, Load, Prints};
 use crate::model::print::Print;
@@ -27,6 +28,8 @@ pub struct ChangeSet {
     pub services: Vec<ServiceDelta>,
     /// Which sources changed their state.
     pub states: Vec<StateChange>,
+    /// Removals that began to be held.
+    pub held: Option<RemovalsHeld>,
     /// What the native registry tells of it.
     pub facts: Facts,
     /// The view at this revision.

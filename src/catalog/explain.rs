@@ -1,10 +1,13 @@
 //! What every source says of one service, for those who ask why they see what they see.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub_registry_core::{InstanceKey, ServiceKey, TenantId};
 use tokio::time::Instant;
 
+use super::desk::Slot;
+use super::holds::{Waiting, waiting_of};
 use super::shelf::{Entry, ServiceShelf};
 use super::source::SourceCell;
 use super::writer::Catalog;
@@ -16,15 +19,8 @@ pub struct Standing {
     pub source: Arc<SourceCell>,
     /// What it holds of the service; `None`: it does not know it.
     pub shelf: Option<ServiceShelf>,
-}
-
-/// How a held instance is being waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// For how long it has been missing, in milliseconds.
-    pub missing_ms: u64,
-    /// In how many milliseconds it leaves; `None`: not while its registry does not answer.
-    pub leaves_in_ms: Option<u64>,
+    /// Its held instances.
+    pub waiting: BTreeMap<InstanceKey, Waiting>,
 }
 
 impl Standing {
@@ -38,32 +34,22 @@ impl Standing {
     }
 }
 
-impl Entry {
-    /// How it is being waited for, if it is.
-    #[must_use]
-    pub fn waiting(&self, now: Instant) -> Option<Waiting> {
-        let hold = self.hold?;
-        let ms = |duration: std::time::Duration| duration.as_millis() as u64;
-        Some(Waiting {
-            missing_ms: ms(now.saturating_duration_since(hold.since)),
-            leaves_in_ms: hold.until.map(|until| ms(until.saturating_duration_since(now))),
-        })
-    }
-}
-
 impl Catalog {
     /// What every source of the tenant holds of the service, in the order of origins.
     #[must_use]
     pub fn standings(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Standing> {
+        let now = Instant::now();
         self.with_desk(tenant, |desk| {
-            let mut all: Vec<_> = desk
-                .slots
-                .values()
-                .map(|slot| Standing {
-                    source: Arc::clone(&slot.cell),
-                    shelf: slot.shelf.service(key).cloned(),
-                })
-                .collect();
+            let standing = |slot: &Slot| {
+                let shelf = slot.shelf.service(key).cloned();
+                let entries = shelf.iter().flat_map(|shelf| &shelf.entries);
+                let waiting = entries.filter_map(|entry| {
+                    Some((entry.instance.key.clone(), waiting_of(slot, entry, now)?))
+                });
+                let waiting = waiting.collect();
+                Standing { source: Arc::clone(&slot.cell), shelf, waiting }
+            };
+            let mut all: Vec<_> = desk.slots.values().map(standing).collect();
             all.sort_by_key(|standing| standing.source.info.rank());
             all
         })

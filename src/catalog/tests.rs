@@ -3,14 +3,18 @@ use std::time::Duration;
 
 use hub_registry_core::{
     Change, ConfigId, GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus,
-    RegistryKind, ServiceKey, ServiceName, ServiceState, TenantId, Weight,
+    Presence, RegistryKind, ServiceKey, ServiceName, ServiceState, TenantId, Weight,
 };
 use proptest::prelude::*;
 
-use super::guard::Hold;
+use super::guard::{GuardRules, Hold};
 use super::merge::{Contribution, merge};
 use super::*;
 use crate::access::Visible;
+
+mod model;
+mod removals;
+mod sim;
 
 static ALL_GROUPS: Visible = Visible::everything();
 use crate::clock::Clock;
@@ -52,8 +56,17 @@ impl World {
         let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
         let info = source("a", Conflict::PrimaryWins, 100);
         let id = info.id.clone();
-        catalog.open(&tenant(), info, GuardPolicy { settle: Some(SETTLE) });
+        let rules = GuardRules { settle: Some(SETTLE), ..GuardRules::default() };
+        catalog.open(&tenant(), info, GuardPolicy::On(rules));
         Self { catalog, id }
+    }
+
+    /// Asks again for what is held, and finds none of it.
+    fn look(&self) {
+        let missing = self.catalog.missing(&tenant(), &self.id);
+        let found = missing.iter().map(|one| (one.key.clone(), Presence::Absent)).collect();
+        let now = tokio::time::Instant::now();
+        self.catalog.confirm(&tenant(), &self.id, found, now);
     }
 
     fn apply(&self, change: Change) -> Vec<ServiceKey> {
@@ -149,10 +162,10 @@ async fn what_does_not_return_leaves_after_the_settle_time() {
     world.reset(&[("web", &[1])]);
     assert_eq!(world.shown("web"), Some(vec![(1, false), (2, true)]));
     tokio::time::advance(SETTLE - Duration::from_secs(1)).await;
-    world.apply(Change::Unchanged);
+    world.look();
     assert_eq!(world.shown("web"), Some(vec![(1, false), (2, true)]));
     tokio::time::advance(Duration::from_secs(1)).await;
-    world.apply(Change::Unchanged);
+    world.look();
     assert_eq!(world.shown("web"), Some(vec![(1, false)]));
     assert_eq!(world.state(), SourceState::Live);
 }
@@ -374,7 +387,7 @@ fn arbitrary_entries() -> impl Strategy<Value = Vec<Entry>> {
             one.metadata.insert(format!("k{meta}"), weight.to_string());
             one.tags = vec![format!("t{meta}")];
             let now = tokio::time::Instant::now();
-            let hold = held.then_some(Hold { since: now, until: None });
+            let hold = held.then(|| Hold::new(now, Why::Loss));
             Entry { instance: Arc::new(one), observed_at: 1, hold }
         });
         let mut entries: Vec<Entry> = entries.collect();
@@ -429,7 +442,7 @@ proptest! {
         let ids: Vec<SourceId> = ["x", "y", "z"].into_iter().map(|name| {
             let info = source(name, Conflict::PrimaryWins, 100);
             let id = info.id.clone();
-            world.catalog.open(&tenant(), info, GuardPolicy::NONE);
+            world.catalog.open(&tenant(), info, GuardPolicy::Off);
             world.catalog.apply(&tenant(), &id, vec![Change::Reset(Vec::new())]);
             id
         }).collect();

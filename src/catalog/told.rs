@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::change::ChangeSet;
 use super::desk::StateChange;
 use super::diff::{RowChange, ServiceDelta};
+use super::holds::RemovalsHeld;
 use super::merge::Row;
 use super::snapshot::ServiceView;
 use super::source::{SourceId, SourceState};
@@ -37,6 +38,7 @@ pub(super) fn tell(mut set: ChangeSet, readers: &dyn Readers) -> events::ChangeS
         service(delta, &facts, cause, &mut shown);
     }
     set.states.iter().for_each(|change| state(change, cause, &mut shown));
+    shown.extend(set.held.as_ref().map(|held| removals_held(held, cause)));
     for row in &mut shown {
         let group = row.group_name.as_deref().and_then(|name| GroupName::parse(name).ok());
         row.readers = group.and_then(|group| readers.of(&set.tenant, &group));
@@ -291,7 +293,10 @@ fn state(change: &StateChange, cause: Cause<'_>, told: &mut Vec<EventRow>) {
         }
         _ => None,
     };
-    let holds = (*after == SourceState::Protected).then_some(EventType::RemovalsHeld);
+    // What a registry no longer lists is told as it begins to be held. The native one does not
+    // lack those that it waits for.
+    let holds = *after == SourceState::Protected && !external;
+    let holds = holds.then_some(EventType::RemovalsHeld);
     for kind in connected.filter(|_| external).into_iter().chain(holds) {
         let data = json!({
             "configId": info.id.as_str(),
@@ -301,4 +306,21 @@ fn state(change: &StateChange, cause: Cause<'_>, told: &mut Vec<EventRow>) {
         });
         told.push(Cause { source: &info.name, ..cause }.event(kind, Some(data.to_string())));
     }
+}
+
+/// What is told of removals that began to be held.
+fn removals_held(held: &RemovalsHeld, cause: Cause<'_>) -> EventRow {
+    let instances: Vec<_> = held.instances.iter().map(ToString::to_string).collect();
+    let data = json!({
+        "configId": held.source.as_str(),
+        "registryType": held.kind,
+        "why": held.why.as_str(),
+        "held": held.count,
+        "heldRevision": held.held_revision,
+        "lost": held.lost,
+        "of": held.of,
+        "instances": instances,
+    });
+    let data = Some(data.to_string());
+    Cause { source: &held.name, ..cause }.event(EventType::RemovalsHeld, data)
 }

@@ -15,6 +15,7 @@ use super::desk::{
 };
 use super::diff::{RowChange, ServiceDelta};
 use super::guard::GuardPolicy;
+use super::holds::RemovalsHeld;
 use super::merge::Row;
 use super::revision::Revisions;
 use super::shelf::Shelf;
@@ -29,6 +30,17 @@ use crate::clock::{self, Clock};
 use crate::events::{Events, Facts, Prints};
 use crate::telemetry::metrics::{Metrics, RowChanges};
 
+/// What a write did.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// The services that changed.
+    pub changed: BTreeSet<ServiceKey>,
+    /// Removals that began to be held.
+    pub held: Option<RemovalsHeld>,
+    /// What is told of it.
+    pub facts: Facts,
+}
+
 /// How much a source holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceCounts {
@@ -38,6 +50,8 @@ pub struct SourceCounts {
     pub instances: usize,
     /// Its held instances.
     pub held: usize,
+    /// Rises whenever more is held; 0: nothing ever was.
+    pub held_revision: i64,
 }
 
 /// The writers' side of the view. Calls for one tenant run one after the other; none of them
@@ -46,7 +60,7 @@ pub struct SourceCounts {
 pub struct Catalog {
     pub(super) tenants: Arc<Tenants>,
     pub(super) revisions: Revisions,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     origin: Instant,
     pub(super) told: Option<Told>,
@@ -76,6 +90,9 @@ impl Catalog {
     /// one that is there.
     pub fn open(&self, tenant: &TenantId, info: SourceInfo, policy: GuardPolicy) {
         let id = info.id.clone();
+        if policy != GuardPolicy::Off {
+            self.metrics.removals.known(id.as_str(), &info.name);
+        }
         self.write(tenant, &id.clone(), |desk| {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
@@ -132,16 +149,11 @@ impl Catalog {
     /// enough leaves. Which of its services changed.
     pub fn apply(&self, tenant: &TenantId, id: &SourceId, changes: Vec<Change>) -> Vec<ServiceKey> {
         let (now, wall_ms) = (Instant::now(), self.clock.now_ms());
-        let mut changed = BTreeSet::new();
-        self.write(tenant, id, |desk| {
-            let Some(slot) = desk.slots.get_mut(id) else { return Vec::new() };
+        self.shelve(tenant, id, |slot| {
             slot.cell.touch(0);
             slot.link = Link::Up;
-            changed = slot.shelf.apply(changes, now, wall_ms);
-            changed.extend(slot.shelf.expire(now));
-            changed.iter().cloned().collect()
-        });
-        changed.into_iter().collect()
+            slot.shelf.apply(changes, now, wall_ms)
+        })
     }
 
     /// A source says of instances it lists that it waits for them itself, since they fell silent
@@ -197,7 +209,7 @@ impl Catalog {
     pub fn apply_own(&self, tenant: &TenantId, own: OwnChange) {
         let (now, wall_ms, id) = (Instant::now(), self.clock.now_ms(), SourceId::Native);
         let OwnChange { changes, attributes, facts, print } = own;
-        self.write_told(tenant, &id, facts, |desk| {
+        self.write_told(tenant, &id, |desk, _| {
             let mut changed = BTreeSet::new();
             for (key, attributes) in attributes {
                 match attributes {
@@ -210,10 +222,9 @@ impl Catalog {
             if let Some(slot) = desk.slots.get_mut(&id) {
                 slot.cell.touch(0);
                 slot.link = Link::Up;
-                changed.extend(slot.shelf.apply(changes, now, wall_ms));
-                changed.extend(slot.shelf.expire(now));
+                changed.extend(slot.shelf.apply(changes, now, wall_ms).changed);
             }
-            changed.into_iter().collect()
+            Written { changed, held: None, facts }
         });
     }
 
@@ -237,9 +248,10 @@ impl Catalog {
             return SourceCounts::default();
         };
         SourceCounts {
-            services: slot.shelf.services().count(),
-            instances: slot.shelf.services().map(|(_, service)| service.entries.len()).sum(),
+            services: slot.shelf.service_count(),
+            instances: slot.shelf.instance_count(),
             held: slot.shelf.held_count(),
+            held_revision: slot.shelf.held_revision(),
         }
     }
 
@@ -295,28 +307,32 @@ impl Catalog {
 
     /// Runs one write and publishes what it changed. `by`: the source whose word it is.
     fn write(&self, id: &TenantId, by: &SourceId, work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>) {
-        self.write_told(id, by, Facts::default(), work);
+        self.write_told(id, by, |desk, _| {
+            let changed = work(desk).into_iter().collect();
+            Written { changed, ..Written::default() }
+        });
     }
 
-    /// The same, with what is told of it.
-    fn write_told(
+    /// The same, with what is told of it; `work` is told the revision before it.
+    pub(super) fn write_told(
         &self,
         id: &TenantId,
         by: &SourceId,
-        facts: Facts,
-        work: impl FnOnce(&mut Desk) -> Vec<ServiceKey>,
+        work: impl FnOnce(&mut Desk, i64) -> Written,
     ) {
         let tenant = self.tenants.get_or_make(id, || self.new_tenant(id));
         let mut desk = tenant.desk.lock();
         let before = currency(&desk);
-        let mut changed: BTreeSet<ServiceKey> = work(&mut desk).into_iter().collect();
+        let mut written = work(&mut desk, tenant.snapshot.load().revision);
         let mut states = refresh_states(&desk, &tenant.sources);
         states.append(&mut desk.closed);
         for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
-            changed.extend(shared_services(&desk, &id));
+            written.changed.extend(shared_services(&desk, &id));
         }
-        if !changed.is_empty() || !states.is_empty() || !facts.rows.is_empty() {
-            self.publish(&tenant, &mut desk, by, &changed, states, facts);
+        let Written { changed, held, facts } = &written;
+        let untold = states.is_empty() && held.is_none() && facts.rows.is_empty();
+        if !(changed.is_empty() && untold) {
+            self.publish(&tenant, &mut desk, by, written, states);
         }
     }
 
@@ -336,19 +352,19 @@ impl Catalog {
         tenant: &Tenant,
         desk: &mut Desk,
         by: &SourceId,
-        changed: &BTreeSet<ServiceKey>,
+        written: Written,
         states: Vec<StateChange>,
-        facts: Facts,
     ) {
+        let Written { changed, held, facts } = written;
         let mut next = Snapshot::clone(&tenant.snapshot.load());
         next.revision += 1;
         let mut services = Vec::new();
-        for key in changed {
+        for key in &changed {
             services.extend(desk.publish(&tenant.id, key, &mut next));
         }
         // What readers do not see needs a revision only if somebody is told.
-        let silent = self.told.is_none() || (states.is_empty() && facts.rows.is_empty());
-        if services.is_empty() && silent {
+        let untold = states.is_empty() && held.is_none() && facts.rows.is_empty();
+        if services.is_empty() && (untold || self.told.is_none()) {
             return;
         }
         let (revision, after) = (next.revision, Arc::new(next));
@@ -372,6 +388,7 @@ impl Catalog {
             source: source.unwrap_or_else(|| by.as_str().to_owned()),
             services,
             states,
+            held,
             facts,
             after,
             prints,

@@ -51,7 +51,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "external.pollInterval",
         Rule::Span { min: Duration::from_millis(50), max: Duration::from_secs(10 * 60) },
-        "How often the table of external registries is read for changes.",
+        "How often the tables are looked at for what others changed in them: external registries, groups, services, instances, tokens.",
     ),
     Key::new(
         "external.startupDeadline",

@@ -17,7 +17,7 @@ use super::keeper::Keeper;
 use super::plan::{Step, Wanted, is_suspicious, plan};
 use super::source::{Context, Source};
 use super::status::{SourceStatus, StatusBoard};
-use crate::catalog::{Catalog, GuardPolicy, Link, SourceId, SourceInfo};
+use crate::catalog::{Catalog, GuardPolicy, GuardRules, Link, NewerHolds, SourceId, SourceInfo};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::external::{ExternalConfig, ExternalConfigRow};
@@ -201,6 +201,16 @@ impl Manager {
         if let Some(running) = self.state.lock().await.running.get(key) {
             running.hurry.notify_waiters();
         }
+    }
+
+    /// Lets all leave that a source no longer lists and that is held; how many.
+    ///
+    /// # Errors
+    /// When more is held than was at `seen`.
+    pub fn accept_removals(&self, key: &SourceKey, seen: i64) -> Result<usize, NewerHolds> {
+        let (changed, left) = self.context.catalog.accept_removals(&key.0, &external(key), seen)?;
+        self.context.keeper.note(key, changed);
+        Ok(left)
     }
 
     /// The status of a source that runs or complained.
@@ -463,5 +473,14 @@ fn info(config: &ExternalConfig) -> SourceInfo {
 }
 
 fn policy(config: &ExternalConfig) -> GuardPolicy {
-    GuardPolicy { settle: config.settle() }
+    let (set, usual) = (&config.common.removal_guard, GuardRules::default());
+    let seconds = |set: Option<u64>| set.map(Duration::from_secs);
+    GuardPolicy::On(GuardRules {
+        percent: set.percent.unwrap_or(usual.percent),
+        min_instances: set.min_instances.unwrap_or(usual.min_instances),
+        confirmations: set.confirmations.unwrap_or(usual.confirmations),
+        hold: seconds(set.hold_seconds).unwrap_or(usual.hold),
+        settle: seconds(set.settle_seconds),
+        empty_hold: seconds(set.empty_hold_seconds).unwrap_or(usual.empty_hold),
+    })
 }

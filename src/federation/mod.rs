@@ -12,6 +12,7 @@ mod backoff;
 mod connect;
 mod drivers;
 mod keeper;
+mod looks;
 mod manager;
 mod plan;
 mod probe;

@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::connect::connect;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
+use super::looks::{Looked, Looks};
 use super::status::SourceStatus;
 use crate::catalog::{Catalog, Link, SourceId};
 use crate::model::external::ExternalConfig;
@@ -115,9 +116,17 @@ impl Source {
         self.context.catalog.set_usual_settle(self.tenant(), &self.id, capability.settle);
         let began = Instant::now();
         let mut items = registry.watch(self.config.scope());
+        let mut looks = Looks::new(Arc::clone(registry), self.context.catalog.clone(), self.key());
         let mut patience = began + FIRST_READ;
         loop {
-            let first = tokio::time::timeout_at(patience, items.next()).await;
+            let first = tokio::select! {
+                first = tokio::time::timeout_at(patience, items.next()) => first,
+                looked = looks.next() => {
+                    self.confirm(looked);
+                    looks.plan_after_look();
+                    continue;
+                }
+            };
             let Ok(first) = first else { return Err(silent()) };
             let mut chunk: Vec<_> = first.into_iter().collect();
             while chunk.len() < BATCH
@@ -126,9 +135,16 @@ impl Source {
                 chunk.push(item);
             }
             self.take(chunk, began)?;
+            looks.plan();
             backoff.reset();
             patience = Instant::now() + SILENCE;
         }
+    }
+
+    /// Hands on what looks found.
+    fn confirm(&self, Looked { asked, found }: Looked) {
+        let changed = self.context.catalog.confirm(self.tenant(), &self.id, found, asked);
+        self.context.keeper.note(&self.key(), changed);
     }
 
     /// Hands the good items on, then reports the error that ended them.

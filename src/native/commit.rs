@@ -32,6 +32,9 @@ impl Keeper {
                 self.show();
                 self.flush_some().await;
             }
+            while let Ok(found) = self.found.try_recv() {
+                self.adopt(found);
+            }
             let end = Instant::now() + PATIENCE;
             let next = self.seal();
             let writing = next.as_ref().filter(|commit| !commit.writes.is_empty()).map(|commit| {
@@ -51,6 +54,7 @@ impl Keeper {
             let Some(commit) = self.pipeline.writing.take() else { return };
             match outcome {
                 Ok(()) => {
+                    self.meanwhile.wrote(&self.shared, commit.writes.iter().filter_map(RowKey::of));
                     self.uncertain.clear();
                     self.untold.clear();
                     self.pipeline.written = Some(commit);

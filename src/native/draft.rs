@@ -34,49 +34,65 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn put_group(&mut self, group: NativeGroup) -> Arc<NativeGroup> {
         let group = Arc::new(group);
-        let before = self.next.group(&group.tenant, &group.name).cloned();
         self.writes.push(NativeWrite::PutGroup(rows::group_row(&group)));
-        self.next.put_group(Arc::clone(&group));
-        let rules = (&group.tenant, &group.name, None);
-        self.tell(rules, &group.audit.edit_who, |cause, _| {
-            cause.group(before.as_deref(), Some(&group))
-        });
+        self.take_group(&group, &group.audit.edit_who);
         group
     }
 
+    /// Takes over a group as it is in the table.
+    pub(super) fn take_group(&mut self, group: &Arc<NativeGroup>, who: &str) {
+        let before = self.next.group(&group.tenant, &group.name).cloned();
+        self.next.put_group(Arc::clone(group));
+        let rules = (&group.tenant, &group.name, None);
+        self.tell(rules, who, |cause, _| cause.group(before.as_deref(), Some(group)));
+    }
+
     pub(super) fn remove_group(&mut self, tenant: &TenantId, name: &GroupName, who: &str) {
-        let before = self.next.group(tenant, name).cloned();
-        self.next.remove_group(tenant, name);
         let (tenant_id, group_name) = (tenant.to_string(), name.to_string());
         self.writes.push(NativeWrite::DeleteGroup { tenant_id, group_name });
+        self.drop_group(tenant, name, who);
+    }
+
+    /// Its row is gone, or does not count.
+    pub(super) fn drop_group(&mut self, tenant: &TenantId, name: &GroupName, who: &str) {
+        let before = self.next.group(tenant, name).cloned();
+        self.next.remove_group(tenant, name);
         let rules = (tenant, name, before.as_deref());
         self.tell(rules, who, |cause, _| cause.group(before.as_deref(), None));
     }
 
     pub(super) fn put_service(&mut self, service: NativeService) -> Arc<NativeService> {
         let service = Arc::new(service);
-        let entry = self.next.service(&service.tenant, &service.key);
-        let before = entry.map(|entry| Arc::clone(&entry.service));
         self.writes.push(NativeWrite::PutService(rows::service_row(&service)));
-        self.changed.insert((service.tenant.clone(), service.key.clone()));
-        self.next.put_service(Arc::clone(&service));
-        let rules = (&service.tenant, &service.key.group, None);
-        self.tell(rules, &service.audit.edit_who, |cause, _| {
-            cause.service(before.as_deref(), Some(&service))
-        });
+        self.take_service(&service, &service.audit.edit_who);
         service
     }
 
-    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey, who: &str) {
-        let entry = self.next.service(tenant, key);
+    /// Takes over a service as it is in the table.
+    pub(super) fn take_service(&mut self, service: &Arc<NativeService>, who: &str) {
+        let entry = self.next.service(&service.tenant, &service.key);
         let before = entry.map(|entry| Arc::clone(&entry.service));
-        self.next.remove_service(tenant, key);
-        self.changed.insert((tenant.clone(), key.clone()));
+        self.changed.insert((service.tenant.clone(), service.key.clone()));
+        self.next.put_service(Arc::clone(service));
+        let rules = (&service.tenant, &service.key.group, None);
+        self.tell(rules, who, |cause, _| cause.service(before.as_deref(), Some(service)));
+    }
+
+    pub(super) fn remove_service(&mut self, tenant: &TenantId, key: &ServiceKey, who: &str) {
         self.writes.push(NativeWrite::DeleteService {
             tenant_id: tenant.to_string(),
             group_name: key.group.to_string(),
             service_name: key.name.to_string(),
         });
+        self.drop_service(tenant, key, who);
+    }
+
+    /// Its row is gone, or does not count; its instances left before.
+    pub(super) fn drop_service(&mut self, tenant: &TenantId, key: &ServiceKey, who: &str) {
+        let entry = self.next.service(tenant, key);
+        let before = entry.map(|entry| Arc::clone(&entry.service));
+        self.next.remove_service(tenant, key);
+        self.changed.insert((tenant.clone(), key.clone()));
         self.tell((tenant, &key.group, None), who, |cause, _| {
             cause.service(before.as_deref(), None)
         });
@@ -84,18 +100,23 @@ impl Draft {
 
     pub(super) fn put_instance(&mut self, instance: NativeInstance, heard: bool) {
         let instance = Arc::new(instance);
-        let before = self.next.instance(&instance.tenant, instance.id).cloned();
         self.writes.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+        self.take_instance(&instance, heard, &instance.audit.edit_who);
+    }
+
+    /// Takes over an instance as it is in the table.
+    pub(super) fn take_instance(&mut self, instance: &Arc<NativeInstance>, heard: bool, who: &str) {
+        let before = self.next.instance(&instance.tenant, instance.id).cloned();
         self.changed.insert((instance.tenant.clone(), instance.key.service.clone()));
         self.touch(&instance.tenant, instance.id, heard);
-        self.next.put_instance(Arc::clone(&instance));
+        self.next.put_instance(Arc::clone(instance));
         let rules = (&instance.tenant, &instance.key.service.group, None);
-        self.tell(rules, &instance.audit.edit_who, |cause, next| match &before {
-            Some(before) => cause.updated(before, &instance),
+        self.tell(rules, who, |cause, next| match &before {
+            Some(before) => cause.updated(before, instance),
             // One whose service is missing is not shown, and cannot be put.
             None => next
                 .shown(&instance.tenant, &instance.key)
-                .map_or_else(Vec::new, |shown| cause.registered(&instance, shown)),
+                .map_or_else(Vec::new, |shown| cause.registered(instance, shown)),
         });
     }
 
@@ -106,14 +127,24 @@ impl Draft {
         who: &str,
         why: Option<String>,
     ) {
+        self.writes.push(NativeWrite::DeleteInstance {
+            tenant_id: instance.tenant.to_string(),
+            service_instance_id: instance.id.to_string(),
+        });
+        self.drop_instance(instance, who, why);
+    }
+
+    /// Its row is gone, or does not count.
+    pub(super) fn drop_instance(
+        &mut self,
+        instance: &NativeInstance,
+        who: &str,
+        why: Option<String>,
+    ) {
         let tenant = &instance.tenant;
         self.next.remove_instance(tenant, instance.id);
         self.changed.insert((tenant.clone(), instance.key.service.clone()));
         self.touch(tenant, instance.id, false);
-        self.writes.push(NativeWrite::DeleteInstance {
-            tenant_id: tenant.to_string(),
-            service_instance_id: instance.id.to_string(),
-        });
         let rules = (tenant, &instance.key.service.group, None);
         self.tell(rules, who, |cause, _| vec![cause.deregistered(instance, why)]);
     }

@@ -7,6 +7,7 @@ use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
 use super::keeper::{Keeper, PATIENCE};
+use super::repair::RowKey;
 use crate::model::names::InstanceId;
 use crate::storage::{HeartbeatRow, StorageErrorKind};
 
@@ -78,6 +79,9 @@ impl Keeper {
         let flush = self.begin(end, async move { store.flush(&rows).await });
         match self.meanwhile(flush).await {
             Ok(()) => {
+                let keys =
+                    some.iter().map(|(id, t)| RowKey::Instance(t.to_string(), id.to_string()));
+                self.meanwhile.wrote(&self.shared, keys);
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
                 for (id, time) in checked {
                     self.shared.checks.set_written(id, time);

@@ -14,6 +14,7 @@ use super::deadlines::Deadlines;
 use super::draft::Draft;
 use super::job::Job;
 use super::lease::Lease;
+use super::outside::{Found, Meanwhile};
 use super::pipeline::{Batch, Pipeline};
 use super::preservation::Silence;
 use super::publish::Publish;
@@ -31,6 +32,10 @@ pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) jobs: mpsc::Receiver<Box<dyn Job>>,
     pub(super) revived: mpsc::Receiver<Arc<Lease>>,
+    /// What others wrote to the tables.
+    pub(super) found: mpsc::Receiver<Found>,
+    /// What was written while the tables were looked at.
+    pub(super) meanwhile: Meanwhile,
     pub(super) store: Arc<dyn NativeStore>,
     pub(super) publish: Arc<dyn Publish>,
     tasks: TaskGroup,
@@ -68,6 +73,7 @@ impl Keeper {
         shared: Arc<Shared>,
         jobs: mpsc::Receiver<Box<dyn Job>>,
         revived: mpsc::Receiver<Arc<Lease>>,
+        found: mpsc::Receiver<Found>,
         store: Arc<dyn NativeStore>,
         publish: Arc<dyn Publish>,
         tasks: &TaskGroup,
@@ -77,6 +83,8 @@ impl Keeper {
             shared,
             jobs,
             revived,
+            found,
+            meanwhile: Meanwhile::default(),
             store,
             publish,
             tasks: tasks.clone(),
@@ -112,6 +120,7 @@ impl Keeper {
                     None => break,
                 },
                 Some(lease) = self.revived.recv() => self.revive(lease),
+                Some(found) = self.found.recv() => self.adopt(found),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.write().await;

@@ -18,6 +18,8 @@ pub(super) struct Lease {
     ephemeral: AtomicBool,
     /// The last heartbeat; 0: none since the start.
     heard: AtomicU64,
+    /// It runs from here on at the earliest: its instance came to be known then.
+    begun: AtomicU64,
     /// The last heartbeat that is on disk.
     written: AtomicU64,
     /// Since when the next heartbeat makes the instance healthy; 0: it does not.
@@ -27,7 +29,7 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(instance: &NativeInstance) -> Self {
+    pub(super) fn new(instance: &NativeInstance, begun: u64) -> Self {
         Self {
             tenant: instance.tenant.clone(),
             id: instance.id,
@@ -35,6 +37,7 @@ impl Lease {
             counts: AtomicBool::new(false),
             ephemeral: AtomicBool::new(true),
             heard: AtomicU64::new(0),
+            begun: AtomicU64::new(begun),
             written: AtomicU64::new(0),
             revives: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -70,6 +73,11 @@ impl Lease {
 
     pub(super) fn heard(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
+    }
+
+    /// When its instance came to be known.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// A heartbeat, perhaps an earlier one than the last.

@@ -108,7 +108,7 @@ impl Leases {
 
     /// Since when it was not heard.
     fn silent_since(&self, lease: &Lease) -> u64 {
-        lease.heard().max(self.floor(lease.length()))
+        lease.heard().max(lease.begun()).max(self.floor(lease.length()))
     }
 
     /// When it runs out, or ran out.
@@ -154,7 +154,8 @@ impl Leases {
             Some(lease) if lease.length() <= length => (lease, None),
             before => {
                 // A shorter lease has to be looked at earlier than the old one is queued for.
-                let lease = Arc::new(Lease::new(instance));
+                let begun = before.as_ref().map_or(now, |before| before.begun());
+                let lease = Arc::new(Lease::new(instance, begun));
                 self.all.insert(instance.id, Arc::clone(&lease));
                 if let Some(before) = before {
                     before.close();

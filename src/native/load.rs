@@ -5,33 +5,70 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
+use serde_json::Value;
 
+use super::repair::RowKey;
 use super::rows;
 use super::state::State;
 use crate::access::HUB;
 use crate::error::Error;
 use crate::model::audit::Audit;
 use crate::model::group::NativeGroup;
+use crate::model::instance::NativeInstance;
 use crate::model::service::NativeService;
 use crate::model::words::Flag;
-use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, ServiceRow};
+use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, Place, ServiceRow};
 
-/// The state the rows make, and the writes that bring the tables in line with it. Rows that are
-/// invalid are left where they are, with a warning; inactive ones count as not there, and so does
-/// what is in them.
-pub(super) fn load(rows: NativeRows, now: DateTime<Utc>) -> (State, Vec<NativeWrite>) {
-    let mut loading = Loading { now, ..Loading::default() };
+/// What rows come to.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// The state they make. Of invalid rows what was known stays, if anything was; inactive ones count
+    /// as not there, and so does what is in them.
+    pub(super) state: State,
+    /// What brings the tables in line with it, and for which row.
+    pub(super) repairs: Vec<(RowKey, NativeWrite)>,
+    /// The rows that are invalid. They stay where they are.
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// A row that is invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Skipped {
+    pub(super) place: Place,
+    what: &'static str,
+    id: String,
+    /// Which rule it breaks.
+    error: String,
+}
+
+impl Skipped {
+    pub(super) fn warn(&self) {
+        let Self { place, what, id, error } = self;
+        tracing::warn!(
+            tenant.id = place.tenant_id,
+            group = place.group_name,
+            service = place.service_name,
+            row.id = id,
+            error,
+            "native {what} row skipped: it is invalid"
+        );
+    }
+}
+
+/// Reads rows; `now` stands for times that are missing, `known` is what was read before.
+pub(super) fn load(rows: NativeRows, now: DateTime<Utc>, known: &State) -> Loaded {
+    let mut loading = Loading { now, known: known.clone(), ..Loading::default() };
     rows.groups.into_iter().for_each(|row| loading.group(row));
     rows.services.into_iter().for_each(|row| loading.service(row));
     rows.instances.into_iter().for_each(|row| loading.instance(row));
-    (loading.state, loading.repairs)
+    loading.loaded
 }
 
 #[derive(Default)]
 struct Loading {
     now: DateTime<Utc>,
-    state: State,
-    repairs: Vec<NativeWrite>,
+    known: State,
+    loaded: Loaded,
     hidden_groups: HashSet<(String, String)>,
     hidden_services: HashSet<(String, String, String)>,
 }
@@ -41,19 +78,24 @@ impl Loading {
         let (id, active) = (row.service_group_id.clone(), row.common.is_active());
         let place = (row.tenant_id.clone(), row.group_name.clone());
         let read = rows::group(row, self.now);
+        let known = read.is_err().then(|| self.known_group(&place)).flatten();
+        if let (true, Some(known), Err(error)) = (active, known, &read) {
+            self.loaded.state.put_group(known);
+            return self.skip((place.0, place.1, String::new()), "group", id, error);
+        }
         if !active || read.is_err() {
             self.close_group(&place, read.as_ref().ok());
-            self.hidden_groups.insert(place);
+            self.hidden_groups.insert(place.clone());
         }
         match read {
             Ok(_) if !active => {}
             Ok(group) => {
                 if group.id != id {
-                    self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
+                    self.repair(NativeWrite::PutGroup(rows::group_row(&group)));
                 }
-                self.state.put_group(Arc::new(group));
+                self.loaded.state.put_group(Arc::new(group));
             }
-            Err(error) => skipped("group", &id, &error),
+            Err(error) => self.skip((place.0, place.1, String::new()), "group", id, &error),
         }
     }
 
@@ -64,17 +106,23 @@ impl Loading {
         }
         let (name, active) = (row.service_name.clone(), row.common.is_active());
         let read = rows::service(row, self.now);
+        let known = read.is_err().then(|| self.known_service(&group, &name)).flatten();
+        if let (true, Some(known), Err(error)) = (active, known, &read) {
+            self.need_group(&known.tenant, &known.key.group);
+            self.loaded.state.put_service(known);
+            return self.skip((group.0, group.1, name.clone()), "service", name, error);
+        }
         if !active || read.is_err() {
             self.close_service(&group, &name);
-            self.hidden_services.insert((group.0, group.1, name.clone()));
+            self.hidden_services.insert((group.0.clone(), group.1.clone(), name.clone()));
         }
         match read {
             Ok(_) if !active => {}
             Ok(service) => {
                 self.need_group(&service.tenant, &service.key.group);
-                self.state.put_service(Arc::new(service));
+                self.loaded.state.put_service(Arc::new(service));
             }
-            Err(error) => skipped("service", &name, &error),
+            Err(error) => self.skip((group.0, group.1, name.clone()), "service", name, &error),
         }
     }
 
@@ -88,19 +136,55 @@ impl Loading {
         let id = row.service_instance_id.clone();
         let mut instance = match rows::instance(row, self.now) {
             Ok(instance) => instance,
-            Err(error) => return skipped("instance", &id, &error),
+            Err(error) => {
+                if let Some(known) = self.known_instance(&service, &id) {
+                    self.need_service(&known.tenant, &known.key.service);
+                    self.loaded.state.put_instance(known);
+                }
+                return self.skip(service, "instance", id, &error);
+            }
         };
-        if self.state.instance(&instance.tenant, instance.id).is_some() {
+        if self.loaded.state.instance(&instance.tenant, instance.id).is_some() {
             let error = Error::conflict("another row has the same address");
-            return skipped("instance", &id, &error);
+            return self.skip(service, "instance", id, &error);
         }
         if instance.id.to_string() != id {
             let tenant_id = instance.tenant.to_string();
-            self.repairs.push(NativeWrite::DeleteInstance { tenant_id, service_instance_id: id });
-            self.repairs.push(NativeWrite::PutInstance(rows::instance_row(&instance)));
+            let key = RowKey::Instance(tenant_id.clone(), instance.id.to_string());
+            let gone = NativeWrite::DeleteInstance { tenant_id, service_instance_id: id };
+            self.loaded.repairs.push((key, gone));
+            self.repair(NativeWrite::PutInstance(rows::instance_row(&instance)));
         }
         instance.key.service = self.need_service(&instance.tenant, &instance.key.service);
-        self.state.put_instance(Arc::new(instance));
+        self.loaded.state.put_instance(Arc::new(instance));
+    }
+
+    fn known_group(&self, (tenant, name): &(String, String)) -> Option<Arc<NativeGroup>> {
+        let tenant = TenantId::parse(tenant).ok()?;
+        self.known.group(&tenant, &GroupName::parse(name).ok()?).cloned()
+    }
+
+    fn known_service(
+        &self,
+        (tenant, group): &(String, String),
+        name: &str,
+    ) -> Option<Arc<NativeService>> {
+        let tenant = TenantId::parse(tenant).ok()?;
+        let group = GroupName::parse(group).ok()?;
+        let key = ServiceKey::new(group, ServiceName::parse(name).ok()?);
+        self.known.service(&tenant, &key).map(|entry| Arc::clone(&entry.service))
+    }
+
+    fn known_instance(
+        &self,
+        (tenant, group, service): &(String, String, String),
+        id: &str,
+    ) -> Option<Arc<NativeInstance>> {
+        let tenant = TenantId::parse(tenant).ok()?;
+        let known = self.known.instance(&tenant, id.parse().ok()?)?;
+        let place = &known.key.service;
+        let same = place.group.as_str() == group && place.name.as_str() == service;
+        same.then(|| Arc::clone(known))
     }
 
     /// The row does not count, and neither does what is in the group. Who could read and write it
@@ -112,7 +196,7 @@ impl Loading {
             ..NativeGroup::new(tenant, name, Audit::new(self.now, HUB))
         });
         if let Some(group) = group.cloned().or(stub) {
-            self.state.close_group(group);
+            self.loaded.state.close_group(group);
         }
     }
 
@@ -120,35 +204,53 @@ impl Loading {
         let tenant = TenantId::parse(tenant).ok();
         let group = GroupName::parse(group).ok();
         if let (Some(tenant), Some(group), Ok(name)) = (tenant, group, ServiceName::parse(name)) {
-            self.state.close_service(&tenant, ServiceKey::new(group, name));
+            self.loaded.state.close_service(&tenant, ServiceKey::new(group, name));
         }
     }
 
     fn need_group(&mut self, tenant: &TenantId, name: &GroupName) -> Arc<NativeGroup> {
-        if let Some(group) = self.state.group(tenant, name) {
+        if let Some(group) = self.loaded.state.group(tenant, name) {
             return Arc::clone(group);
         }
         let audit = Audit::new(self.now, HUB);
         let group = Arc::new(NativeGroup::new(tenant.clone(), name.clone(), audit));
-        self.repairs.push(NativeWrite::PutGroup(rows::group_row(&group)));
-        self.state.put_group(Arc::clone(&group));
+        self.repair(NativeWrite::PutGroup(rows::group_row(&group)));
+        self.loaded.state.put_group(Arc::clone(&group));
         group
     }
 
     /// Its key, whose text all its instances share.
     fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) -> ServiceKey {
-        if let Some(entry) = self.state.service(tenant, key) {
+        if let Some(entry) = self.loaded.state.service(tenant, key) {
             return entry.service.key.clone();
         }
         let group = self.need_group(tenant, &key.group);
         let service = NativeService::new(key.clone(), &group, Audit::new(self.now, HUB));
         let shared = service.key.clone();
-        self.repairs.push(NativeWrite::PutService(rows::service_row(&service)));
-        self.state.put_service(Arc::new(service));
+        self.repair(NativeWrite::PutService(rows::service_row(&service)));
+        self.loaded.state.put_service(Arc::new(service));
         shared
     }
-}
 
-fn skipped(what: &'static str, id: &str, error: &Error) {
-    tracing::warn!(row.id = id, %error, "native {what} row skipped: it is invalid");
+    fn repair(&mut self, write: NativeWrite) {
+        if let Some(key) = RowKey::of(&write) {
+            self.loaded.repairs.push((key, write));
+        }
+    }
+
+    fn skip(
+        &mut self,
+        (tenant_id, group_name, service_name): (String, String, String),
+        what: &'static str,
+        id: String,
+        error: &Error,
+    ) {
+        let place = Place { tenant_id, group_name, service_name };
+        // With its details, which name the column, the value and the rule.
+        let error = match &error.details {
+            Value::Null => error.to_string(),
+            details => format!("{error}: {details}"),
+        };
+        self.loaded.skipped.push(Skipped { place, what, id, error });
+    }
 }

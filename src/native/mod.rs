@@ -27,6 +27,7 @@
 //! | `checks` | what the hub's checks look at and find |
 //! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
 //! | `load`, `rows` | from the tables and back |
+//! | `outside` | what others wrote to the tables |
 //! | `intake`, `reads` | the methods of [`Native`] |
 //! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
 
@@ -43,6 +44,7 @@ mod keeper;
 mod lease;
 mod leases;
 mod load;
+mod outside;
 mod pipeline;
 mod plan;
 mod preservation;

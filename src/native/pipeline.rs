@@ -8,11 +8,13 @@
 //! behind, while that one is written or shown: the database need not wait for the view. When a
 //! commit fails nothing that was planned on it is begun.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::draft::Draft;
 use super::job::{Ack, Job};
 use super::lease::Lease;
+use super::repair::RowKey;
 use super::state::State;
 use crate::error::Error;
 use crate::model::instance::NativeInstance;
@@ -36,6 +38,11 @@ impl Batch {
 
     pub(super) fn plan(&mut self, job: Box<dyn Job>) {
         self.acks.push(job.plan(&mut self.draft));
+    }
+
+    /// Something was planned beside the jobs; who is to be told.
+    pub(super) fn joined(&mut self, ack: Ack) {
+        self.acks.push(ack);
     }
 
     /// Tells every caller that its request was done, or why it was not.
@@ -80,6 +87,14 @@ impl Pipeline {
     pub(super) fn plans(&self, id: InstanceId) -> bool {
         let commits = self.written.iter().chain(&self.writing).map(|commit| &commit.batch);
         commits.chain(&self.planned).any(|batch| batch.draft.plans(id))
+    }
+
+    /// The rows that batches write.
+    pub(super) fn rows(&self) -> HashSet<RowKey> {
+        let commits = self.written.iter().chain(&self.writing);
+        let writes = commits.flat_map(|commit| commit.writes.iter());
+        let planned = self.planned.iter().flat_map(|batch| &batch.draft.writes);
+        writes.chain(planned).filter_map(RowKey::of).collect()
     }
 
     /// Takes over an instance that leases moved, and that no batch plans: what these become later

@@ -7,7 +7,7 @@ use super::state::State;
 use crate::storage::NativeWrite;
 
 /// A row, by what names it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum RowKey {
     Group(String, String),
     Service(String, String, String),

@@ -1,6 +1,8 @@
 //! The door, and how it opens.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -13,7 +15,8 @@ use super::job::Job;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::{Leases, PULSE};
-use super::load::load;
+use super::load::{Loaded, load};
+use super::outside::{Seen, Watch};
 use super::preservation::Preservation;
 use super::publish::Publish;
 use super::state::State;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub preservation: Preservation,
     /// What is told of each change.
     pub events: EventsWanted,
+    /// How often the tables are looked at for what others wrote; `None`: never.
+    pub poll_interval: Option<Duration>,
 }
 
 /// What is told of each change.
@@ -54,7 +59,7 @@ impl Default for Settings {
     fn default() -> Self {
         let preservation = Preservation::default();
         let events = EventsWanted::default();
-        Self { auto_create: true, lease_seconds: 30, preservation, events }
+        Self { auto_create: true, lease_seconds: 30, preservation, events, poll_interval: None }
     }
 }
 
@@ -88,6 +93,8 @@ pub(super) struct Shared {
     pub(super) revived: mpsc::Sender<Arc<Lease>>,
     /// Who is told of heartbeats.
     pub(super) beats: OnceLock<Events>,
+    /// Which look at the tables is under way; 0: none.
+    pub(super) looking: AtomicU64,
     /// The keeper has ended: nothing changes any more.
     pub(super) ended: CancellationToken,
 }
@@ -116,12 +123,17 @@ impl Native {
         tasks: &TaskGroup,
         settings: Settings,
     ) -> Result<Arc<Self>> {
+        // What is written from here on is seen by the next look.
+        let seen = Seen::now(&*store).await.map_err(failed)?;
         let rows = store.load().await.map_err(failed)?;
-        let (mut state, repairs) = load(rows, clock.now());
+        let loaded_at = clock.now();
+        let Loaded { mut state, repairs, skipped } = load(rows, loaded_at, &State::default());
         if !repairs.is_empty() {
+            let repairs: Vec<_> = repairs.into_iter().map(|(_, write)| write).collect();
             store.commit(&repairs).await.map_err(failed)?;
         }
         state.revision = 1;
+        let (tell, found) = mpsc::channel(1);
         let (jobs, waiting) = mpsc::channel(JOBS);
         let (revived, heard_again) = mpsc::channel(REVIVED);
         let shared = Arc::new(Shared {
@@ -135,11 +147,17 @@ impl Native {
             news: broadcast::Sender::new(NEWS),
             revived,
             beats: OnceLock::new(),
+            looking: AtomicU64::new(0),
             ended: CancellationToken::new(),
         });
+        let watch = Watch::new(Arc::clone(&store), Arc::clone(&shared), tell, seen, loaded_at);
+        let watch = watch.knowing(skipped);
         let mut keeper =
-            Keeper::new(Arc::clone(&shared), waiting, heard_again, store, publish, tasks);
+            Keeper::new(Arc::clone(&shared), waiting, heard_again, found, store, publish, tasks);
         keeper.reset();
+        if let Some(poll) = settings.poll_interval {
+            tasks.spawn_until_stopped(watch.run(poll));
+        }
         tasks.spawn(keeper.run());
         tasks.spawn(pulse(Arc::clone(&shared.leases), shared.ended.clone()));
         Ok(Arc::new(Self { shared, jobs }))

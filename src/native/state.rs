@@ -34,6 +34,18 @@ pub(super) struct Tenant {
     print: Print,
 }
 
+impl Tenant {
+    /// Groups whose rows do not count.
+    pub(super) fn closed_groups(&self) -> impl Iterator<Item = &GroupName> {
+        self.closed_groups.keys()
+    }
+
+    /// Services whose rows do not count.
+    pub(super) fn closed_services(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.closed_services.iter()
+    }
+}
+
 /// A service and its instances.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceEntry {
@@ -154,6 +166,25 @@ impl State {
 
     pub(super) fn close_service(&mut self, tenant: &TenantId, key: ServiceKey) {
         self.edit(tenant, |tenant| tenant.closed_services.insert_mut(key));
+    }
+
+    /// The row counts again, or is gone.
+    pub(super) fn open_group(&mut self, tenant: &TenantId, name: &GroupName) {
+        if self.is_group_closed(tenant, name) {
+            self.edit(tenant, |tenant| tenant.closed_groups.remove_mut(name));
+        }
+    }
+
+    /// The row counts again, or is gone.
+    pub(super) fn open_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+        if self.is_service_closed(tenant, key) {
+            self.edit(tenant, |tenant| tenant.closed_services.remove_mut(key));
+        }
+    }
+
+    /// How many instances there are, over all tenants.
+    pub(super) fn count(&self) -> usize {
+        self.tenants.values().map(|tenant| tenant.instances.size()).sum()
     }
 
     pub(super) fn service(&self, tenant: &TenantId, key: &ServiceKey) -> Option<&ServiceEntry> {

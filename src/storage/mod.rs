@@ -36,7 +36,8 @@ pub use event::{
 };
 pub use external::{ChangeRow, ConfigStore, StatusStore};
 pub use native::{
-    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, ServiceRow,
+    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint,
+    ServiceRow, Tide,
 };
 pub use retention::{Dead, Events, RetentionStore};
 pub use revision::RevisionStore;

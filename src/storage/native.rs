@@ -1,5 +1,6 @@
 //! Groups, services and instances of the hub's own registry.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -147,6 +148,39 @@ pub struct HeartbeatRow {
     pub health_status: String,
 }
 
+/// What names a service as the tables do, whether or not the names are valid.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The tenant.
+    pub tenant_id: String,
+    /// The group.
+    pub group_name: String,
+    /// The service; empty: the group itself.
+    pub service_name: String,
+}
+
+/// A number that moves when somebody else wrote: nothing but equality has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tide {
+    /// Which connection counts; another one counts anew.
+    pub counter: u64,
+    /// What it counted.
+    pub count: i64,
+}
+
+/// What the rows of a place come to. Rows that differ have different prints, except by a chance of
+/// one in four thousand million; what heartbeats and checks move by themselves, `lastHeartbeatTime` and
+/// `lastHealthCheckTime`, is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlacePrint {
+    /// Of the row of the service, or of the group.
+    pub row: Option<i64>,
+    /// How many instances there are.
+    pub count: i64,
+    /// Of these.
+    pub instances: i64,
+}
+
 /// Keeps the hub's own registry.
 #[async_trait]
 pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
@@ -159,4 +193,16 @@ pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
 
     /// Moves the columns that heartbeats move, in one transaction; rows that are gone are skipped.
     async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()>;
+
+    /// Moves when anybody wrote to the database but this store. `None`: it cannot tell, and the
+    /// prints have to.
+    async fn tide(&self) -> Result<Option<Tide>>;
+
+    /// The prints of all places of one moment. Where [`tide`](Self::tide) tells, they are all the same
+    /// but for the counts.
+    async fn prints(&self) -> Result<BTreeMap<Place, PlacePrint>>;
+
+    /// The rows of these services and of their groups, of one moment. A place without a service is
+    /// its group's row alone.
+    async fn rows_of(&self, places: &[Place]) -> Result<NativeRows>;
 }

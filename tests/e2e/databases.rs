@@ -82,6 +82,12 @@ async fn runs_on(kind: ServerKind, word: &str) {
     let idle = hub.metric("hub_registry_database_connections{state=\"idle\"}").await;
     assert!(idle + hub.metric("hub_registry_database_connections{state=\"used\"}").await > 0.5);
 
+    let native = "INSERT INTO HUB_REGISTRY_SERVICE_INSTANCE \
+        (tenantId, groupName, serviceName, hostAddress, portNumber, leaseSeconds) VALUES \
+        ('default', 'DEFAULT_GROUP', 'hand', '10.0.0.9', 80, 3600)";
+    plain_sql(&server, native.to_owned()).await;
+    hub.until("/api/v1/services/hand/instances", SOON, |_, body| body["count"] == 1).await;
+
     // Without its database it goes on reading, refuses writes, and takes them again afterwards.
     server.kill().await;
     let two = json!({"serviceName": "web", "hostAddress": "10.0.0.3", "portNumber": 80, "leaseSeconds": 3600});

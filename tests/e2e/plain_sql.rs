@@ -98,6 +98,39 @@ async fn rows_changed_by_plain_sql_take_effect() {
     hub.until(WEB, SOON, |status, _| status == 404).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn native_rows_changed_by_plain_sql_take_effect() {
+    let hub = Hub::with_config("external:\n  pollInterval: 200ms\n").await;
+    let one = json!({"serviceName": "web", "hostAddress": "10.0.0.1", "portNumber": 80, "leaseSeconds": 3600});
+    assert_eq!(hub.post("/api/v1/instances", &one).await.0, 201);
+    let mut database = database(&hub).await;
+    let insert = "INSERT INTO HUB_REGISTRY_SERVICE_INSTANCE \
+        (tenantId, groupName, serviceName, hostAddress, portNumber, weightValue) VALUES ('default', 'DEFAULT_GROUP', 'web', '10.0.0.2', 80, ?)";
+    run(&mut database, insert, &["7"]).await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1", "10.0.0.2"]).await;
+    let (_, body) = hub.get(WEB).await;
+    assert_eq!(body["instances"][1]["weightValue"], 7);
+    let id = body["instances"][1]["instanceId"].as_str().unwrap().to_owned();
+    let beat = hub.put(&format!("/api/v1/instances/{id}/heartbeat"), &json!({})).await;
+    assert_eq!(beat.0, 200, "{}", beat.1);
+    let events = "/api/v1/events?serviceName=web&eventType=INSTANCE_REGISTER";
+    hub.until(events, SOON, |_, body| body["count"] == 2).await;
+
+    let off =
+        "UPDATE HUB_REGISTRY_SERVICE_INSTANCE SET activeFlag = 'N' WHERE hostAddress = '10.0.0.1'";
+    run(&mut database, off, &[]).await;
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.2"]).await;
+    run(&mut database, "DELETE FROM HUB_REGISTRY_SERVICE_INSTANCE", &[]).await;
+    hub.until(WEB, SOON, |_, body| hosts(body).is_empty() && body["count"] == 0).await;
+    run(&mut database, "DELETE FROM HUB_REGISTRY_SERVICE", &[]).await;
+    hub.until(WEB, SOON, |status, _| status == 404).await;
+    let removed = "hub_registry_native_outside_rows_total{change=\"removed\",row=\"instance\"}";
+    assert!(hub.metric(removed).await > 1.5);
+    assert!(hub.log().contains("native rows that others wrote took effect"), "{}", hub.log());
+    assert_eq!(hub.post("/api/v1/instances", &one).await.0, 201);
+    hub.until(WEB, SOON, |_, body| hosts(body) == ["10.0.0.1"]).await;
+}
+
 async fn row_of(database: &mut SqliteConnection) -> String {
     sqlx::query_scalar(
         "SELECT connectionStatus FROM HUB_REGISTRY_EXTERNAL_STATUS WHERE externalConfigId = 'c1'",

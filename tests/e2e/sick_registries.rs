@@ -125,7 +125,7 @@ async fn a_registry_that_suddenly_lists_nothing_is_waited_for() {
     }
     let body = json!({
         "configName": "e", "registryType": "EUREKA", "serverAddress": format!("127.0.0.1:{}", stub.port()),
-        "specificConfig": { "pollInterval": "500ms", "removalGuard": { "settleSeconds": 4 } },
+        "specificConfig": { "pollInterval": "500ms", "removalGuard": { "holdSeconds": 2, "emptyHoldSeconds": 4 } },
     });
     let (_, answer) = hub.post("/api/v1/external/configs", &body).await;
     let status =
@@ -143,7 +143,7 @@ async fn a_registry_that_suddenly_lists_nothing_is_waited_for() {
         (200, &json!(true)),
         "{body:#}"
     );
-    // It was true: after the settle time the truth gets through.
+    // It was true: after its time the truth gets through.
     hub.until(&status, Duration::from_secs(15), |_, body| body["instances"] == 0).await;
     assert_eq!(hub.get("/api/v1/services/app-7/instances").await.0, 404);
 }

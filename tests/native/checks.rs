@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use hub_registry::config::HealthCheckConfig;
 use hub_registry::health::{Ask, HealthChecks, Outcome, Probe, Settings};
 use hub_registry::model::instance::{InstancePatch, Registration};
+use hub_registry::native;
 use hub_registry::storage::{InstanceRow, NativeStore};
 use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::HealthStatus::{self, Healthy, Unhealthy};
@@ -93,7 +94,9 @@ struct Clinic {
 impl Clinic {
     async fn open(store: FakeStore, doctor: &Arc<Doctor>, config: &HealthCheckConfig) -> Self {
         let store = Arc::new(store);
-        let world = World::start(Arc::clone(&store) as _).await;
+        // The tables are looked at meanwhile, as always.
+        let poll = native::Settings { poll_interval: Some(SECOND), ..native::Settings::default() };
+        let world = World::start_with(Arc::clone(&store) as _, poll).await;
         let (native, probe) = (Arc::clone(&world.native), Arc::clone(doctor) as _);
         let settings = Settings::from(config);
         let checks = HealthChecks::start(native, probe, settings, Metrics::new(), &world.tasks);
@@ -254,4 +257,28 @@ async fn the_last_check_is_on_disk_when_the_hub_stops_and_a_crash_costs_a_statem
     let last = clinic.checks.last(id.parse().unwrap()).unwrap();
     let millis = row.last_health_check_time.map(|time| time.timestamp_millis());
     assert_eq!(millis, Some(last.time.timestamp_millis()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_check_in_the_table_is_no_statement_and_a_health_by_plain_sql_is_one() {
+    let doctor = Doctor::who(WELL, Duration::ZERO);
+    let config = HealthCheckConfig { unhealthy_threshold: 5, ..quick() };
+    let clinic = Clinic::open(FakeStore::default(), &doctor, &config).await;
+    let id = clinic.register(1).await;
+    clinic.becomes(Healthy).await;
+    // Time enough for several times of checks to be written, and looked at.
+    sleep(INTERVAL * 12).await;
+    assert!(clinic.row().await.last_health_check_time.is_some());
+    let known = clinic.world.native.list(&TenantId::default_tenant()).remove(0);
+    assert_eq!(known.last_health_check, None, "nobody stated anything");
+    let passes = clinic.checks.last(id.parse().unwrap()).unwrap().passes;
+    assert!(passes > 10, "{passes} in a row, and never counted anew");
+
+    for row in clinic.store.tables.lock().instances.values_mut() {
+        row.health_status = Some("UNHEALTHY".to_owned());
+    }
+    sleep(SECOND * 3).await;
+    let known = clinic.world.native.list(&TenantId::default_tenant()).remove(0);
+    assert!(known.last_health_check.is_some());
+    clinic.becomes(Healthy).await;
 }

@@ -2,6 +2,7 @@
 //! listener that checks what it is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use hub_registry::clock::Clock;
 use hub_registry::model::instance::{NativeInstance, Registration};
 use hub_registry::native::{Native, Publication, Publish, Settings};
 use hub_registry::storage::{
-    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Result,
-    ServiceRow, StorageError, StorageErrorKind,
+    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place,
+    PlacePrint, Result, ServiceRow, StorageError, StorageErrorKind, Tide,
 };
 use hub_registry::task::TaskGroup;
 use hub_registry::telemetry::metrics::Metrics;
@@ -34,9 +35,9 @@ pub(crate) enum Fault {
 
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    groups: BTreeMap<(String, String), GroupRow>,
-    services: BTreeMap<(String, String, String), ServiceRow>,
-    instances: BTreeMap<(String, String), InstanceRow>,
+    pub(crate) groups: BTreeMap<(String, String), GroupRow>,
+    pub(crate) services: BTreeMap<(String, String, String), ServiceRow>,
+    pub(crate) instances: BTreeMap<(String, String), InstanceRow>,
     pub(crate) events: Vec<EventRow>,
 }
 
@@ -51,11 +52,19 @@ pub(crate) struct FakeStore {
     pub(crate) largest: AtomicUsize,
     /// Nothing is answered.
     pub(crate) hangs: AtomicBool,
+    /// So often the tables were looked at.
+    pub(crate) looks: AtomicUsize,
+    /// Looks at the tables fail.
+    pub(crate) unreadable: AtomicBool,
 }
 
 impl FakeStore {
     fn unavailable() -> StorageError {
         StorageError::new(StorageErrorKind::Unavailable, "fake")
+    }
+
+    fn reads(&self) -> Result<()> {
+        if self.unreadable.load(Ordering::Relaxed) { Err(Self::unavailable()) } else { Ok(()) }
     }
 
     async fn answers(&self) {
@@ -134,6 +143,77 @@ impl NativeStore for FakeStore {
         }
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }
     }
+
+    async fn tide(&self) -> Result<Option<Tide>> {
+        self.reads()?;
+        Ok(None)
+    }
+
+    async fn prints(&self) -> Result<BTreeMap<Place, PlacePrint>> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.reads()?;
+        let tables = self.tables.lock();
+        let mut prints: BTreeMap<Place, PlacePrint> = BTreeMap::new();
+        for ((tenant, group), row) in &tables.groups {
+            prints.entry(place(tenant, group, "")).or_default().row = Some(print(row));
+        }
+        for ((tenant, group, service), row) in &tables.services {
+            prints.entry(place(tenant, group, service)).or_default().row = Some(print(row));
+        }
+        for row in tables.instances.values() {
+            let place = place(&row.tenant_id, &row.group_name, &row.service_name);
+            let of = prints.entry(place).or_default();
+            let still = InstanceRow { last_heartbeat_time: None, ..row.clone() };
+            of.count += 1;
+            of.instances = of.instances.wrapping_add(print(&still));
+        }
+        Ok(prints)
+    }
+
+    async fn rows_of(&self, places: &[Place]) -> Result<NativeRows> {
+        self.reads()?;
+        let rows = {
+            let tables = self.tables.lock();
+            let asked: BTreeSet<_> = places.iter().collect();
+            let service = |t: &str, g: &str, s: &str| asked.contains(&place(t, g, s));
+            let group = |row: &&GroupRow| {
+                let mut of = places.iter();
+                of.any(|p| p.tenant_id == row.tenant_id && p.group_name == row.group_name)
+            };
+            NativeRows {
+                groups: tables.groups.values().filter(group).cloned().collect(),
+                services: tables
+                    .services
+                    .values()
+                    .filter(|row| service(&row.tenant_id, &row.group_name, &row.service_name))
+                    .cloned()
+                    .collect(),
+                instances: tables
+                    .instances
+                    .values()
+                    .filter(|row| service(&row.tenant_id, &row.group_name, &row.service_name))
+                    .cloned()
+                    .collect(),
+            }
+        };
+        // What is read is old by the time it arrives.
+        tokio::time::sleep(self.commit_time * 3).await;
+        Ok(rows)
+    }
+}
+
+fn place(tenant: &str, group: &str, service: &str) -> Place {
+    Place {
+        tenant_id: tenant.to_owned(),
+        group_name: group.to_owned(),
+        service_name: service.to_owned(),
+    }
+}
+
+fn print(row: &impl std::fmt::Debug) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{row:?}").hash(&mut hasher);
+    i64::from(hasher.finish() as u32)
 }
 
 type Seen = BTreeMap<TenantId, BTreeMap<ServiceKey, Vec<Arc<Instance>>>>;

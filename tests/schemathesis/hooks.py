@@ -47,6 +47,9 @@ UNSAID = [
     r"must name another configuration",
     r"must be one of CONSUL",  # SYSTEM is a kind, and no external one
     r"no adapter for",
+    r"must be text/event-stream",  # `Accept` is no parameter to a description
+    r"endTime must be after startTime",
+    r"level must be one of",  # levels of parts of the hub, in one line of text
 ]
 
 

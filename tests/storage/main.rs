@@ -14,6 +14,7 @@ mod hand_made;
 mod migrations;
 mod native;
 mod outages;
+mod outside;
 mod races;
 mod retention;
 mod sample;
@@ -74,6 +75,9 @@ on_each_database!(
     events::what_is_undone_is_forgotten,
     events::filters_pages_and_cursors,
     events::retention_raises_the_floor,
+    outside::native_rows_of_plain_sql_take_effect,
+    outside::many_rows_are_compared_in_pages,
+    outside::looks_cost_little_where_nobody_wrote,
     races::writers_at_once_lose_nothing,
     races::one_of_two_versions_wins,
     retention::old_events_leave,

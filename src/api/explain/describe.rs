@@ -8,6 +8,7 @@ use crate::api::openapi::shape::{
     Shape, boolean, count, integer, list_of, map, named, number, object, share, text, time, word,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
+use crate::api::removals;
 use crate::api::services::describe::{SEVERAL_GROUPS, UNHEARD};
 use crate::balance::Strategy;
 use crate::model::words::HealthCheckType;
@@ -118,8 +119,14 @@ fn load() -> Shape {
 }
 
 fn origin() -> Shape {
-    let hold =
-        object([("missingMs", count()), ("leavesInMs", count().or_null()), ("reason", text())]);
+    let hold = object([
+        ("why", removals::describe::why()),
+        ("missingMs", count()),
+        ("reads", count()),
+        ("readsNeeded", count()),
+        ("leavesInMs", count().or_null()),
+        ("reason", text()),
+    ]);
     object(source()).and(order()).and([
         ("nativeId", text().or_null()),
         ("observedAt", time()),

@@ -11,6 +11,7 @@ use crate::api::openapi::shape::{
     text, time, word,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
+use crate::api::removals;
 use crate::model::external::READ_ONLY;
 
 /// Why a change may want more.
@@ -210,7 +211,7 @@ fn settable(shape: Shape) -> Shape {
             ("failoverConfigId", line(32)),
             ("failoverStrategy", word(&["MANUAL", "AUTO"])),
             ("syncEnabled", shapes::flag()),
-            ("syncInterval", integer(i64::MIN..=i64::MAX)),
+            ("syncInterval", integer(1..=86_400).about("Seconds.")),
             ("conflictResolution", word(&["primary_wins", "secondary_wins", "merge"])),
             ("activeFlag", shapes::flag().about("Whether it is connected.")),
             ("noteText", line(500)),
@@ -292,7 +293,8 @@ fn standing() -> Shape {
     named("Standing", standing_fields().about("How an external registry fares."))
 }
 
-fn standing_fields() -> Shape {
+/// How one fares.
+pub(in crate::api) fn standing_fields() -> Shape {
     object([
         ("configId", text()),
         ("configName", text()),
@@ -303,6 +305,8 @@ fn standing_fields() -> Shape {
         ("services", count()),
         ("instances", count()),
         ("heldRemovals", count()),
+        ("heldRevision", removals::describe::revision()),
+        ("held", removals::describe::held()),
         ("capability", capability().or_null()),
         ("servedBy", text().or_null()),
         ("insecureSkipVerify", boolean()),

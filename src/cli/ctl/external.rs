@@ -116,6 +116,14 @@ pub(super) const NOUN: Noun = Noun {
             watched: Watched::No,
         },
         Verb {
+            name: "accept-removals",
+            about: "Lets go of all that the registry no longer lists and that is held",
+            route: ("POST", "/api/v1/external/configs/{configId}/accept-removals"),
+            takes: &[must(body("seen", "heldRevision", Kind::Number, "As the status shows it"))],
+            shows: Shows::Message,
+            watched: Watched::No,
+        },
+        Verb {
             name: "test",
             about: "Tries login, ping and a read; exit code 1 if one fails",
             route: ("POST", "/api/v1/external/configs/{configId}/test"),

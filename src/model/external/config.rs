@@ -102,6 +102,7 @@ impl ExternalConfig {
             egress: Arc::default(),
             specific,
         };
+        bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
         let conflict = match row.conflict_resolution.as_deref() {
             None | Some("primary_wins") => ConflictResolution::PrimaryWins,
             Some("secondary_wins") => ConflictResolution::SecondaryWins,
@@ -112,7 +113,7 @@ impl ExternalConfig {
             }
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
-        let without_effect = without_effect(row, &common);
+        let without_effect = without_effect(row);
         Ok(Self { tenant, id, name, active, spec, common, conflict, without_effect })
     }
 
@@ -120,12 +121,6 @@ impl ExternalConfig {
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::new(&self.common.services.include, &self.common.services.exclude, Vec::new())
-    }
-
-    /// How long the missing are waited for after an outage, if the row says so.
-    #[must_use]
-    pub fn settle(&self) -> Option<Duration> {
-        self.common.removal_guard.settle_seconds.map(Duration::from_secs)
     }
 
     /// Lower goes first.
@@ -180,19 +175,12 @@ fn check_mapping(text: Option<&str>) -> Result<()> {
     }
 }
 
-fn without_effect(row: &ExternalConfigRow, common: &Common) -> Vec<&'static str> {
+fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
     let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let guard = &common.removal_guard;
-    let guarded = guard.percent.is_some()
-        || guard.min_instances.is_some()
-        || guard.confirmations.is_some()
-        || guard.hold_seconds.is_some()
-        || guard.empty_hold_seconds.is_some();
     let all = [
         ("fieldMapping", row.field_mapping.is_some()),
         ("failoverEnabled", yes(&row.failover_enabled)),
         ("syncEnabled", yes(&row.sync_enabled)),
-        ("specificConfig.removalGuard, but for settleSeconds", guarded),
     ];
     all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }

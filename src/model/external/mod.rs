@@ -5,6 +5,7 @@ mod address;
 mod body;
 mod config;
 mod json;
+mod removal_guard;
 mod row;
 mod specific;
 
@@ -12,8 +13,9 @@ pub(crate) use body::READ_ONLY;
 pub use body::{apply_body, brings_secrets, needs_secrets};
 pub use config::{ConflictResolution, ExternalConfig};
 pub use json::row_json;
+pub use removal_guard::RemovalGuard;
 pub use row::{ExternalConfigRow, ExternalStatusRow};
-pub use specific::{Common, Guard, Services};
+pub use specific::{Common, Services};
 
 #[cfg(test)]
 mod tests;

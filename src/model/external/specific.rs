@@ -4,6 +4,7 @@ use hub_registry_core::GroupName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::removal_guard::RemovalGuard;
 use crate::error::{Error, Result};
 
 /// The common keys; what is not among them is the driver's.
@@ -17,7 +18,7 @@ pub struct Common {
     /// The group of services whose registry has no groups.
     pub default_group: Option<GroupName>,
     /// The constants of the removal guard.
-    pub removal_guard: Guard,
+    pub removal_guard: RemovalGuard,
     /// Failover settings, kept for the failover part.
     pub failover: Option<Value>,
     /// Sync rules, kept for the sync part.
@@ -42,24 +43,6 @@ pub struct Services {
     pub exclude: Vec<String>,
 }
 
-/// The constants of the removal guard; `None`: the default.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Guard {
-    /// The share of a source that may leave at once, in percent.
-    pub percent: Option<u32>,
-    /// Fewer than this many may always leave.
-    pub min_instances: Option<u32>,
-    /// Good reads that confirm a removal.
-    pub confirmations: Option<u32>,
-    /// Over how long, in seconds.
-    pub hold_seconds: Option<u64>,
-    /// How long the missing are waited for after an outage, in seconds.
-    pub settle_seconds: Option<u64>,
-    /// How long a source is waited for that became empty, in seconds.
-    pub empty_hold_seconds: Option<u64>,
-}
-
 const COMMON_KEYS: [&str; 10] = [
     "priority",
     "services",
@@ -72,9 +55,6 @@ const COMMON_KEYS: [&str; 10] = [
     "caName",
     "insecureSkipVerify",
 ];
-
-/// The longest settle or hold time, in seconds: an hour.
-const MAX_SECONDS: u64 = 3600;
 
 impl Common {
     /// Takes the common keys out of a `specificConfig`; the rest is the driver's.
@@ -94,6 +74,9 @@ impl Common {
             let of = if COMMON_KEYS.contains(&key.as_str()) { &mut common } else { &mut specific };
             of.insert(key, value);
         }
+        if let Some(guard) = common.get("removalGuard") {
+            RemovalGuard::check(guard)?;
+        }
         // One key at a time, so that the error names the key.
         for (key, value) in &common {
             let one = Value::Object([(key.clone(), value.clone())].into_iter().collect());
@@ -108,22 +91,6 @@ impl Common {
     }
 
     fn check(&self) -> Result<()> {
-        let guard = &self.removal_guard;
-        if let Some(percent) = guard.percent.filter(|percent| *percent > 100) {
-            let field = "specificConfig.removalGuard.percent";
-            return Err(Error::invalid(field, percent, "must be 0 to 100"));
-        }
-        let seconds = [
-            ("holdSeconds", guard.hold_seconds),
-            ("settleSeconds", guard.settle_seconds),
-            ("emptyHoldSeconds", guard.empty_hold_seconds),
-        ];
-        for (key, value) in seconds {
-            if let Some(value) = value.filter(|value| *value > MAX_SECONDS) {
-                let field = format!("specificConfig.removalGuard.{key}");
-                return Err(Error::invalid(&field, value, "must be 0 to 3600 seconds"));
-            }
-        }
         if let Some(name) = &self.ca_name {
             let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {

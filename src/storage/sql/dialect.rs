@@ -33,6 +33,10 @@ pub(super) trait Dialect: Debug + Send + Sync {
     /// heartbeat, last check, health.
     fn beats(&self, rows: usize) -> String;
 
+    /// The sum over rows of a number that their columns make, as an expression; where it costs nothing to
+    /// know whether anybody else wrote there is no need of one.
+    fn sum_of_prints(&self, columns: &[&str]) -> String;
+
     /// How many rows a statement has at most.
     fn rows_at_most(&self) -> usize;
 }

@@ -16,6 +16,7 @@ use super::value::Value;
 use super::{mysql, postgres, sqlite};
 use crate::storage::database::Connections;
 use crate::storage::error::Result;
+use crate::storage::native::Tide;
 use crate::telemetry::metrics::DatabaseMetrics;
 
 /// The connections to one database. Clones share them.
@@ -137,6 +138,12 @@ impl Engine {
         let query = sqlx::query_with(sql.safe(), sqlite::arguments(&[]).during(operation)?);
         let row = query.fetch_one(writer.pool()).await.during(operation)?;
         Ok(Row::Sqlite(row).int(0).during(operation)? == Some(0))
+    }
+
+    /// Moves when another connection wrote than the one that writes; `None`: it cannot be told.
+    pub(super) async fn tide(&self, operation: &'static str) -> Result<Option<Tide>> {
+        let Pools::Sqlite { writer, .. } = &self.pools else { return Ok(None) };
+        counted(&self.metrics, writer.tide().await.during(operation)).map(Some)
     }
 
     pub(super) fn connections(&self) -> Connections {

@@ -21,7 +21,7 @@ type Read<T> = Result<Option<T>, sqlx::Error>;
 
 impl Row {
     /// Columns are named by their place: PostgreSQL folds unquoted names to lower case.
-    fn text(&self, at: usize) -> Read<String> {
+    pub(super) fn text(&self, at: usize) -> Read<String> {
         match self {
             Self::Sqlite(row) => row.try_get(at),
             Self::Postgres(row) => row.try_get(at),

@@ -42,6 +42,11 @@ pub(super) enum Form {
     Update(&'static Table, &'static [&'static str]),
     /// Moves what heartbeats move.
     Beats(usize),
+    /// The rows of so many keys made of these columns.
+    SelectAny(&'static Table, &'static [&'static str], usize),
+    /// By these columns how many rows there are and the sum of their prints, which the last
+    /// columns have no part in.
+    Prints(&'static Table, &'static [&'static str], &'static [&'static str]),
     /// Events that pass these conditions.
     Events(EventsForm),
 }
@@ -124,6 +129,8 @@ impl Form {
             Self::Update(table, _) => (7, table.name, "", "", 0),
             Self::Beats(rows) => (8, "", "", "", rows),
             Self::Events(form) => (9, "", "", "", form.number()),
+            Self::SelectAny(table, _, rows) => (10, table.name, "", "", rows),
+            Self::Prints(table, _, _) => (11, table.name, "", "", 0),
         }
     }
 
@@ -157,6 +164,16 @@ impl Form {
             }
             Self::Beats(rows) => dialect.beats(rows),
             Self::Events(form) => form.text(),
+            Self::SelectAny(table, key, rows) => {
+                let one = format!("({})", equal(key, " AND "));
+                select(table, &format!(" WHERE {}", any(&one, rows)))
+            }
+            Self::Prints(table, by, without) => {
+                let columns: Vec<_> =
+                    table.columns.iter().copied().filter(|name| !without.contains(name)).collect();
+                let (by, print) = (by.join(", "), dialect.sum_of_prints(&columns));
+                format!("SELECT {by}, COUNT(*), {print} FROM {} GROUP BY {by}", table.name)
+            }
         }
     }
 }

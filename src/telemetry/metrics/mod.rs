@@ -17,6 +17,7 @@
 //! | `leases` | the native registry's leases |
 //! | `log` | the log itself |
 //! | `native` | its operations |
+//! | `removals` | removals that are not believed at once |
 //! | `runtime` | what runs the tasks |
 //! | `sources` | the registries |
 //! | `system` | the process and its disks |
@@ -37,6 +38,7 @@ mod leases;
 mod log;
 mod maker;
 mod native;
+mod removals;
 mod runtime;
 mod sources;
 mod system;
@@ -50,7 +52,8 @@ pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
-pub use native::NativeMetrics;
+pub use native::{Look, NativeMetrics};
+pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};
 pub use system::SystemMetrics;
@@ -81,6 +84,8 @@ pub struct Families {
     pub log: LogMetrics,
     /// The native registry's operations.
     pub native: NativeMetrics,
+    /// Removals that are not believed at once.
+    pub removals: RemovalMetrics,
     /// What runs the tasks.
     pub runtime: RuntimeMetrics,
     /// The registries.
@@ -106,6 +111,7 @@ impl Metrics {
             leases: LeaseMetrics::new(&maker),
             log: LogMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
+            removals: RemovalMetrics::new(&maker),
             runtime: RuntimeMetrics::new(&maker),
             sources: SourceMetrics::new(&maker),
             system: SystemMetrics::new(&maker),

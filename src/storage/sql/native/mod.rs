@@ -2,6 +2,7 @@
 
 mod group;
 mod instance;
+mod places;
 mod service;
 
 pub(super) use group::GROUP;
@@ -19,7 +20,9 @@ use super::store::SqlStore;
 use super::text::Form;
 use super::value::of;
 use crate::storage::error::{Result, StorageErrorKind};
-use crate::storage::native::{HeartbeatRow, NativeRows, NativeStore, NativeWrite};
+use crate::storage::native::{
+    HeartbeatRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint, Tide,
+};
 
 #[async_trait]
 impl NativeStore for SqlStore {
@@ -57,6 +60,18 @@ impl NativeStore for SqlStore {
             beats.iter().map(|row| ((&row.tenant_id, &row.service_instance_id), row)).collect();
         let rows: Vec<_> = last.into_values().map(beat).collect();
         again(|| self.write_beats(&rows)).await
+    }
+
+    async fn tide(&self) -> Result<Option<Tide>> {
+        self.engine.tide("look for rows of others").await
+    }
+
+    async fn prints(&self) -> Result<BTreeMap<Place, PlacePrint>> {
+        self.read_prints().await
+    }
+
+    async fn rows_of(&self, places: &[Place]) -> Result<NativeRows> {
+        self.read_places(places).await
     }
 }
 

@@ -3,6 +3,8 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -95,10 +97,19 @@ pub(in crate::storage::sql) async fn open(address: Address, readers: u32) -> Res
         // What a statement changed, to undo it if its last row fails: else that is a file.
         .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", CHECKPOINT.to_string());
-    let writer = patiently(|| pool(1).connect_with(writing.clone())).await?;
+    let opened = Arc::new(AtomicU64::new(0));
+    let writer = patiently(|| {
+        let opened = Arc::clone(&opened);
+        let pool = pool(1).after_connect(move |_, _| {
+            opened.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Ok(()) })
+        });
+        pool.connect_with(writing.clone())
+    })
+    .await?;
     let reader =
         if in_memory { writer.clone() } else { pool(readers.max(1)).connect_lazy_with(options) };
-    Ok(Pools::Sqlite { reader, writer: Writer::new(writer) })
+    Ok(Pools::Sqlite { reader, writer: Writer::new(writer, opened) })
 }
 
 /// Connects, and again while another process puts the same new file into WAL mode: there SQLite

@@ -1,10 +1,12 @@
 //! The one connection that writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::storage::native::Tide;
 use crate::storage::sql::pool::PATIENCE;
 
 /// When a commit is on disk: SQLite's `synchronous`.
@@ -24,6 +26,8 @@ pub(in crate::storage::sql) struct Writer {
     pool: SqlitePool,
     /// How the connection commits now; `None`: it is not known.
     turn: Arc<Mutex<Option<Sync>>>,
+    /// How many connections were opened, one after the other.
+    opened: Arc<AtomicU64>,
 }
 
 /// A turn, with a transaction.
@@ -35,9 +39,18 @@ pub(in crate::storage::sql) struct Writing {
 }
 
 impl Writer {
-    /// Over a pool of one connection, which opens it as [`Sync::Full`].
-    pub(in crate::storage::sql) fn new(pool: SqlitePool) -> Self {
-        Self { pool, turn: Arc::new(Mutex::new(Some(Sync::Full))) }
+    /// Over a pool of one connection, which opens it as [`Sync::Full`] and counts how often it did.
+    pub(in crate::storage::sql) fn new(pool: SqlitePool, opened: Arc<AtomicU64>) -> Self {
+        Self { pool, turn: Arc::new(Mutex::new(Some(Sync::Full))), opened }
+    }
+
+    /// Moves when another connection than this one wrote
+    /// (<https://sqlite.org/pragma.html#pragma_data_version>), or when this is another one.
+    pub(in crate::storage::sql) async fn tide(&self) -> sqlx::Result<Tide> {
+        let mut connection = self.pool.acquire().await?;
+        let counter = self.opened.load(Ordering::SeqCst);
+        let count = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        Ok(Tide { counter, count })
     }
 
     pub(in crate::storage::sql) async fn begin(&self, sync: Sync) -> sqlx::Result<Writing> {
@@ -103,7 +116,7 @@ mod tests {
             .create_if_missing(true)
             .synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-        let writer = Writer::new(pool.unwrap());
+        let writer = Writer::new(pool.unwrap(), Arc::default());
         let (normal, full) = (1, 2);
         assert_eq!(level(&writer, Sync::Full).await, full);
         for _ in 0..3 {

@@ -240,6 +240,24 @@ async fn a_statement_holds_until_the_checks_disagree_and_heartbeats_do_not_count
             hub.put("/api/v1/services/ok", &json!({ "healthCheckUrl": bad })).await;
         assert_eq!((status.as_u16(), &body["details"]["field"]), (400, &json!("healthCheckUrl")));
     }
+    // A service that nobody made by hand has what its group says; the rest is the configuration's.
+    let group = json!({
+        "groupName": "g", "defaultHealthCheckUrl": "/created", "defaultHealthCheckIntervalSeconds": 1,
+    });
+    assert_eq!(hub.post("/api/v1/groups", &group).await.0, 201);
+    let mut of_group = instance.clone();
+    (of_group["groupName"], of_group["serviceName"]) = (json!("g"), json!("of-group"));
+    let (_, body) = hub.post("/api/v1/instances", &of_group).await;
+    let other = format!("/api/v1/instances/{}", body["instanceId"].as_str().unwrap());
+    hub.until(&other, SOON, |_, body| {
+        let last = &body["healthCheck"];
+        let times = (&last["intervalMs"], &last["timeoutMs"]);
+        body["healthStatus"] == "HEALTHY"
+            && last["output"] == "HTTP 204"
+            && times == (&json!(1000), &json!(400))
+    })
+    .await;
+    assert_eq!(hub.send(reqwest::Method::DELETE, &other, None).await.0, 200);
     // An answer put back is taken.
     let (_, body) = hub.get(&path).await;
     assert_eq!(hub.put(&path, &body).await.0, 200);

@@ -14,6 +14,11 @@ use hub_registry::storage::{StorageError, StorageErrorKind, sql};
 use hub_registry::telemetry::logging::Log;
 use hub_registry::telemetry::metrics::Metrics;
 
+/// Requests are many small allocations, made by one thread and given back by another
+/// (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration or the command line is wrong.
 const USAGE: u8 = 2;
 /// There is no such thing.

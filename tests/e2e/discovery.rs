@@ -301,9 +301,9 @@ async fn the_life_of_an_instance() {
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_run_out() {
     let hub = Hub::start().await;
+    let start = Instant::now();
     register(&hub, json!({ "portNumber": 1, "leaseSeconds": 1 })).await;
     register(&hub, json!({ "portNumber": 2, "leaseSeconds": 1, "healthCheckType": "NONE" })).await;
-    let start = Instant::now();
     let unhealthy = |_, body: &Value| rows(body)[0]["healthStatus"] == "UNHEALTHY";
     hub.until(WEB, Duration::from_secs(4), unhealthy).await;
     assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());

@@ -13,6 +13,7 @@ mod checks;
 mod choice;
 mod ctl;
 mod databases;
+mod deploy;
 mod described;
 mod discovery;
 mod docs;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hub_registry_consul::ConsulDriver;
+use hub_registry_core::egress::Egress;
 use hub_registry_core::{Change, GroupName, InstanceKey, TenantId};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
+use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{EventsWanted, Native, Preservation, Publication, Publish, Settings};
 use crate::process::Supervisor;
 use crate::storage::sql::Migrated;
@@ -120,6 +122,7 @@ impl App {
         )
         .await
         .context("the native registry cannot be loaded")?;
+        let health = health(&config, &native, &metrics, &working)?;
         let drivers = Drivers::new(vec![
             Arc::new(ConsulDriver),
             Arc::new(EurekaDriver),
@@ -161,6 +164,7 @@ impl App {
             view: catalog.view(),
             catalog,
             native,
+            health,
             federation,
             configs,
             authenticator,
@@ -282,6 +286,25 @@ impl Publish for Shown {
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
         self.0.mark_held(tenant, &SourceId::Native, held, freed);
     }
+}
+
+/// The checks of native instances.
+fn health(
+    config: &Config,
+    native: &Arc<Native>,
+    metrics: &Metrics,
+    tasks: &TaskGroup,
+) -> anyhow::Result<Arc<HealthChecks>> {
+    let config = &config.health_check;
+    let egress = Egress::new(Arc::new(config.egress.policy()));
+    let tls = TlsSettings {
+        ca_file: config.ca_file.clone(),
+        insecure_skip_verify: config.insecure_skip_verify,
+    };
+    let probe = NetworkProbe::new(egress, config.ports.clone(), &tls).map_err(anyhow::Error::msg);
+    let probe = Arc::new(probe.context("healthCheck.caFile")?);
+    let (native, settings) = (Arc::clone(native), health::Settings::from(config));
+    Ok(HealthChecks::start(native, probe, settings, metrics.clone(), tasks))
 }
 
 /// The lists of the native registry's groups hold for what any registry has in them.

@@ -8,6 +8,7 @@
 //! | [`api`] | the HTTP server and its handlers |
 //! | [`cli`] | what commands print |
 //! | [`federation`] | running the external registries the configuration table names |
+//! | [`health`] | the hub's checks of native instances |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
 //! | [`events`] | what happens, told: log, feed, subscribers |
@@ -32,6 +33,7 @@ pub mod config;
 pub mod error;
 pub mod events;
 pub mod federation;
+pub mod health;
 pub mod model;
 pub mod native;
 pub mod process;

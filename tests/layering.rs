@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["app"],
     &["api", "cli"],
-    &["federation"],
+    &["federation", "health"],
     &["native", "catalog", "balance"],
     &["events"],
     &["access"],

@@ -8,6 +8,7 @@ use hub_registry_core::{HealthStatus, InstanceStatus, ServiceKey};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::checks;
 use super::error::ApiResult;
 use super::extract::Segment;
 use super::params::Params;
@@ -182,13 +183,16 @@ fn health_reason(api: &Api, caller: &Caller, key: &ServiceKey, row: &Row) -> Val
         return json!({ "decidedBy": "registry", "reason": "as its registry reports it" });
     };
     let reason = match (native.check, native.last_health_check, native.health) {
-        (_, Some(_), _) => "stated by a check or a request",
-        (HealthCheckType::None, None, _) => "healthCheckType NONE: nobody stated it yet",
-        (HealthCheckType::Heartbeat, None, HealthStatus::Unhealthy) => "no heartbeat for a lease",
-        (HealthCheckType::Heartbeat, None, _) => "heartbeats",
-        (HealthCheckType::Http | HealthCheckType::Tcp, None, _) => "not checked yet",
+        (HealthCheckType::Http | HealthCheckType::Tcp, _, _) => checks::reason(api, &native),
+        (_, Some(_), _) => "stated by a request".to_owned(),
+        (HealthCheckType::None, None, _) => "healthCheckType NONE: nobody stated it yet".to_owned(),
+        (HealthCheckType::Heartbeat, None, HealthStatus::Unhealthy) => {
+            "no heartbeat for a lease".to_owned()
+        }
+        (HealthCheckType::Heartbeat, None, _) => "heartbeats".to_owned(),
     };
     json!({
+        "healthCheck": checks::last_check(api, &native),
         "decidedBy": "native",
         "reason": reason,
         "healthCheckType": native.check,

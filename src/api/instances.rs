@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use hub_registry_core::{Host, Protocol, RegistryKind};
 use serde_json::{Value, json};
 
+use super::checks;
 use super::error::{ApiError, ApiResult, status};
 use super::extract::Segment;
 use super::json_body::JsonObject;
@@ -195,8 +196,9 @@ pub(super) async fn get(
         for (key, value) in more {
             fields.entry(key).or_insert(value);
         }
+        fields.insert("healthCheck".to_owned(), checks::last_check(&api, &native));
     }
-    Ok(tagged_but(&headers, &answer, "lastHeartbeatTime"))
+    Ok(tagged_but(&headers, &answer, &["lastHeartbeatTime", "lastHealthCheckTime", "healthCheck"]))
 }
 
 /// `PUT /api/v1/instances/{instanceId}`

@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod body;
+mod checks;
 mod discovery;
 mod docs;
 mod error;

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
 use crate::federation::Manager;
+use crate::health::HealthChecks;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
 use crate::task::TaskGroup;
@@ -81,6 +82,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The hub's own registry.
     pub native: Arc<Native>,
+    /// Its checks.
+    pub health: Arc<HealthChecks>,
     /// The external registries.
     pub federation: Arc<Manager>,
     /// Their configurations.

@@ -10,6 +10,7 @@ use axum::extract::State;
 use hub_registry_core::{GroupName, HealthStatus, InstanceStatus};
 use serde_json::{Value, json};
 
+use super::checks;
 use super::error::ApiResult;
 use super::params::Params;
 use super::state::Api;
@@ -209,15 +210,10 @@ pub(super) async fn health(
         "healthyShare": totals.all.healthy_share(),
         "groups": totals.groups.len(),
         "byGroup": totals.groups_json(page),
-        "checks": checks(),
+        "checks": checks::numbers(&api, &caller),
         "leases": leases(&api, &caller),
         "revision": totals.revision,
     })))
-}
-
-/// The checks of native instances: there are none in this version.
-fn checks() -> Value {
-    json!({ "checks": 0, "successRate": null, "meanMs": null, "p99Ms": null })
 }
 
 /// The leases of the tenant's native instances and their self-preservation. They are counted over

@@ -19,12 +19,12 @@ pub(super) fn tagged_text(asked: &HeaderMap, body: &str) -> Response {
     respond(asked, &tag_of(body), body.to_owned())
 }
 
-/// The same for an answer with a field that moves without anything having changed, as the time of
-/// the last heartbeat does: it is no part of the tag.
-pub(super) fn tagged_but(asked: &HeaderMap, answer: &Value, moving: &str) -> Response {
+/// The same for an answer with fields that move without anything having changed, as the time of
+/// the last heartbeat does: they are no part of the tag.
+pub(super) fn tagged_but(asked: &HeaderMap, answer: &Value, moving: &[&str]) -> Response {
     let mut still = answer.clone();
     if let Some(fields) = still.as_object_mut() {
-        fields.remove(moving);
+        fields.retain(|name, _| !moving.contains(&name.as_str()));
     }
     respond(asked, &tag_of(&still.to_string()), answer.to_string())
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::dsn::Dsn;
 use super::log_level::LogLevels;
+use super::ports::Ports;
 use super::secrets_key::SecretsKeys;
 
 /// The rule of a value.
@@ -47,6 +48,8 @@ pub enum Rule {
     Origins,
     /// A list of ranges of addresses.
     Networks,
+    /// A list of ports and ranges of them.
+    Ports,
     /// A folder.
     Folder,
     /// A file.
@@ -75,7 +78,7 @@ impl Rule {
             Self::Integer { .. } | Self::Size { .. } => {
                 text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
             }
-            Self::Origins | Self::Networks => {
+            Self::Origins | Self::Networks | Self::Ports => {
                 text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
             }
             Self::Span { .. }
@@ -128,6 +131,10 @@ impl Rule {
                     None => Ok(value),
                 }
             }
+            (Self::Ports, Value::Array(list)) => {
+                let ports = |item: &Value| ports(item).ok_or_else(|| broken(item));
+                list.iter().map(ports).collect()
+            }
             (Self::Folder | Self::File, Value::String(text)) if !text.trim().is_empty() => {
                 Ok(value)
             }
@@ -153,6 +160,13 @@ impl Rule {
 
 fn is_network(text: &str) -> bool {
     text.parse::<Network>().is_ok()
+}
+
+/// A number, or a text of ports.
+fn ports(value: &Value) -> Option<Value> {
+    let text = value.as_u64().map(|port| port.to_string());
+    let text = text.as_deref().or(value.as_str())?;
+    text.parse::<Ports>().ok().map(|ports| ports.to_string().into())
 }
 
 /// A number, or one with a unit.
@@ -202,6 +216,7 @@ impl fmt::Display for Rule {
             Self::Networks => {
                 f.write_str("a list of address ranges, as 10.0.0.0/8, fd00::/8 or 10.0.0.1")
             }
+            Self::Ports => f.write_str("a list of ports and ranges of ports, as 443 or 8000-8999"),
             Self::Folder => f.write_str("a folder"),
             Self::File => f.write_str("a file"),
             Self::Text { max } => write!(f, "text of 1 to {max} bytes"),

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::audit::{self, Audit, json_value};
 use super::fields::Fields;
+use super::health_url;
 use super::names::{group_id, native_group};
 use super::registration::ext_property;
-use super::service::{seconds, set};
+use super::service::{DEFAULT_CHECK_INTERVAL_SECONDS, seconds, set};
 use super::words::{Flag, GroupType, LoadBalanceStrategy};
 use crate::error::Result;
 
@@ -62,7 +63,7 @@ impl NativeGroup {
             default_protocol: Protocol::Http,
             default_strategy: LoadBalanceStrategy::default(),
             default_health_check_url: "/health".to_owned(),
-            default_health_check_interval_seconds: 30,
+            default_health_check_interval_seconds: DEFAULT_CHECK_INTERVAL_SECONDS,
             audit,
         }
     }
@@ -241,7 +242,7 @@ impl GroupPatch {
             access_control: fields.word("accessControlEnabled")?,
             default_protocol: fields.word("defaultProtocolType")?,
             default_strategy: fields.word("defaultLoadBalanceStrategy")?,
-            default_health_check_url: fields.text("defaultHealthCheckUrl", 500)?,
+            default_health_check_url: health_url::take(fields, "defaultHealthCheckUrl")?,
             default_health_check_interval_seconds: seconds(interval),
             note_text: fields.clearable("noteText", 500)?,
             ext_property: ext_property(fields)?,

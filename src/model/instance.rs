@@ -84,6 +84,12 @@ impl NativeInstance {
         self.check == HealthCheckType::Heartbeat
     }
 
+    /// Whether the hub's checks decide on its health.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        matches!(self.check, HealthCheckType::Http | HealthCheckType::Tcp)
+    }
+
     /// Whether it is unhealthy because its heartbeats stayed away, not because somebody said so.
     #[must_use]
     pub fn has_lapsed(&self) -> bool {

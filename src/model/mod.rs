@@ -5,6 +5,7 @@
 //! | [`names`] | what the hub calls things it accepts itself, and their ids |
 //! | [`words`] | enumerations |
 //! | [`instance`], [`service`], [`group`] | the native registry's nouns |
+//! | [`health_url`] | what an HTTP check asks |
 //! | [`external`] | the configuration of an external registry |
 //! | [`row`] | what every table has |
 //! | [`audit`] | who changed a thing, and when |
@@ -16,6 +17,7 @@ pub mod audit;
 pub mod external;
 pub mod fields;
 pub mod group;
+pub mod health_url;
 pub mod instance;
 pub mod json;
 pub mod labels;

@@ -41,12 +41,13 @@ pub(crate) const SETTABLE: [&str; 21] = [
     "extProperty",
 ];
 /// What answers about an instance have besides: taken back without effect.
-pub(crate) const ANSWERED: [&str; 11] = [
+pub(crate) const ANSWERED: [&str; 12] = [
     "instanceId",
     "serviceInstanceId",
     "registerTime",
     "lastHeartbeatTime",
     "lastHealthCheckTime",
+    "healthCheck",
     "registryType",
     "held",
     "sources",

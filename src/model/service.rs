@@ -6,11 +6,17 @@ use serde_json::{Map, Value, json};
 use super::audit::{self, Audit};
 use super::fields::Fields;
 use super::group::NativeGroup;
+use super::health_url;
 use super::labels::{Metadata, metadata_text, tags_text};
 use super::names::{native_group, native_service};
 use super::registration::ext_property;
 use super::words::LoadBalanceStrategy;
 use crate::error::Result;
+
+/// `healthCheckIntervalSeconds` where nobody chose, as the table has it.
+pub const DEFAULT_CHECK_INTERVAL_SECONDS: u32 = 30;
+/// `healthCheckTimeoutSeconds` where nobody chose, as the table has it.
+pub const DEFAULT_CHECK_TIMEOUT_SECONDS: u32 = 5;
 
 /// A service of the native registry: a valid row of `HUB_REGISTRY_SERVICE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +60,7 @@ impl NativeService {
             strategy: group.default_strategy,
             health_check_url: group.default_health_check_url.clone(),
             health_check_interval_seconds: group.default_health_check_interval_seconds,
-            health_check_timeout_seconds: 5,
+            health_check_timeout_seconds: DEFAULT_CHECK_TIMEOUT_SECONDS,
             metadata: Metadata::new(),
             tags: Vec::new(),
             audit,
@@ -163,7 +169,7 @@ impl ServicePatch {
             protocol: fields.word("protocolType")?,
             context_path: fields.clearable("contextPath", 200)?,
             strategy: fields.word("loadBalanceStrategy")?,
-            health_check_url: fields.text("healthCheckUrl", 500)?,
+            health_check_url: health_url::take(fields, "healthCheckUrl")?,
             health_check_interval_seconds: interval,
             health_check_timeout_seconds: timeout,
             metadata: fields.metadata()?,

@@ -115,7 +115,7 @@ impl<'a> Cause<'a> {
         rows
     }
 
-    /// Leases moved an instance's health.
+    /// Leases or checks moved an instance's health.
     pub(super) fn judged(
         self,
         before: &NativeInstance,

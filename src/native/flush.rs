@@ -40,6 +40,10 @@ impl Keeper {
                 self.unwritten.insert(lease.id, lease.tenant.clone());
             }
         }
+        let state = self.shared.state.load_full();
+        for (tenant, id) in self.shared.checks.all_unwritten(&state) {
+            self.unwritten.insert(id, tenant);
+        }
         while !self.unwritten.is_empty() {
             let some = self.unwritten.iter().take(FLUSH).map(|(id, t)| (*id, t.clone())).collect();
             if !self.flush(some).await {
@@ -55,17 +59,19 @@ impl Keeper {
         let leases = Arc::clone(&self.shared.leases);
         let mut rows = Vec::with_capacity(some.len());
         let mut written = Vec::with_capacity(some.len());
+        let mut checked = Vec::new();
         for (id, tenant) in &some {
             self.unwritten.remove(id);
             let Some(instance) = state.instance(tenant, *id) else {
                 continue;
             };
             written.extend(leases.unwritten(*id));
+            checked.extend(self.shared.checks.last(instance).map(|time| (*id, time)));
             rows.push(HeartbeatRow {
                 tenant_id: tenant.to_string(),
                 service_instance_id: id.to_string(),
                 last_heartbeat_time: leases.heard_at(instance, wall),
-                last_health_check_time: instance.last_health_check,
+                last_health_check_time: self.shared.checks.last(instance),
                 health_status: instance.health.to_string(),
             });
         }
@@ -77,6 +83,9 @@ impl Keeper {
                     some.iter().map(|(id, t)| RowKey::Instance(t.to_string(), id.to_string()));
                 self.meanwhile.wrote(&self.shared, keys);
                 written.into_iter().for_each(|(lease, heard)| lease.set_written(heard));
+                for (id, time) in checked {
+                    self.shared.checks.set_written(id, time);
+                }
                 let more = self.unwritten.len() >= FLUSH;
                 self.flush_at = Instant::now() + if more { Duration::ZERO } else { FLUSH_EVERY };
                 true

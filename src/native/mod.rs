@@ -24,12 +24,14 @@
 //! | `publish` | what others are told of it |
 //! | `repair` | what the disk holds after a commit that failed |
 //! | `leases`, `lease`, `deadlines` | who was heard when, and what is due |
+//! | `checks` | what the hub's checks look at and find |
 //! | `preservation`, `decide`, `stats` | whether to believe that many are silent at once |
 //! | `load`, `rows` | from the tables and back |
 //! | `outside` | what others wrote to the tables |
 //! | `intake`, `reads` | the methods of [`Native`] |
 //! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
 
+mod checks;
 mod commit;
 mod deadlines;
 mod decide;
@@ -57,6 +59,7 @@ mod state;
 mod stats;
 mod turn;
 
+pub use checks::{CheckFeed, ToCheck, Verdict};
 pub use intake::Registered;
 pub use preservation::Preservation;
 pub use publish::{Publication, Publish};

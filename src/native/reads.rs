@@ -64,12 +64,13 @@ impl Native {
         Ok(self.with_heartbeat(instance))
     }
 
-    /// The instance with its last heartbeat, which [`list`](Self::list) leaves as it was when the
+    /// The instance with its last heartbeat and check, which [`list`](Self::list) leaves as it was when the
     /// instance was last written.
     #[must_use]
     pub fn with_heartbeat(&self, instance: &NativeInstance) -> NativeInstance {
         let last_heartbeat = self.shared.leases.heard_at(instance, self.shared.clock.now());
-        NativeInstance { last_heartbeat, ..instance.clone() }
+        let last_health_check = self.shared.checks.last(instance);
+        NativeInstance { last_heartbeat, last_health_check, ..instance.clone() }
     }
 
     /// All instances of a tenant, in the order of their keys.

@@ -64,6 +64,7 @@ impl Keeper {
         }
         let next = std::mem::take(&mut draft.next);
         self.swap(&before, next, std::mem::take(&mut draft.changed), facts);
+        self.shared.checks.touched(&before, &self.shared.state.load(), &draft.touched);
     }
 
     fn follow_lease(&mut self, instance: &NativeInstance, heard: bool) {
@@ -113,6 +114,9 @@ impl Keeper {
         }
         self.shared.state.store(Arc::new(next));
         for (tenant, publication) in publications {
+            for (key, _) in &publication.described {
+                self.shared.checks.described(&self.shared.state.load(), &tenant, key);
+            }
             if self.shared.news.receiver_count() > 0 && !publication.changes.is_empty() {
                 let changes = publication.changes.clone();
                 let news = News { revision, tenant: tenant.clone(), changes };

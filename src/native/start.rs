@@ -10,6 +10,7 @@ use hub_registry_core::{Change, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::checks::Checks;
 use super::job::Job;
 use super::keeper::Keeper;
 use super::lease::Lease;
@@ -83,6 +84,7 @@ pub struct Native {
 pub(super) struct Shared {
     pub(super) state: ArcSwap<State>,
     pub(super) leases: Arc<Leases>,
+    pub(super) checks: Checks,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
@@ -137,6 +139,7 @@ impl Native {
         let shared = Arc::new(Shared {
             state: ArcSwap::from_pointee(state),
             leases: Arc::new(Leases::new()),
+            checks: Checks::default(),
             clock,
             settings,
             metrics,

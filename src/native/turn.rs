@@ -61,6 +61,7 @@ impl Keeper {
             }
         }
         self.judge(verdicts);
+        self.take_verdicts();
         self.decide();
     }
 
@@ -109,15 +110,11 @@ impl Keeper {
             }
             changed.insert((judged.tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
-            if self.shared.settings.events != EventsWanted::Nothing {
-                let why = match lapsed {
-                    true => format!("not heard for {} s, its lease", judged.lease_seconds),
-                    false => "heard again".to_owned(),
-                };
-                let rules = next.rules(&judged.tenant, &judged.key.service.group);
-                let readers = rules.and_then(|group| group.readers());
-                told.push(EventRow { readers, ..cause.judged(known, &judged, why) });
-            }
+            let why = match lapsed {
+                true => format!("not heard for {} s, its lease", judged.lease_seconds),
+                false => "heard again".to_owned(),
+            };
+            told.extend(self.judged(&next, cause, (known, &judged), why));
             self.pipeline.put_instance(&judged);
             self.unwritten.insert(lease.id, lease.tenant.clone());
         }
@@ -126,5 +123,21 @@ impl Keeper {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
         self.swap(&before, next, changed, by_tenant(told.into_iter()));
+    }
+
+    /// What is told of an instance whose health was moved, if anything is told.
+    pub(super) fn judged(
+        &self,
+        state: &State,
+        cause: Cause<'_>,
+        (before, after): (&NativeInstance, &NativeInstance),
+        why: String,
+    ) -> Option<EventRow> {
+        if self.shared.settings.events == EventsWanted::Nothing {
+            return None;
+        }
+        let rules = state.rules(&after.tenant, &after.key.service.group);
+        let readers = rules.and_then(|group| group.readers());
+        Some(EventRow { readers, ..cause.judged(before, after, why) })
     }
 }

@@ -169,7 +169,8 @@ pub struct Tide {
 }
 
 /// What the rows of a place come to. Rows that differ have different prints, except by a chance of
-/// one in four thousand million; what heartbeats move by themselves, `lastHeartbeatTime`, is left out.
+/// one in four thousand million; what heartbeats and checks move by themselves, `lastHeartbeatTime` and
+/// `lastHealthCheckTime`, is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlacePrint {
     /// Of the row of the service, or of the group.

@@ -158,7 +158,7 @@ async fn a_service_explains_itself() {
     assert_eq!(first["origins"][0]["state"], "LIVE");
     assert_eq!(first["origins"][0]["hold"], Value::Null);
     assert_eq!(rows[1]["hindrances"].as_array().unwrap().len(), 2, "{:#}", rows[1]);
-    assert_eq!(rows[1]["healthReason"]["reason"], "stated by a check or a request");
+    assert_eq!(rows[1]["healthReason"]["reason"], "stated by a request");
     assert_eq!(rows[2]["hindrances"].as_array().unwrap().len(), 2, "{:#}", rows[2]);
     let (status, _) = hub.get("/api/v1/services/none/explain").await;
     assert_eq!(status, 503, "the one that is deaf may know it");

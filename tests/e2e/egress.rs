@@ -12,7 +12,7 @@ use crate::hub::Hub;
 const CONFIGS: &str = "/api/v1/external/configs";
 
 /// Counts who connects, on every address of 127/8.
-async fn counting() -> (u16, Arc<AtomicUsize>) {
+pub(crate) async fn counting() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
     let counter = Arc::clone(&count);

@@ -383,8 +383,14 @@ async fn what_fits_is_stored_as_it_is() {
             let texts = fields.iter().filter(|(_, kind)| matches!(kind, Text(_)));
             let mut body = base.clone();
             for (field, _) in texts.filter(|_| !is_config) {
-                let short: String = text.chars().take(8).collect();
-                body[*field] = json!(if *field == "ownerUserId" { &short } else { text });
+                let short = || text.chars().take(8).collect();
+                body[*field] = json!(match *field {
+                    "ownerUserId" => short(),
+                    "healthCheckUrl" | "defaultHealthCheckUrl" => {
+                        format!("/{}", text.replace(' ', "+"))
+                    }
+                    _ => text.to_owned(),
+                });
             }
             if fields.iter().any(|(field, _)| *field == "metadata") {
                 body["metadata"] = json!({ text: text });

@@ -9,6 +9,7 @@
 mod away;
 mod bad_input;
 mod canaries;
+mod checks;
 mod choice;
 mod crowd;
 mod ctl;

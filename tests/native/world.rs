@@ -279,7 +279,7 @@ impl Listener {
 pub(crate) struct World {
     pub(crate) native: Arc<Native>,
     pub(crate) listener: Arc<Listener>,
-    tasks: TaskGroup,
+    pub(crate) tasks: TaskGroup,
 }
 
 impl World {

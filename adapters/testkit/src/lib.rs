@@ -8,4 +8,5 @@
 
 pub mod contract;
 pub mod servers;
+pub mod spellings;
 pub mod stub;

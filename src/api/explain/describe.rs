@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use crate::api::checks;
 use crate::api::openapi::params::group;
 use crate::api::openapi::shape::{
     Shape, boolean, count, integer, list_of, map, named, number, object, share, text, time, word,
@@ -99,6 +100,7 @@ fn health_reason() -> Shape {
         ("ephemeral", shapes::flag()),
         ("lastHeartbeatTime", time().or_null()),
         ("lastHealthCheckTime", time().or_null()),
+        ("healthCheck", checks::describe::last_check().or_null()),
     ])
 }
 

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::{MAX_BATCH, MAX_ID, SORT};
+use crate::api::checks;
 use crate::api::openapi::params::{Param, filter, group_of_new, group_or_all, page, sort};
 use crate::api::openapi::shape::{
     Shape, anything, count, either, format, integer, line, list_of, named, object, pattern, text,
@@ -244,6 +245,7 @@ fn details() -> Shape {
             ("lastHeartbeatTime", time().or_null()),
             ("lastHealthCheckTime", time().or_null()),
             ("healthCheckType", word(HealthCheckType::ALL)),
+            ("healthCheck", checks::describe::last_check().or_null()),
             ("leaseSeconds", lease()),
             ("ephemeral", shapes::flag()),
         ])

@@ -2,9 +2,10 @@
 
 use axum::http::StatusCode;
 
+use crate::api::checks;
 use crate::api::openapi::params::page;
 use crate::api::openapi::shape::{
-    Shape, boolean, count, list_of, map, named, number, object, share, text, time,
+    Shape, boolean, count, list_of, map, named, object, share, text, time,
 };
 use crate::api::openapi::{Describe, Tag, describe, shapes};
 
@@ -49,12 +50,6 @@ pub(in crate::api) fn instances() -> Describe {
 
 /// `GET /api/v1/stats/health`
 pub(in crate::api) fn health() -> Describe {
-    let checks = object([
-        ("checks", count()),
-        ("successRate", share().or_null()),
-        ("meanMs", number().or_null()),
-        ("p99Ms", number().or_null()),
-    ]);
     let answer = object([
         ("tenantId", text()),
         ("instances", count()),
@@ -64,7 +59,7 @@ pub(in crate::api) fn health() -> Describe {
         ("healthyShare", share().or_null()),
         ("groups", count()),
         ("byGroup", by_group()),
-        ("checks", checks),
+        ("checks", checks::describe::numbers()),
         ("leases", leases()),
         ("revision", shapes::revision()),
     ]);

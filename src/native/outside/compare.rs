@@ -99,8 +99,13 @@ fn parse(place: &Place) -> Option<(TenantId, GroupName, Option<ServiceName>)> {
 
 /// The instance as it is in the table, with what only the state knows.
 pub(super) fn as_known(disk: &NativeInstance, known: &NativeInstance) -> NativeInstance {
-    let key = known.key.clone();
-    NativeInstance { key, last_heartbeat: known.last_heartbeat, ..disk.clone() }
+    let (key, last_heartbeat) = (known.key.clone(), known.last_heartbeat);
+    let mut instance = NativeInstance { key, last_heartbeat, ..disk.clone() };
+    if known.is_checked() && disk.is_checked() {
+        // The row has the time of the last check, the state that of the last statement.
+        instance.last_health_check = known.last_health_check;
+    }
+    instance
 }
 
 struct Compared<'a> {

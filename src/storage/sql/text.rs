@@ -44,9 +44,9 @@ pub(super) enum Form {
     Beats(usize),
     /// The rows of so many keys made of these columns.
     SelectAny(&'static Table, &'static [&'static str], usize),
-    /// By these columns how many rows there are and the sum of their prints, which this column has no
-    /// part in.
-    Prints(&'static Table, &'static [&'static str], &'static str),
+    /// By these columns how many rows there are and the sum of their prints, which the last
+    /// columns have no part in.
+    Prints(&'static Table, &'static [&'static str], &'static [&'static str]),
     /// Events that pass these conditions.
     Events(EventsForm),
 }
@@ -170,7 +170,7 @@ impl Form {
             }
             Self::Prints(table, by, without) => {
                 let columns: Vec<_> =
-                    table.columns.iter().copied().filter(|name| *name != without).collect();
+                    table.columns.iter().copied().filter(|name| !without.contains(name)).collect();
                 let (by, print) = (by.join(", "), dialect.sum_of_prints(&columns));
                 format!("SELECT {by}, COUNT(*), {print} FROM {} GROUP BY {by}", table.name)
             }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `maker` | makes metrics and registers them |
 //! | `build` | the version, and how long it runs |
+//! | `checks` | checks of native instances |
 //! | `database` | its connections, and the rows that are removed |
 //! | `events` | what is told, and to how many |
 //! | `failovers` | registries with a standby |
@@ -30,6 +31,7 @@ use parking_lot::Mutex;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 mod build;
+mod checks;
 mod database;
 mod events;
 mod failovers;
@@ -45,6 +47,7 @@ mod system;
 mod view;
 
 pub use build::BuildMetrics;
+pub use checks::CheckMetrics;
 pub use database::{DatabaseMetrics, DatabaseSample};
 pub use events::{EventMetrics, Resync, Stream, Transport};
 pub use failovers::FailoverMetrics;
@@ -70,6 +73,8 @@ pub struct Families {
     measuring: Mutex<()>,
     /// The version, and how long it runs.
     pub build: BuildMetrics,
+    /// Checks of native instances.
+    pub checks: CheckMetrics,
     /// The hub's own database.
     pub database: DatabaseMetrics,
     /// What is told.
@@ -104,6 +109,7 @@ impl Metrics {
         let maker = Maker::new(&registry);
         let families = Families {
             build: BuildMetrics::new(&maker),
+            checks: CheckMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
             events: EventMetrics::new(&maker),
             failovers: FailoverMetrics::new(&maker),

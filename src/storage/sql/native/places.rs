@@ -17,8 +17,8 @@ use crate::storage::sql::value::of;
 const LOOK: &str = "look for rows of others";
 /// Keys in one `SELECT`.
 const KEYS: usize = 64;
-/// Heartbeats move it all the time, and nobody else does.
-const BEATS: &str = "lastHeartbeatTime";
+/// Heartbeats and checks move these all the time, and nobody else does.
+const BEATS: &[&str] = &["lastHeartbeatTime", "lastHealthCheckTime"];
 
 impl SqlStore {
     pub(super) async fn read_prints(&self) -> Result<BTreeMap<Place, PlacePrint>> {

@@ -1,0 +1,319 @@
+//! The task that checks.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use hub_registry_core::{HealthStatus, TenantId};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::board::LastCheck;
+use super::judge::Judge;
+use super::load::{self, Watch, Word};
+use super::numbers::{Late, Standing};
+use super::outcome::{Outcome, Tone};
+use super::probe::Probe;
+use super::recent::Recent;
+use super::schedule::{First, Schedule};
+use super::start::{HealthChecks, Settings};
+use super::target::Target;
+use crate::model::names::InstanceId;
+use crate::native::{CheckFeed, Native, ToCheck, Verdict};
+use crate::telemetry::metrics::Metrics;
+
+/// The checker looks at the clock at least this often.
+const TURN: Duration = Duration::from_millis(250);
+/// A turn that comes so late is one after a pause of the process.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether there are enough places.
+const MEASURE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Checker {
+    native: Arc<Native>,
+    feed: CheckFeed,
+    probe: Arc<dyn Probe>,
+    settings: Settings,
+    metrics: Metrics,
+    checks: Arc<HealthChecks>,
+    schedule: Schedule,
+    followed: HashMap<InstanceId, Followed>,
+    under_way: JoinSet<Found>,
+    last_turn: Instant,
+    measure_at: Instant,
+    watch: Watch,
+    late: Option<Recent>,
+}
+
+/// What is known of an instance that is checked.
+#[derive(Debug)]
+struct Followed {
+    tenant: TenantId,
+    target: Arc<Target>,
+    judge: Judge,
+    /// When a request last stated its health.
+    stated: Option<DateTime<Utc>>,
+    busy: bool,
+    /// How long a check takes, of late.
+    took: Duration,
+}
+
+/// What became of a check.
+#[derive(Debug)]
+struct Found {
+    id: InstanceId,
+    target: Arc<Target>,
+    /// `Followed::stated` when it began.
+    stated: Option<DateTime<Utc>>,
+    outcome: Outcome,
+    took: Duration,
+}
+
+impl Checker {
+    pub(super) fn new(
+        native: Arc<Native>,
+        probe: Arc<dyn Probe>,
+        settings: Settings,
+        metrics: Metrics,
+        checks: Arc<HealthChecks>,
+    ) -> Self {
+        let (feed, now) = (native.follow_checks(), Instant::now());
+        Self {
+            native,
+            feed,
+            probe,
+            settings,
+            metrics,
+            checks,
+            schedule: Schedule::new(fastrand::Rng::new()),
+            followed: HashMap::new(),
+            under_way: JoinSet::new(),
+            last_turn: now,
+            measure_at: now + MEASURE,
+            watch: Watch::default(),
+            late: Recent::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        // Those there are at the start may be many.
+        let mut first = First::InTurn;
+        let none = sleep_until(self.last_turn + TURN);
+        tokio::select! {
+            changed = self.feed.changed() => self.look(changed, first),
+            () = none => {}
+        }
+        first = First::Soon;
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                changed = self.feed.changed() => self.look(changed, first),
+                Some(found) = self.under_way.join_next() => self.take(found.ok()),
+                () = sleep_until(wake) => {}
+            }
+            while let Some(found) = self.under_way.try_join_next() {
+                self.take(found.ok());
+            }
+            self.turn();
+        }
+    }
+
+    fn wake(&self) -> Instant {
+        let latest = self.last_turn + TURN;
+        let room = self.under_way.len() < self.settings.places;
+        self.schedule.next().filter(|_| room).map_or(latest, |due| due.min(latest))
+    }
+
+    /// Looks again at instances that may have come, changed or gone.
+    fn look(&mut self, changed: HashMap<InstanceId, TenantId>, first: First) {
+        let now = Instant::now();
+        for (id, tenant) in changed {
+            let Some(found) = self.native.to_check(&tenant, id) else {
+                self.schedule.remove(id);
+                self.followed.remove(&id);
+                self.checks.board.remove(&id);
+                continue;
+            };
+            let target = self.checks.target(&found);
+            let stated = found.instance.last_health_check;
+            match self.followed.get_mut(&id) {
+                Some(known) => {
+                    if known.stated != stated || known.target.ask != target.ask {
+                        known.judge.forget();
+                    }
+                    known.stated = stated;
+                    if *known.target != target {
+                        self.schedule.put(id, target.interval, first, now);
+                        known.target = Arc::new(target);
+                    }
+                }
+                None => {
+                    self.schedule.put(id, target.interval, first, now);
+                    let (judge, took) = (Judge::default(), Duration::ZERO);
+                    let target = Arc::new(target);
+                    let new = Followed { tenant, target, judge, stated, busy: false, took };
+                    self.followed.insert(id, new);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = Instant::now();
+        if now - self.last_turn > PAUSE {
+            let spread = self.schedule.spread(now);
+            let paused_ms = (now - self.last_turn).as_millis() as u64;
+            tracing::warn!(paused_ms, spread, "the process was paused: checks are spread anew");
+        }
+        self.last_turn = now;
+        while self.under_way.len() < self.settings.places {
+            let Some((id, due)) = self.schedule.pop(now) else { break };
+            self.begin(id, due, now);
+        }
+        self.metrics.checks.set_in_flight(self.under_way.len());
+        if now >= self.measure_at {
+            self.measure_at = now + MEASURE;
+            self.measure(now);
+        }
+    }
+
+    fn begin(&mut self, id: InstanceId, due: Instant, now: Instant) {
+        let Some(followed) = self.followed.get_mut(&id) else { return };
+        // The one before is not done yet: its bound is the interval, so this is a matter of jitter.
+        if followed.busy {
+            return;
+        }
+        followed.busy = true;
+        self.metrics.checks.began(now - due);
+        self.late.iter_mut().for_each(|late| late.add(now - due));
+        let (probe, target) = (Arc::clone(&self.probe), Arc::clone(&followed.target));
+        let stated = followed.stated;
+        self.under_way.spawn(async move {
+            let start = Instant::now();
+            let deadline = start + target.timeout;
+            let asked = AssertUnwindSafe(probe.ask(&target.ask, deadline)).catch_unwind();
+            let outcome = match timeout_at(deadline, asked).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Outcome::Hindered("the check panicked"),
+                Err(_) => Outcome::AnswerTimedOut,
+            };
+            // A check that takes no notice of its bound was stopped, and the hub with it.
+            let paused = start.elapsed() > target.timeout + PAUSE;
+            let outcome = if paused { Outcome::Hindered("the hub was paused") } else { outcome };
+            Found { id, target, stated, outcome, took: start.elapsed() }
+        });
+    }
+
+    /// Takes what a check found: judges, reports and remembers it.
+    fn take(&mut self, found: Option<Found>) {
+        let Some(Found { id, target, stated, outcome, took }) = found else { return };
+        let Some(followed) = self.followed.get_mut(&id) else { return };
+        followed.busy = false;
+        let tone = outcome.tone();
+        self.metrics.checks.ended(target.ask.kind(), outcome.word(), took);
+        let Some(now) = self.native.to_check(&followed.tenant, id) else { return };
+        let group = &now.instance.key.service.group;
+        self.checks.numbers.add(&followed.tenant, group, tone, took);
+        // It was of what the instance was before it was changed.
+        if !Arc::ptr_eq(&target, &followed.target) {
+            let interval = followed.target.interval;
+            return self.schedule.put(id, interval, First::Soon, Instant::now());
+        }
+        followed.took = if followed.took.is_zero() { took } else { (followed.took + took) / 2 };
+        if followed.stated != now.instance.last_health_check {
+            followed.stated = now.instance.last_health_check;
+            followed.judge.forget();
+        }
+        let was_flapping = followed.judge.is_flapping();
+        // What was asked before a statement says nothing against it.
+        let verdict = match stated == followed.stated {
+            true => followed.verdict(outcome, &now, self.settings),
+            false => None,
+        };
+        let flaps = followed.judge.is_flapping();
+        if flaps && !was_flapping {
+            let calm_in_ms =
+                followed.judge.calm_in(target.interval).map(|time| time.as_millis() as u64);
+            tracing::warn!(tenant.id = %followed.tenant, instance = %now.instance.key, calm_in_ms,
+                "an instance flaps: it is unhealthy until its checks are calm");
+        }
+        if let Some(verdict) = &verdict {
+            self.metrics.checks.judged(verdict.health.as_str());
+        }
+        if tone != Tone::Hindered {
+            self.native.report_check(&followed.tenant, id, verdict);
+        }
+        let last = LastCheck {
+            asked: target.describe(),
+            time: self.native.now(),
+            outcome,
+            took,
+            failures: followed.judge.failures,
+            passes: followed.judge.passes,
+            interval: target.interval,
+            timeout: target.timeout,
+            flapping: followed.judge.calm_in(target.interval),
+        };
+        self.checks.board.insert(id, last);
+    }
+
+    fn measure(&mut self, now: Instant) {
+        let all = self.followed.values();
+        let under_way = load::under_way(all.map(|one| (one.took, one.target.interval)));
+        let overdue = self.schedule.overdue(now).count();
+        let next = self.schedule.next().filter(|_| overdue > 0);
+        let standing = Standing {
+            instances: self.followed.len(),
+            flapping: self.followed.values().filter(|one| one.judge.is_flapping()).count(),
+            in_flight: self.under_way.len(),
+            overdue,
+            lag: next.map_or(Duration::ZERO, |due| now.saturating_duration_since(due)),
+            late: self.late.as_ref().map(Late::of).unwrap_or_default(),
+            places: self.settings.places,
+            needed: load::needed(under_way),
+        };
+        self.metrics.checks.set(
+            standing.instances,
+            standing.flapping,
+            (standing.overdue, standing.lag),
+            (standing.places, standing.needed),
+        );
+        let (needed, places) = (standing.needed, standing.places);
+        match self.watch.look(needed, places) {
+            Some(Word::TooFew) => tracing::warn!(
+                needed,
+                configured = places,
+                overdue,
+                instances = standing.instances,
+                "healthCheck.concurrentChecks is too small: checks come late"
+            ),
+            Some(Word::Enough) => tracing::info!(
+                needed,
+                configured = places,
+                "healthCheck.concurrentChecks is enough again"
+            ),
+            None => {}
+        }
+        *self.checks.standing.lock() = standing;
+    }
+}
+
+impl Followed {
+    /// The health that follows from an outcome, if it is another than the registry has.
+    fn verdict(&mut self, outcome: Outcome, now: &ToCheck, settings: Settings) -> Option<Verdict> {
+        let (health, interval) = (now.instance.health, self.target.interval);
+        let tone = outcome.tone();
+        let found = self.judge.observe(tone, health, settings.rules, interval, Instant::now())?;
+        let why = match found {
+            HealthStatus::Unhealthy => {
+                format!("check failed, {} in a row: {outcome}", self.judge.failures)
+            }
+            _ => format!("check passed, {} in a row: {outcome}", self.judge.passes),
+        };
+        Some(Verdict { health: found, stated: self.stated, why })
+    }
+}

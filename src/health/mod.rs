@@ -1,0 +1,39 @@
+//! Checks of native instances whose `healthCheckType` is HTTP or TCP.
+//!
+//! ```text
+//! native ── changed instances ──► checker: schedule ─► probe (bounded, judged addresses) ─► outcome
+//!    ▲                                                                                        │
+//!    └────────────── verdict: N failed, M passed, not flapping ◄── judge ◄────────────────────┘
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `target` | what is asked of an instance, how often and how long; pure |
+//! | `schedule` | whose turn it is; pure |
+//! | `judge` | from outcomes to a health: thresholds, flapping; pure |
+//! | `outcome` | what a check can find |
+//! | `probe` | asking: `connect`, `tcp`, `http`, `tls` |
+//! | `checker` | the task that does it |
+//! | `load` | whether so many checks at once are enough |
+//! | `board`, `numbers`, `recent` | what the last check of each found; how they fare in all |
+
+mod board;
+mod checker;
+mod judge;
+mod load;
+mod numbers;
+mod outcome;
+mod probe;
+mod recent;
+mod schedule;
+mod start;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use board::LastCheck;
+pub use numbers::{CheckNumbers, Late, Standing};
+pub use outcome::{Outcome, Tone};
+pub use probe::{NetworkProbe, Probe, TlsSettings};
+pub use start::{HealthChecks, Settings};
+pub use target::{Ask, Defaults, Target};

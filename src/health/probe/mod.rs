@@ -1,0 +1,76 @@
+//! Asking an instance.
+
+mod connect;
+mod http;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use hub_registry_core::egress::Egress;
+use tokio::time::{Instant, timeout_at};
+
+use super::outcome::Outcome;
+use super::target::Ask;
+use crate::config::Ports;
+use connect::Reach;
+use tls::Tls;
+
+pub use tls::TlsSettings;
+
+/// Asks instances how they are.
+#[async_trait]
+pub trait Probe: fmt::Debug + Send + Sync + 'static {
+    /// Asks, and is done at the deadline whatever comes. May be dropped while it asks.
+    async fn ask(&self, ask: &Ask, deadline: Instant) -> Outcome;
+}
+
+/// Asks over the network. Each check has a connection of its own, to an address that was judged,
+/// and leaves nothing behind: no pool, no cookies, no proxy, no redirect followed.
+#[derive(Debug)]
+pub struct NetworkProbe {
+    reach: Reach,
+    tls: Tls,
+}
+
+impl NetworkProbe {
+    /// Connects to these ports where `egress` lets it, and trusts whom `tls` says.
+    ///
+    /// # Errors
+    /// When the certificates of the settings cannot be read.
+    pub fn new(egress: Egress, ports: Vec<Ports>, tls: &TlsSettings) -> Result<Self, String> {
+        Ok(Self { reach: Reach { egress, ports }, tls: Tls::new(tls)? })
+    }
+}
+
+#[async_trait]
+impl Probe for NetworkProbe {
+    async fn ask(&self, ask: &Ask, deadline: Instant) -> Outcome {
+        match ask {
+            Ask::Nothing(rule) => Outcome::BadUrl(rule),
+            Ask::Tcp { host, port } => match self.reach.connect(host, *port, deadline).await {
+                Ok(_) => Outcome::Connected,
+                Err(outcome) => outcome,
+            },
+            Ask::Http { host, port, tls, authority, path } => {
+                let stream = match self.reach.connect(host, *port, deadline).await {
+                    Ok(stream) => stream,
+                    Err(outcome) => return outcome,
+                };
+                let page = http::Page { authority, path };
+                let asked = async {
+                    if !*tls {
+                        return http::get(stream, page, deadline).await;
+                    }
+                    match self.tls.over(stream, host).await {
+                        Ok(stream) => http::get(stream, page, deadline).await,
+                        Err(outcome) => outcome,
+                    }
+                };
+                timeout_at(deadline, asked).await.unwrap_or(Outcome::AnswerTimedOut)
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is asked of an instance.
+
+use std::time::Duration;
+
+use hub_registry_core::Protocol;
+use reqwest::Url;
+
+use crate::config::HealthCheckConfig;
+use crate::model::health_url::{self, HealthUrl};
+use crate::model::instance::NativeInstance;
+use crate::model::service::{
+    DEFAULT_CHECK_INTERVAL_SECONDS, DEFAULT_CHECK_TIMEOUT_SECONDS, NativeService,
+};
+use crate::model::words::HealthCheckType;
+
+/// What to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// For a connection.
+    Tcp {
+        /// An IP address or a name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// For a page.
+    Http {
+        /// An IP address or a name.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Whether over TLS.
+        tls: bool,
+        /// As the `Host` header has it.
+        authority: String,
+        /// Path and query.
+        path: String,
+    },
+    /// Nothing can be asked: the rule that `healthCheckUrl` breaks.
+    Nothing(&'static str),
+}
+
+impl Ask {
+    /// For the page of this URL.
+    pub(super) fn of_url(text: &str) -> Self {
+        // Reading it brings `0x7f.1` and the like into the usual form.
+        let Ok(url) = Url::parse(text) else { return Self::Nothing(health_url::RULE) };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Self::Nothing(health_url::RULE);
+        };
+        Self::Http {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            tls: url.scheme() == "https",
+            authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            path: match url.query() {
+                Some(query) => format!("{}?{query}", url.path()),
+                None => url.path().to_owned(),
+            },
+        }
+    }
+
+    /// Its kind in metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::Http { .. } | Self::Nothing(_) => "http",
+        }
+    }
+}
+
+/// What is asked of one instance, how often, and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What is asked.
+    pub ask: Ask,
+    /// The time between two checks.
+    pub interval: Duration,
+    /// The bound of one, its connection included; no longer than the interval.
+    pub timeout: Duration,
+}
+
+/// What counts where a service says nothing of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The time between two checks.
+    pub interval: Duration,
+    /// The bound of one.
+    pub timeout: Duration,
+}
+
+impl From<&HealthCheckConfig> for Defaults {
+    fn from(config: &HealthCheckConfig) -> Self {
+        Self { interval: config.interval, timeout: config.timeout }
+    }
+}
+
+impl Target {
+    /// What is asked of this instance of this service (docs/decisions/0023): the service's own
+    /// numbers count, but for those of the table's defaults, which nobody chose.
+    #[must_use]
+    pub fn of(instance: &NativeInstance, service: &NativeService, defaults: Defaults) -> Self {
+        let own = |seconds: u32, usual: u32, default: Duration| {
+            if seconds == usual { default } else { Duration::from_secs(seconds.max(1).into()) }
+        };
+        let interval = own(
+            service.health_check_interval_seconds,
+            DEFAULT_CHECK_INTERVAL_SECONDS,
+            defaults.interval,
+        );
+        let timeout = own(
+            service.health_check_timeout_seconds,
+            DEFAULT_CHECK_TIMEOUT_SECONDS,
+            defaults.timeout,
+        );
+        let ask = match instance.check {
+            HealthCheckType::Tcp => {
+                Ask::Tcp { host: instance.key.host.to_string(), port: instance.key.port }
+            }
+            _ => page(instance, service),
+        };
+        Self { ask, interval, timeout: timeout.min(interval) }
+    }
+
+    /// The same in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.ask {
+            Ask::Tcp { host, port } if host.contains(':') => format!("TCP [{host}]:{port}"),
+            Ask::Tcp { host, port } => format!("TCP {host}:{port}"),
+            Ask::Http { tls, authority, path, .. } => {
+                let scheme = if *tls { "https" } else { "http" };
+                format!("GET {scheme}://{authority}{path}")
+            }
+            Ask::Nothing(rule) => format!("nothing: healthCheckUrl {rule}"),
+        }
+    }
+}
+
+fn page(instance: &NativeInstance, service: &NativeService) -> Ask {
+    let host = instance.key.host.as_str();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let port = instance.key.port;
+    let text = match health_url::parse(&service.health_check_url) {
+        Ok(HealthUrl::Path(path)) => {
+            let scheme = if service.protocol == Protocol::Https { "https" } else { "http" };
+            format!("{scheme}://{host}:{port}{path}")
+        }
+        Ok(HealthUrl::Whole(url)) => {
+            url.replace("{host}", &host).replace("{port}", &port.to_string())
+        }
+        Err(rule) => return Ask::Nothing(rule),
+    };
+    Ask::of_url(&text)
+}

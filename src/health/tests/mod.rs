@@ -1,0 +1,6 @@
+//! The pure parts.
+
+mod judge;
+mod load;
+mod schedule;
+mod target;

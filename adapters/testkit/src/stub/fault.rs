@@ -72,7 +72,7 @@ pub enum Fault {
         /// Of the chance.
         seed: u64,
         /// At least one.
-        faults: Vec<Fault>,
+        faults: Vec<Self>,
     },
 }
 

@@ -76,7 +76,7 @@ external:
     assert_eq!(config.server.http.host, "0.0.0.0");
     assert!(config.server.http.enable_cors);
     assert_eq!(config.database.kind, DatabaseType::Sqlite);
-    assert_eq!(config.not_yet_effective().len(), 6);
+    assert_eq!(config.not_yet_effective().len(), 2);
     assert_eq!(Config::default().not_yet_effective(), [""; 0]);
 }
 

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
@@ -32,6 +33,13 @@ use crate::telemetry::metrics::HttpMetrics;
 /// how long an idle connection is kept. Longer than the minute after which usual clients and
 /// proxies close an idle one themselves, so that they do not write into a closing one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// A peer that takes nothing of what it is sent, or acknowledges nothing, for so long is gone.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// A silent connection is asked after so long whether there is still somebody.
+#[cfg(target_os = "linux")]
+const SILENCE: Duration = Duration::from_secs(60);
+/// A subscriber that takes nothing is waited for no longer when the server stops.
+pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 /// The pause after a failed accept (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,6 +55,10 @@ pub struct Serving {
     /// Metrics.
     pub metrics: HttpMetrics,
 }
+
+/// Marks an answer whose body ends only with the server: who does not take it is not waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endless;
 
 /// Serves connections until the group stops; then no new ones are taken, and those that are open
 /// end after the request under way.
@@ -99,12 +111,18 @@ async fn connection(
     let _open = serving.metrics.connected();
     // Answers are written whole; waiting for more to send would only delay them.
     stream.set_nodelay(true).ok();
+    tend(&stream);
+    let endless = AtomicBool::new(false);
+    let endless = &endless;
     let service = service_fn(|request: Request<Incoming>| {
         let (gate, leaving) = (serving.gate.clone(), serving.leaving.clone());
         async move {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             let mut response = gate.call(request).await;
+            if response.extensions().get::<Endless>().is_some() {
+                endless.store(true, Ordering::Relaxed);
+            }
             if leaving.is_cancelled() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
@@ -118,7 +136,11 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut stopping = false;
+    let mut farewell = pin!(async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    });
+    let (mut stopping, mut waited) = (false, false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -131,6 +153,31 @@ async fn connection(
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = farewell.as_mut(), if !waited => {
+                waited = true;
+                if endless.load(Ordering::Relaxed) {
+                    tracing::debug!(%peer, "a subscriber does not take the end of its stream");
+                    return;
+                }
+            }
         }
     }
 }
+
+/// Lets the kernel find out that the peer is gone, or stuck: it may never say so.
+#[cfg(target_os = "linux")]
+fn tend(stream: &TcpStream) {
+    use rustix::net::sockopt;
+
+    let asked = sockopt::set_socket_keepalive(stream, true)
+        .and_then(|()| sockopt::set_tcp_keepidle(stream, SILENCE))
+        .and_then(|()| sockopt::set_tcp_keepintvl(stream, SILENCE / 4))
+        .and_then(|()| sockopt::set_tcp_user_timeout(stream, PATIENCE.as_millis() as u32));
+    if let Err(error) = asked {
+        tracing::debug!(%error, "a connection cannot be watched");
+    }
+}
+
+/// The system's own time-outs count.
+#[cfg(not(target_os = "linux"))]
+fn tend(_: &TcpStream) {}

@@ -9,19 +9,19 @@ use tokio::process::Command;
 
 use crate::hub::Hub;
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
-fn ctl(server: &str, line: &[&str]) -> Command {
+pub(crate) fn ctl(server: &str, line: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry-server"));
     command.args(["ctl", "--server", server]).args(line).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-async fn said(mut command: Command) -> Said {
+pub(crate) async fn said(mut command: Command) -> Said {
     let output = command.output().await.unwrap();
     Said {
         code: output.status.code().unwrap(),
@@ -30,7 +30,7 @@ async fn said(mut command: Command) -> Said {
     }
 }
 
-async fn done(hub: &Hub, line: &[&str]) -> String {
+pub(crate) async fn done(hub: &Hub, line: &[&str]) -> String {
     let said = said(ctl(&hub.url(""), line)).await;
     assert_eq!(said.code, 0, "{line:?}: {}", said.err);
     said.out

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::foreign_events;
 use crate::hub::Hub;
 use crate::outages;
 use crate::registries::{EUREKA_CACHE, Registries};
@@ -23,6 +24,7 @@ async fn one_view_over_three_real_registries() {
     one_list(&hub).await;
     lists_and_filters(&hub).await;
     changes_are_seen(&hub, &mut registries).await;
+    foreign_events::each_registry_is_told_as_the_hub(&hub, &mut registries).await;
     outages::each_server_dies(&hub, &mut registries, &ids).await;
     outages::the_hub_restarts_alone(&mut hub, &ids).await;
     outages::the_servers_return_empty(&hub, &mut registries, &ids).await;

@@ -1,5 +1,6 @@
 //! A running `registry-server` with its own folder and ports.
 
+use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ impl Hub {
             .append(true)
             .open(self.dir.path().join("log"))
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_registry-server"))
+        let child = Command::new(server())
             .arg("-config")
             .arg(self.dir.path().join("registry.yaml"))
             .current_dir(self.dir.path())
@@ -203,6 +204,12 @@ impl Hub {
         let found = text.lines().find_map(|l| l.strip_prefix(line)).unwrap_or("0");
         found.trim().parse().unwrap()
     }
+}
+
+/// The server that is tested: another build of it for measurements.
+fn server() -> OsString {
+    let other = std::env::var_os("HUB_REGISTRY_SERVER");
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_registry-server").into())
 }
 
 pub(crate) fn free_port() -> u16 {

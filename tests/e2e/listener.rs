@@ -80,8 +80,16 @@ impl Listener {
     }
 
     pub(crate) async fn websocket(hub: &Hub, query: &str) -> Self {
+        Self::websocket_as(hub, query, None).await
+    }
+
+    pub(crate) async fn websocket_as(hub: &Hub, query: &str, token: Option<&str>) -> Self {
         let url = hub.url(&format!("/api/v1/events/subscribe{query}")).replace("http", "ws");
-        let request = url.into_client_request().unwrap();
+        let mut request = url.into_client_request().unwrap();
+        if let Some(token) = token {
+            let bearer = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert("authorization", bearer);
+        }
         let (socket, answer) = tokio_tungstenite::connect_async(request).await.unwrap();
         assert!(answer.headers().contains_key("x-registry-index"));
         let words = futures_util::stream::unfold(socket, |mut socket| async move {

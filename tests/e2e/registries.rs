@@ -39,16 +39,24 @@ impl Registries {
 
     pub(crate) async fn put(&mut self, kind: &'static str, service: &str, host: &str, port: u16) {
         self.known.insert((kind, service.to_owned(), host.to_owned(), port), ());
-        self.write(kind, service, host, port).await;
+        self.write(kind, service, host, port, "1").await;
     }
 
-    async fn write(&self, kind: &str, service: &str, host: &str, port: u16) {
+    /// The same again, with this version in its metadata.
+    pub(crate) async fn write(
+        &self,
+        kind: &str,
+        service: &str,
+        host: &str,
+        port: u16,
+        version: &str,
+    ) {
         let request = match kind {
             "CONSUL" => {
                 let id = format!("{service}-{host}-{port}");
                 let body = json!({
                     "ID": id, "Name": service, "Address": host, "Port": port,
-                    "Tags": ["blue"], "Meta": { "version": "1" },
+                    "Tags": ["blue"], "Meta": { "version": version },
                     "Check": { "TTL": "3600s", "Status": "passing" },
                 });
                 self.http
@@ -58,7 +66,7 @@ impl Registries {
             "NACOS" => {
                 // An ephemeral instance without beats, given an hour.
                 let metadata = json!({
-                    "version": "1",
+                    "version": version,
                     "preserved.heart.beat.timeout": "3600000",
                     "preserved.ip.delete.timeout": "3600000",
                 });
@@ -80,7 +88,7 @@ impl Registries {
                         "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
                     },
                     "leaseInfo": { "renewalIntervalInSecs": 30, "durationInSecs": 3600 },
-                    "metadata": { "version": "1" },
+                    "metadata": { "version": version },
                     "lastDirtyTimestamp": "1700000000000",
                 }});
                 let app = service.to_uppercase();
@@ -140,7 +148,7 @@ impl Registries {
     pub(crate) async fn clients_return(&self, kind: &str) {
         for (of, service, host, port) in self.known.keys() {
             if *of == kind {
-                self.write(kind, service, host, *port).await;
+                self.write(kind, service, host, *port, "1").await;
             }
         }
     }

@@ -4,31 +4,38 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::unfold;
 
+use super::super::serve::Endless;
 use super::follower::{End, Follower};
 use crate::events::{Frame, Item};
 
 /// Browsers come back after so many milliseconds; not all at once, should the server restart.
 const RETRY: std::ops::RangeInclusive<u32> = 1000..=5000;
-/// Small events that come together travel together, up to so many bytes.
-const TOGETHER: usize = 16 * 1024;
+/// Small events that come together travel together, up to so many bytes. The connection holds 16
+/// such pieces for a subscriber that takes none.
+const TOGETHER: usize = 8 * 1024;
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 struct Lines {
+    hello: Option<Bytes>,
     follower: Option<Follower>,
-    ready: VecDeque<Bytes>,
+    /// What was given and not sent. It is there once for all subscribers; only the next piece is
+    /// made.
+    frames: VecDeque<Arc<Frame>>,
 }
 
 /// The answer whose body is the stream.
 pub(super) fn answer(follower: Follower, revision: i64) -> Response {
     // Proxies and clients see at once that it began.
     let hello = format!("retry: {}\n: after revision {revision}\n\n", fastrand::u32(RETRY));
-    let lines = Lines { follower: Some(follower), ready: VecDeque::from([hello.into()]) };
+    let hello = Some(hello.into());
+    let lines = Lines { hello, follower: Some(follower), frames: VecDeque::new() };
     let body = Body::from_stream(unfold(lines, |mut lines| async move {
         let piece = lines.next().await?;
         Some((Ok::<_, Infallible>(piece), lines))
@@ -39,19 +46,19 @@ pub(super) fn answer(follower: Follower, revision: i64) -> Response {
         // nginx would keep it back.
         (UNBUFFERED, HeaderValue::from_static("no")),
     ];
-    (headers, body).into_response()
+    (headers, Extension(Endless), body).into_response()
 }
 
 impl Lines {
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(piece) = self.ready.pop_front() {
+        if let Some(piece) = self.hello.take().or_else(|| piece(&mut self.frames)) {
             return Some(piece);
         }
         match self.follower.as_mut()?.next().await {
             Ok(Item::Notice(notice)) => Some(notice.lines()),
             Ok(Item::Events(frames)) => {
-                self.ready = together(&frames);
-                self.ready.pop_front()
+                self.frames = frames.into();
+                piece(&mut self.frames)
             }
             Err(end) => {
                 self.follower = None;
@@ -64,19 +71,19 @@ impl Lines {
     }
 }
 
-/// The lines of these; a single one's are not copied.
-fn together(frames: &[Arc<Frame>]) -> VecDeque<Bytes> {
-    if let [one] = frames {
-        return VecDeque::from([one.lines()]);
+/// The lines of the first of these; a single one's are not copied.
+fn piece(frames: &mut VecDeque<Arc<Frame>>) -> Option<Bytes> {
+    let first = frames.pop_front()?.lines();
+    let mut size = first.len();
+    let fits = |frame: &&Arc<Frame>| {
+        size += frame.lines().len();
+        size <= TOGETHER
+    };
+    let more = frames.iter().take_while(fits).count();
+    if more == 0 {
+        return Some(first);
     }
-    let (mut pieces, mut piece) = (VecDeque::new(), BytesMut::new());
-    for frame in frames {
-        let lines = frame.lines();
-        if !piece.is_empty() && piece.len() + lines.len() > TOGETHER {
-            pieces.push_back(piece.split().freeze());
-        }
-        piece.put_slice(&lines);
-    }
-    pieces.push_back(piece.freeze());
-    pieces
+    let mut piece = BytesMut::from(&*first);
+    frames.drain(..more).for_each(|frame| piece.put_slice(&frame.lines()));
+    Some(piece.freeze())
 }

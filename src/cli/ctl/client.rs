@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ArgMatches;
-use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ const SERVER: &str = "http://127.0.0.1:8080";
 const CONNECT: Duration = Duration::from_secs(5);
 /// The longest answer: `connect` waits for the registry's own time-outs.
 const ANSWER: Duration = Duration::from_secs(60);
+const EVENTS: &str = "text/event-stream";
 
 /// A hub, and who asks it.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ pub(super) struct Answer {
     /// Its entity tag.
     pub tag: Option<HeaderValue>,
     /// The revision to wait for a change of.
+    pub index: Option<String>,
+}
+
+/// An answer that goes on.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// What is read from.
+    pub answer: reqwest::Response,
+    /// The revision after which it begins.
     pub index: Option<String>,
 }
 
@@ -102,14 +112,7 @@ impl Client {
         if let Some(tag) = known {
             sent = sent.header(IF_NONE_MATCH, tag);
         }
-        let broken = |error: reqwest::Error| {
-            // Its own text ends before the reason.
-            let mut reason = error.without_url().to_string();
-            if reason == "error sending request" || reason.is_empty() {
-                reason = "no connection".to_owned();
-            }
-            Failure::Unreachable(format!("{base} does not answer: {reason}"))
-        };
+        let broken = |error| unreachable(base, error);
         let answer = sent.send().await.map_err(broken)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.map_err(broken)?;
@@ -119,11 +122,56 @@ impl Client {
         }
         let unchanged = status == StatusCode::NOT_MODIFIED;
         if !unchanged && !body.is_object() {
-            let message = format!("{base} does not speak as a hub does (status {status})");
-            return Err(Failure::Unreachable(message));
+            return Err(no_hub(base, status));
         }
-        let index = headers.get("x-registry-index").and_then(|value| value.to_str().ok());
-        let index = index.map(str::to_owned);
-        Ok(Answer { unchanged, body, tag: headers.get(ETAG).cloned(), index })
+        Ok(Answer { unchanged, body, tag: headers.get(ETAG).cloned(), index: index(&headers) })
     }
+
+    /// Opens a stream of events, after this one.
+    ///
+    /// # Errors
+    /// No answer, or one that is an error or none of events.
+    pub(super) async fn open(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+        last: Option<&str>,
+    ) -> Result<Opened, Failure> {
+        let base = self.server.as_str().trim_end_matches('/');
+        let mut sent = self.http.get(format!("{base}{path}")).query(query).header(ACCEPT, EVENTS);
+        if let Some(last) = last {
+            sent = sent.query(&[("since", last)]);
+        }
+        let late = |_| Failure::Unreachable(format!("{base} does not answer in time"));
+        let answer = tokio::time::timeout(ANSWER, sent.send()).await.map_err(late)?;
+        let answer = answer.map_err(|error| unreachable(base, error))?;
+        let (status, headers) = (answer.status(), answer.headers());
+        if status.is_client_error() || status.is_server_error() {
+            let text = answer.text().await.unwrap_or_default();
+            let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+            return Err(Failure::Refused(status, body));
+        }
+        if headers.get(CONTENT_TYPE).is_none_or(|kind| kind != EVENTS) {
+            return Err(no_hub(base, status));
+        }
+        let index = index(headers);
+        Ok(Opened { answer, index })
+    }
+}
+
+fn unreachable(base: &str, error: reqwest::Error) -> Failure {
+    // Its own text ends before the reason.
+    let mut reason = error.without_url().to_string();
+    if reason == "error sending request" || reason.is_empty() {
+        reason = "no connection".to_owned();
+    }
+    Failure::Unreachable(format!("{base} does not answer: {reason}"))
+}
+
+fn no_hub(base: &str, status: StatusCode) -> Failure {
+    Failure::Unreachable(format!("{base} does not speak as a hub does (status {status})"))
+}
+
+fn index(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-registry-index").and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

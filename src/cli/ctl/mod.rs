@@ -3,10 +3,11 @@
 //! | module | what |
 //! |---|---|
 //! | `verb` | what a verb is |
-//! | `services`, `instances`, `groups`, `external`, `stats` | the verbs of each noun: every one a route of the API |
+//! | `services`, `instances`, `groups`, `external`, `events`, `stats` | the verbs of each noun: every one a route of the API |
 //! | `parser` | the command line, made from them |
 //! | `request` | the request, made from both |
 //! | `client` | one hub, asked over HTTP |
+//! | `follow`, `blocks` | the stream of events, over lost connections |
 //! | `output` | the answer, for people or for programs |
 //! | `failure` | what goes wrong, and the exit code |
 
@@ -17,9 +18,12 @@ use std::time::Duration;
 use clap::ArgMatches;
 use serde_json::Value;
 
+mod blocks;
 mod client;
+mod events;
 mod external;
 mod failure;
+mod follow;
 mod groups;
 mod instances;
 mod output;
@@ -33,6 +37,7 @@ mod verb;
 
 use client::Client;
 use failure::Failure;
+use follow::Follower;
 use output::Output;
 pub use parser::parser;
 use request::{Request, request};
@@ -42,7 +47,7 @@ use crate::config::Env;
 
 /// Everything that can be spoken of.
 const NOUNS: &[Noun] =
-    &[services::NOUN, instances::NOUN, groups::NOUN, external::NOUN, stats::NOUN];
+    &[services::NOUN, instances::NOUN, groups::NOUN, external::NOUN, events::NOUN, stats::NOUN];
 
 /// How often is asked whether something changed.
 const ASKED: Duration = Duration::from_secs(2);
@@ -71,6 +76,9 @@ async fn obey(said: &ArgMatches, env: &Env) -> Result<ExitCode, Failure> {
     named(&client, verb, said, &mut request).await?;
     if verb.watched != Watched::No && said.get_flag("watch") {
         let changes = said.get_one::<u64>("changes").copied();
+        if verb.watched == Watched::Following {
+            return Follower::new(&client, output, request, changes)?.run().await;
+        }
         watch(&client, output, verb, request, changes).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -83,8 +91,11 @@ async fn obey(said: &ArgMatches, env: &Env) -> Result<ExitCode, Failure> {
 /// The verb that was said, and what was said with it.
 fn chosen(said: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)> {
     let (noun, said) = said.subcommand()?;
-    let (verb, said) = said.subcommand()?;
     let noun = NOUNS.iter().find(|known| known.name == noun)?;
+    if let Some(only) = noun.only_verb() {
+        return Some((only, said));
+    }
+    let (verb, said) = said.subcommand()?;
     Some((noun.verbs.iter().find(|known| known.name == verb)?, said))
 }
 

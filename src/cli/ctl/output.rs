@@ -11,6 +11,9 @@ use super::failure::Failure;
 use super::verb::Shows;
 use crate::config::Env;
 
+/// The columns of rows that come one by one; what is wider moves the rest of its line.
+const WIDTHS: [usize; 9] = [24, 22, 16, 24, 16, 5, 12, 12, 0];
+
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -60,6 +63,27 @@ impl Output {
                 format!("{clear}{text}{end}")
             }
         })
+    }
+
+    /// One row as it comes: it is not known how wide those are that follow.
+    ///
+    /// # Errors
+    /// It cannot be written as YAML, which no answer causes.
+    pub(super) fn one(self, columns: &[(&str, &str)], row: &Value) -> Result<String, Failure> {
+        if self.form != Form::Table {
+            return self.text(Shows::Fields, row, true);
+        }
+        if row["eventType"] == "RESYNC" {
+            let revision = cell(&row["revision"]);
+            return Ok(format!(
+                "RESYNC: events are missing here; read the lists anew (they have revision \
+                 {revision} or a later one)\n"
+            ));
+        }
+        let cells = columns.iter().map(|(_, place)| cell(&find(row, place)));
+        let line: String =
+            cells.zip(WIDTHS).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
+        Ok(format!("{}\n", line.trim_end()))
     }
 
     fn table(self, shows: Shows, answer: &Value) -> String {
@@ -137,7 +161,8 @@ fn remarks(answer: &Value, list: &str) -> String {
     let mut text = String::new();
     match answer["count"].as_u64() {
         Some(count) if count > shown => {
-            text.push_str(&format!("({shown} of {count}: --page, --page-size)\n"));
+            let more = if list == "events" { "--limit, --since" } else { "--page, --page-size" };
+            text.push_str(&format!("({shown} of {count}: {more})\n"));
         }
         _ if shown == 0 => text.push_str("(none)\n"),
         _ => {}

@@ -11,7 +11,7 @@ use super::verb::{Kind, Noun, Take, Verb, Watched};
 /// Exit codes, for whoever writes scripts.
 const AFTER: &str = "\
 Exit codes: 0 done; 1 refused or failed; 2 the command line is wrong; 3 there is no such thing; 4 the server cannot be reached, or cannot \
-answer now.
+answer now; 130 ended by Ctrl-C.
 
 A table has borders and colours only on a terminal (NO_COLOR turns colours off); json and yaml are the server's answer, whole.";
 
@@ -43,6 +43,9 @@ pub fn parser() -> Parser {
 }
 
 fn noun(noun: &Noun) -> Parser {
+    if let Some(only) = noun.only_verb() {
+        return verb(only);
+    }
     Parser::new(noun.name)
         .about(noun.about)
         .subcommand_required(true)
@@ -65,14 +68,20 @@ fn verb(verb: &'static Verb) -> Parser {
         parser = parser.arg(file.value_parser(value_parser!(PathBuf)));
     }
     if verb.watched != Watched::No {
-        let help = "Goes on, and shows it again whenever it changes";
+        let (help, often) = match verb.watched {
+            Watched::Following => {
+                ("Shows what happens from now on, or since --since", "Ends after so many events")
+            }
+            _ => (
+                "Goes on, and shows it again whenever it changes",
+                "Ends after it was shown so often",
+            ),
+        };
         let watch = Arg::new("watch").long("watch").short('w').action(ArgAction::SetTrue);
         let count = Arg::new("changes").long("changes").value_name("N").requires("watch");
-        parser = parser.arg(watch.help(help)).arg(
-            count
-                .value_parser(value_parser!(u64).range(1..))
-                .help("Ends after it was shown so often"),
-        );
+        parser = parser
+            .arg(watch.help(help))
+            .arg(count.value_parser(value_parser!(u64).range(1..)).help(often));
     }
     parser
 }

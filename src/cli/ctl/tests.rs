@@ -114,3 +114,17 @@ fn values_are_written_in_a_line() {
     assert_eq!((cell(&Value::Null), cell(&json!(""))), ("-".to_owned(), "-".to_owned()));
     assert_eq!(cell(&json!("a\x1b[31m\nb")), "a [31m b");
 }
+
+#[test]
+fn events_need_no_verb_and_their_options_are_the_log_s() {
+    let line = ["events", "--type", "SERVICE_CREATE", "--type", "SERVICE_DELETE", "--since", "7-0"];
+    let list = asked(&[&line[..], &["--watch"]].concat()).unwrap();
+    assert_eq!((list.method, &*list.path), ("GET", "/api/v1/events"));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = [
+        pair("eventType", "SERVICE_CREATE"),
+        pair("eventType", "SERVICE_DELETE"),
+        pair("afterId", "7-0"),
+    ];
+    assert_eq!(list.query, expected);
+}

@@ -92,6 +92,8 @@ pub(super) enum Watched {
     Asking,
     /// By a question that is answered when it changed.
     Waiting,
+    /// By the stream of events.
+    Following,
 }
 
 /// An option that goes into the query.
@@ -117,6 +119,13 @@ pub(super) const fn body(
 /// The same, and it must be said.
 pub(super) const fn must(take: Take) -> Take {
     Take { required: true, ..take }
+}
+
+impl Noun {
+    /// The verb that need not be said: it is called as the noun.
+    pub(super) fn only_verb(&self) -> Option<&'static Verb> {
+        self.verbs.iter().find(|verb| verb.name == self.name)
+    }
 }
 
 impl Verb {

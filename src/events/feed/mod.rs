@@ -9,6 +9,8 @@ mod subscription;
 mod tenant;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turns;
 
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ pub(super) struct Feed {
     tenants: DashMap<TenantId, Arc<Tenant>>,
     /// The log; `None`: nothing is kept.
     pub(super) store: Option<Arc<dyn EventStore>>,
-    readers: Arc<Semaphore>,
+    readers: Semaphore,
     seats: Seats,
     settings: FeedSettings,
     /// The lowest revision of this run.
@@ -76,7 +78,7 @@ impl Feed {
         base: i64,
         metrics: Metrics,
     ) -> Self {
-        let readers = Arc::new(Semaphore::new(settings.readers.max(1)));
+        let readers = Semaphore::new(settings.readers.max(1));
         let seats = Seats::new(settings.seats, settings.seats_per_user);
         Self { tenants: DashMap::new(), store, readers, seats, settings, base, metrics }
     }

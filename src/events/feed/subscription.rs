@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{SemaphorePermit, broadcast};
 use tokio::time::Instant;
 
 use super::tenant::{Found, Place, Tenant};
@@ -19,8 +19,8 @@ use crate::telemetry::metrics::{Metrics, Resync};
 const BOOKMARK: Duration = Duration::from_secs(15);
 /// So many change sets are taken out of the buffer at a time.
 const SETS: usize = 64;
-/// So many events are read from the log at a time.
-const PAGE: u32 = 500;
+/// So many events are read from the log at a time. A subscriber that takes nothing more holds them.
+const PAGE: u32 = 128;
 /// The log is waited for no longer; reading all anew is then the quicker way.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// One that has not been up to date for so long when the buffer leaves it behind is slow, and not
@@ -58,8 +58,8 @@ pub struct Subscription {
 enum State {
     /// Where it begins is to be found out.
     Begins(EventId),
-    /// It reads the log until it meets what is buffered. Few do at a time.
-    Resumes(Option<OwnedSemaphorePermit>),
+    /// It reads the log until it meets what is buffered.
+    Resumes,
     /// It is given what comes.
     Follows,
     /// It is told to begin anew, and then follows.
@@ -112,7 +112,7 @@ impl Subscription {
                     self.begin(since).await;
                     None
                 }
-                State::Resumes(_) => self.resume().await,
+                State::Resumes => self.resume().await,
                 State::Lost(why) => {
                     self.metrics.events.resync(*why);
                     self.cursor = Cursor::after(self.tenant.go_live(&self.place));
@@ -153,7 +153,7 @@ impl Subscription {
         // Those between name the view as this run found it: nothing was told of them.
         let found = (start.base..=start.quiet).contains(&revision);
         self.cursor = if found { Cursor::after(start.quiet) } else { at };
-        self.state = known.map_or_else(State::Lost, |()| State::Resumes(None));
+        self.state = known.map_or_else(State::Lost, |()| State::Resumes);
     }
 
     async fn is_in_the_log(&self, revision: i64) -> Result<(), Resync> {
@@ -162,6 +162,7 @@ impl Subscription {
             // Before everything: the floor decides.
             return Ok(());
         }
+        let _turn = turn(&self.feed).await;
         let look = store.has_revision(self.wanted.tenant.as_str(), revision);
         match tokio::time::timeout(PATIENCE, look).await {
             Ok(Ok(true)) => Ok(()),
@@ -172,18 +173,17 @@ impl Subscription {
 
     /// Follows from here on if what comes next is buffered, else reads some of the log.
     async fn resume(&mut self) -> Option<Item> {
-        if self.tenant.go_on(&self.place, self.cursor) {
-            self.state = State::Follows;
-            self.up_to_date_at = Instant::now();
+        if self.goes_on() {
             return None;
         }
-        let (Some(store), State::Resumes(permit)) = (&self.feed.store, &mut self.state) else {
+        let feed = Arc::clone(&self.feed);
+        let Some(store) = &feed.store else {
             self.state = State::Lost(Resync::Buffer);
             return None;
         };
-        if permit.is_none() {
-            // Closed never.
-            *permit = Arc::clone(&self.feed.readers).acquire_owned().await.ok();
+        // Over with this page, before it is sent: whoever takes it slowly keeps nobody waiting.
+        let _turn = turn(&feed).await;
+        if self.goes_on() {
             return None;
         }
         let logged = *self.tenant.logged.borrow();
@@ -227,6 +227,16 @@ impl Subscription {
         (!frames.is_empty()).then_some(Item::Events(frames))
     }
 
+    /// Whether what comes next is buffered: from here on it follows.
+    fn goes_on(&mut self) -> bool {
+        let follows = self.tenant.go_on(&self.place, self.cursor);
+        if follows {
+            self.state = State::Follows;
+            self.up_to_date_at = Instant::now();
+        }
+        follows
+    }
+
     /// What is buffered for it.
     fn read(&mut self) -> Option<Item> {
         loop {
@@ -240,7 +250,7 @@ impl Subscription {
                     let is_slow = self.up_to_date_at.elapsed() > SLOW;
                     self.state = match is_slow || self.feed.store.is_none() {
                         true => State::Lost(Resync::Slow),
-                        false => State::Resumes(None),
+                        false => State::Resumes,
                     };
                     return None;
                 }
@@ -293,6 +303,12 @@ impl Subscription {
             },
         }
     }
+}
+
+/// Few read the log at a time; the others wait in the order in which they came.
+async fn turn(feed: &Feed) -> Option<SemaphorePermit<'_>> {
+    // Fails when it is closed, which it never is.
+    feed.readers.acquire().await.ok()
 }
 
 impl Drop for Subscription {

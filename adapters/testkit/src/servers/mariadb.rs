@@ -17,7 +17,10 @@ if [ ! -d "$data/mysql" ]; then
 fi
 printf '%s' "$first" >"$data.first.sql"
 own "$data.first.sql"
-become "$mariadbd" --no-defaults --datadir="$data" --init-file="$data.first.sql" "$@"
+# A start deletes what looks like left-over tables in there: not those of another server.
+mkdir -p "$data.tmp"
+own "$data.tmp"
+become "$mariadbd" --no-defaults --datadir="$data" --tmpdir="$data.tmp" --init-file="$data.first.sql" "$@"
 "#;
 
 /// The reason why it cannot be started here.

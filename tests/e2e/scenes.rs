@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hub_registry_testkit::servers::{
-    self, Data, EurekaOptions, Login, Server, ServerKind, ServerOptions,
-};
+use hub_registry_testkit::servers::{self, Data, EurekaOptions, Server, ServerKind, ServerOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::api::openapi::shape::{Shape, duration, line, named, object, text, time};
+use crate::api::openapi::shape::{Shape, anything, duration, line, named, object, text, time};
 use crate::api::openapi::{Describe, Tag, describe};
 use crate::config::LogLevels;
 
@@ -27,8 +27,8 @@ pub(in crate::api) fn set_log_level() -> Describe {
                     .about("The configured levels count again after it, 1s to 168h.")
                     .or_null(),
             ),
-            ("configured", text().about("Taken, and without effect.")),
-            ("until", text().about("Taken, and without effect.").or_null()),
+            ("configured", anything().about("Taken, and without effect.")),
+            ("until", anything().about("Taken, and without effect.")),
         ])
         .closed();
     let example = json!({ "level": "info,hub_registry::federation=debug", "for": "10m" });

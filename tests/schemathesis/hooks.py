@@ -49,6 +49,7 @@ UNSAID = [
     r"no adapter for",
     r"must be text/event-stream",  # `Accept` is no parameter to a description
     r"endTime must be after startTime",
+    r"must be the number the status shows",  # whole numbers have an end
     r"must be a path beginning with /, or an http",  # healthCheckUrl
     r"level must be one of",  # levels of parts of the hub, in one line of text
 ]

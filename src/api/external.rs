@@ -240,19 +240,12 @@ pub(super) async fn fail_over(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
-    mut params: Params,
+    params: Params,
 ) -> ApiResult<Response> {
-    let force = params.flag("force")?;
-    params.finish()?;
-    let row = stored(&api, caller.tenant(), &id).await?;
-    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
+    let (key, row, force) = to_switch(&api, &caller, &id, params).await?;
     let on_disk = api.federation.fail_over(&key, force).await?;
-    tracing::warn!(
-        source = row.config_name,
-        user.id = caller.user(),
-        force,
-        "an operator failed over"
-    );
+    let (source, user) = (&row.config_name, caller.user());
+    tracing::warn!(source, user.id = user, force, "an operator failed over");
     Ok(switched(&api, &key, &row, on_disk, "the standby serves"))
 }
 
@@ -261,20 +254,26 @@ pub(super) async fn fail_back(
     State(api): State<Api>,
     caller: Caller,
     Segment(id): Segment,
-    mut params: Params,
+    params: Params,
 ) -> ApiResult<Response> {
+    let (key, row, force) = to_switch(&api, &caller, &id, params).await?;
+    let on_disk = api.federation.fail_back(&key, force).await?;
+    let (source, user) = (&row.config_name, caller.user());
+    tracing::warn!(source, user.id = user, force, "an operator failed back");
+    Ok(switched(&api, &key, &row, on_disk, "the primary serves"))
+}
+
+/// The configuration whose server is to change, and whether it is to in any case.
+async fn to_switch(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    mut params: Params,
+) -> ApiResult<(SourceKey, ExternalConfigRow, bool)> {
     let force = params.flag("force")?;
     params.finish()?;
-    let row = stored(&api, caller.tenant(), &id).await?;
-    let key: SourceKey = (caller.tenant().clone(), config_id(&id)?);
-    let on_disk = api.federation.fail_back(&key, force).await?;
-    tracing::warn!(
-        source = row.config_name,
-        user.id = caller.user(),
-        force,
-        "an operator failed back"
-    );
-    Ok(switched(&api, &key, &row, on_disk, "the primary serves"))
+    let row = stored(api, caller.tenant(), id).await?;
+    Ok(((caller.tenant().clone(), config_id(id)?), row, force))
 }
 
 /// Who serves now. What a database that is away keeps from being written is done all the same, and

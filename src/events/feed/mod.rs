@@ -9,8 +9,6 @@ mod subscription;
 mod tenant;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod turns;
 
 use std::sync::Arc;
 

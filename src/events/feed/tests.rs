@@ -10,6 +10,8 @@ use crate::model::words::EventType;
 use crate::storage::EventRow;
 use crate::telemetry::metrics::Metrics;
 
+mod turns;
+
 const BASE: i64 = 100;
 
 fn feed(buffer: usize) -> Arc<Feed> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use super::*;
+use super::super::*;
 use crate::model::words::EventType;
 use crate::storage::{
     Cursor, EventCount, EventMark, EventPage, EventQuery, EventRow, LogBatch, LogPosition, Result,

@@ -20,11 +20,11 @@ use super::names;
 use super::params::Params;
 use super::state::Api;
 use super::tagged::knows;
-use crate::access::{Caller, Visible};
+use crate::access::Caller;
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
-    Answer, Found, Freshness, GroupChoice, InstanceFilter, Selection, ServiceView, row_value,
-    select as matching,
+    Answer, Found, Freshness, GroupChoice, InstanceFilter, Looked, Selection, ServiceView,
+    row_value, select as matching,
 };
 use crate::error::{Error, Result};
 
@@ -129,8 +129,8 @@ pub(super) async fn instances(
             () = api.stopping.cancelled() => {}
         }
     }
-    let index = api.view.index(caller.tenant(), &name, &query.group, &visible);
-    let mut response = match find(&api, &caller, &visible, &name, &query) {
+    let Looked { found, index } = api.view.look(caller.tenant(), &name, &query.group, &visible);
+    let mut response = match services(&api, caller.tenant(), found, &name, &query) {
         Ok(found) => match answer(&api, caller.tenant(), &found, &query, index, peer) {
             Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
             Err(error) => ApiError::from(error).into_response(),
@@ -160,7 +160,11 @@ pub(super) async fn select(
     }
     let name = names::service(&name)?;
     let visible = api.native.visible(&caller);
-    let found = find(&api, &caller, &visible, &name, &query)?;
+    if let GroupChoice::Named(group) = &query.group {
+        visible.need(group)?;
+    }
+    let found = api.view.look(caller.tenant(), &name, &query.group, &visible).found;
+    let found = services(&api, caller.tenant(), found, &name, &query)?;
     check_freshness(api.view.freshness(caller.tenant(), &found), &query)?;
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
     if strategy == Strategy::ZoneAffinity {
@@ -177,18 +181,15 @@ pub(super) async fn select(
     Ok(axum::Json(row_value(&found[view].rows[row])).into_response())
 }
 
-fn find(
+/// The services found, or why there is nothing to answer.
+fn services(
     api: &Api,
-    caller: &Caller,
-    visible: &Visible,
+    tenant: &TenantId,
+    found: Found,
     name: &ServiceName,
     query: &Query,
 ) -> ApiResult<Vec<Arc<ServiceView>>> {
-    let tenant = caller.tenant();
-    if let GroupChoice::Named(group) = &query.group {
-        visible.need(group)?;
-    }
-    match api.view.find(tenant, name, &query.group, visible) {
+    match found {
         Found::One(view) => Ok(vec![view]),
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {

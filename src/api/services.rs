@@ -194,7 +194,7 @@ pub(super) fn find_one(
         }
         GroupChoice::Unsaid => {}
     }
-    match api.view.find(tenant, &name, group, &visible) {
+    match api.view.look(tenant, &name, group, &visible).found {
         Found::One(view) => Ok(view),
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one");

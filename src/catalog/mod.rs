@@ -48,7 +48,7 @@ pub use snapshot::{ServiceView, Snapshot};
 pub use source::{Conflict, Link, Rank, SourceCell, SourceId, SourceInfo, SourceState};
 pub use standby::{Figures, Handover, StandIn};
 pub use teller::Readers;
-pub use view::{Found, GroupChoice, Selection, View, select};
+pub use view::{Found, GroupChoice, Looked, Selection, View, select};
 pub use writer::{Catalog, SourceCounts};
 
 #[cfg(test)]

@@ -105,8 +105,9 @@ impl World {
 
     fn json(&self, service: &str, filter: &InstanceFilter) -> serde_json::Value {
         let view = self.catalog.view();
-        let Found::One(found) =
-            view.find(&tenant(), &key(service).name, &GroupChoice::Unsaid, &Visible::everything())
+        let Found::One(found) = view
+            .look(&tenant(), &key(service).name, &GroupChoice::Unsaid, &Visible::everything())
+            .found
         else {
             panic!("{service} is not known");
         };
@@ -337,7 +338,7 @@ async fn a_blocking_query_is_woken_by_its_own_service_only() {
     world.reset(&[("web", &[1]), ("api", &[2])]);
     let view = world.catalog.view();
     let (id, name) = (tenant(), key("web").name);
-    let index = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
+    let index = view.look(&id, &name, &GroupChoice::Unsaid, &Visible::everything()).index;
     let limit = Duration::from_secs(60);
     let wait = view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), index, limit);
     tokio::pin!(wait);
@@ -346,13 +347,13 @@ async fn a_blocking_query_is_woken_by_its_own_service_only() {
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
     world.apply(Change::Put(state("web", &[1, 9])));
     wait.await;
-    assert!(view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything()) > index);
+    assert!(view.look(&id, &name, &GroupChoice::Unsaid, &Visible::everything()).index > index);
     // From the future: at once. For a service that left: at once, and then no more.
     view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), 1 << 50, limit).await;
-    let index = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
+    let index = view.look(&id, &name, &GroupChoice::Unsaid, &Visible::everything()).index;
     world.apply(Change::Gone(key("web")));
     view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), index, limit).await;
-    let gone = view.index(&id, &name, &GroupChoice::Unsaid, &Visible::everything());
+    let gone = view.look(&id, &name, &GroupChoice::Unsaid, &Visible::everything()).index;
     let mut wait =
         Box::pin(view.wait(&id, &name, (&GroupChoice::Unsaid, &ALL_GROUPS), gone, limit));
     assert!(futures_util::poll!(wait.as_mut()).is_pending());
@@ -373,7 +374,7 @@ async fn groups_are_kept_apart() {
     assert_eq!(world.shown("web"), Some(vec![(1, false)]), "the only group that holds the name");
     world.apply(Change::Put(in_group("g2", 2)));
     let view = world.catalog.view();
-    let find = |group| view.find(&tenant(), &key("web").name, &group, &Visible::everything());
+    let find = |group| view.look(&tenant(), &key("web").name, &group, &Visible::everything()).found;
     assert!(matches!(find(GroupChoice::Unsaid), Found::Ambiguous(groups) if groups.len() == 2));
     assert!(matches!(find(GroupChoice::All), Found::Several(views) if views.len() == 2));
     world.apply(Change::Put(in_group("DEFAULT_GROUP", 3)));
@@ -381,7 +382,7 @@ async fn groups_are_kept_apart() {
     // The default group leaves: who named no group is answered by another, and must be told.
     world.apply(Change::Gone(in_group("g2", 2).key));
     let index = |group: &GroupChoice| {
-        view.index(&tenant(), &key("web").name, group, &Visible::everything())
+        view.look(&tenant(), &key("web").name, group, &Visible::everything()).index
     };
     let (unsaid, all) = (index(&GroupChoice::Unsaid), index(&GroupChoice::All));
     world.apply(Change::Gone(in_group("DEFAULT_GROUP", 3).key));

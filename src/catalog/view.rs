@@ -36,6 +36,16 @@ impl GroupChoice {
     }
 }
 
+/// What a look-up found, and when that last changed: both of one snapshot, so that no change falls
+/// in between.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// What is there.
+    pub found: Found,
+    /// The revision at which what is known of the name last changed: what a reader waits from.
+    pub index: i64,
+}
+
 /// What a look-up found.
 #[derive(Clone, Debug)]
 pub enum Found {
@@ -63,17 +73,20 @@ impl View {
 
     /// Looks a service up in the groups that are visible; the others are as if they were not.
     #[must_use]
-    pub fn find(
+    pub fn look(
         &self,
         tenant: &TenantId,
         name: &ServiceName,
         group: &GroupChoice,
         visible: &Visible,
-    ) -> Found {
-        match self.tenants.get(tenant.as_str()) {
-            Some(tenant) => find(&tenant.snapshot.load(), name, group, visible),
-            None => Found::Unknown,
-        }
+    ) -> Looked {
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            return Looked { found: Found::Unknown, index: self.base };
+        };
+        let snapshot = tenant.snapshot.load();
+        let found = find(&snapshot, name, group, visible);
+        let index = index(&snapshot, name, group, visible);
+        Looked { found, index }
     }
 
     /// The current snapshot of a tenant; an empty one if nothing was ever written for it.
@@ -183,19 +196,6 @@ impl View {
             freshness: tail.freshness,
             prepared: None,
         }
-    }
-
-    /// The revision at which what is known of this name last changed.
-    #[must_use]
-    pub fn index(
-        &self,
-        tenant: &TenantId,
-        name: &ServiceName,
-        group: &GroupChoice,
-        visible: &Visible,
-    ) -> i64 {
-        let tenant = self.tenants.get(tenant.as_str());
-        tenant.map_or(self.base, |tenant| index(&tenant.snapshot.load(), name, group, visible))
     }
 
     /// Waits until what is known of this name changed after `index`, at most `wait`. An index

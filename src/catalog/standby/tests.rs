@@ -105,7 +105,7 @@ impl World {
     /// Each port with the sources that are shown for it.
     fn shown(&self, service: &str) -> Vec<(u16, Vec<String>)> {
         let (all, view) = (Visible::everything(), self.0.view());
-        let found = view.find(&tenant(), &key(service).name, &GroupChoice::Unsaid, &all);
+        let found = view.look(&tenant(), &key(service).name, &GroupChoice::Unsaid, &all).found;
         let Found::One(found) = found else { return Vec::new() };
         let sources = |row: &super::super::Row| {
             row.origins.iter().map(|origin| origin.source.to_string()).collect()
@@ -115,7 +115,7 @@ impl World {
 
     fn tail(&self, service: &str) -> serde_json::Value {
         let (all, view) = (Visible::everything(), self.0.view());
-        let found = view.find(&tenant(), &key(service).name, &GroupChoice::Unsaid, &all);
+        let found = view.look(&tenant(), &key(service).name, &GroupChoice::Unsaid, &all).found;
         let Found::One(found) = found else { panic!("{service} is not known") };
         let index = found.revision;
         let answer = view.answer(&tenant(), &[found], &InstanceFilter::default(), index);

@@ -83,6 +83,15 @@ impl Desk {
         self.is_hidden(id) || serving.is_some_and(loaded)
     }
 
+    /// The services that standbys serve in the place of a source: they come into view, and leave it,
+    /// with its place, whether or not it has anything to say itself.
+    pub(super) fn served_for(&self, id: &SourceId) -> Vec<ServiceKey> {
+        let serving = |id: &SourceId| self.stand_ins.get(id).filter(|link| link.serving);
+        let chain = std::iter::successors(serving(id), |link| serving(&link.id)).take(DEPTH);
+        let slots = chain.filter_map(|link| self.slots.get(&link.id));
+        slots.flat_map(|slot| slot.shelf.services()).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Notes who stands in for a source; which services may look another way.
     fn stand_in(&mut self, primary: &SourceId, stand_in: Option<StandIn>) -> BTreeSet<ServiceKey> {
         let before = self.stand_ins.get(primary).cloned();

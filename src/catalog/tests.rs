@@ -78,12 +78,12 @@ impl World {
     }
 
     fn shown(&self, service: &str) -> Option<Vec<(u16, bool)>> {
-        match self.catalog.view().find(
-            &tenant(),
-            &key(service).name,
-            &GroupChoice::Unsaid,
-            &Visible::everything(),
-        ) {
+        match self
+            .catalog
+            .view()
+            .look(&tenant(), &key(service).name, &GroupChoice::Unsaid, &Visible::everything())
+            .found
+        {
             Found::One(view) => {
                 Some(view.rows.iter().map(|row| (row.key().port, row.held)).collect())
             }

@@ -108,8 +108,9 @@ impl Catalog {
             let cell = Arc::new(SourceCell::new(info, self.origin));
             let Some(slot) = desk.slots.get_mut(&id) else {
                 let slot = Slot { cell, shelf: Shelf::new(policy), link: Link::Connecting };
+                let served = desk.served_for(&id);
                 desk.slots.insert(id, slot);
-                return Vec::new();
+                return served;
             };
             slot.shelf.set_policy(policy);
             if slot.cell.info == cell.info {
@@ -122,7 +123,8 @@ impl Catalog {
             slot.cell = cell;
             // Rows and answers name the old cell: all of the source's services are made anew.
             desk.sets.retain(|ids, _| !ids.contains(&id));
-            slot.shelf.services().map(|(key, _)| key.clone()).collect()
+            let own: Vec<_> = slot.shelf.services().map(|(key, _)| key.clone()).collect();
+            own.into_iter().chain(desk.served_for(&id)).collect()
         });
     }
 
@@ -134,7 +136,8 @@ impl Catalog {
             let (info, before) = (slot.cell.info.clone(), slot.cell.state());
             let after = SourceState::Disconnected;
             desk.closed.push(StateChange { info, before, after, held: 0 });
-            slot.shelf.services().map(|(k, _)| k.clone()).collect()
+            let own = slot.shelf.services().map(|(key, _)| key.clone());
+            own.chain(desk.served_for(id)).collect()
         });
     }
 

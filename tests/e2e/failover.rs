@@ -266,7 +266,7 @@ async fn a_killed_primary_is_replaced_and_returns() {
     world.hub.kill().await;
     world.hub.run().await;
     let (status, body) = world.hub.get(&instances("web")).await;
-    assert_eq!((status.as_u16(), hosts(&body).len()), (200, 2), "{body:#}");
+    assert_eq!((status.as_u16(), hosts(&body).len()), (200, 2), "{body:#}\n{}", world.hub.log());
     assert!(hosts(&body).iter().all(|host| host == STANDBY), "{body:#}");
     assert_eq!(world.status().await["failoverStatus"], "FAILOVER");
 

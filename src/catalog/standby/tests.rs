@@ -162,6 +162,23 @@ fn a_standby_is_seen_through_its_primary_only_and_all_at_once() {
     assert_eq!(world.shown("web"), rows(&[(1, &["p"])]));
 }
 
+/// At a restart the standby may be shown before the primary has its place, and of the primary
+/// nothing may be known.
+#[test]
+fn a_primary_that_never_said_anything_comes_and_goes_with_what_its_standby_serves() {
+    let world = World::new();
+    world.0.close(&tenant(), &id("p"));
+    world.link("p", link("s", true));
+    world.says("s", &[("web", &[2])]);
+    assert_eq!(world.shown("web"), [], "it is hidden, and has nobody's place");
+    world.open("p", 1);
+    assert_eq!(world.shown("web"), rows(&[(2, &["s"])]));
+    world.open("p", 7);
+    assert_eq!(world.shown("web"), rows(&[(2, &["s"])]), "another place is no other instance");
+    world.0.close(&tenant(), &id("p"));
+    assert_eq!(world.shown("web"), []);
+}
+
 #[tokio::test]
 async fn the_same_instances_on_both_sides_are_no_removal() {
     let world = World::telling();

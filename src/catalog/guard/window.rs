@@ -54,10 +54,11 @@ impl Window {
 
     /// Notes that the service lost `removed` instances and got `added` others.
     pub(super) fn note(&mut self, now: Instant, key: &ServiceKey, removed: usize, added: usize) {
-        let lost = removed as i64 - added as i64;
-        if lost == 0 {
+        // As many lost as got is noted too: one of those lost may be forgiven later.
+        if removed == 0 && added == 0 {
             return;
         }
+        let lost = removed as i64 - added as i64;
         let number = self.number(now);
         if self.ring.back().is_none_or(|second| second.number < number) {
             self.ring.push_back(Second { number, lost: HashMap::new() });
@@ -156,5 +157,15 @@ mod tests {
         window.note(at(70), &key("a"), 1, 0);
         window.forgive(at(5), &key("a"));
         assert_eq!(window.loss(), 1, "it left more than a minute ago");
+    }
+
+    #[test]
+    fn what_is_back_after_a_swap_was_not_lost() {
+        let start = Instant::now();
+        let mut window = Window::new(start);
+        window.note(start, &key("a"), 2, 2);
+        assert_eq!(window.net(&key("a")), 0);
+        window.forgive(start, &key("a"));
+        assert_eq!(window.net(&key("a")), -1, "one lost, two got");
     }
 }

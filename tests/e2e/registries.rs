@@ -123,6 +123,15 @@ impl Writer {
         Self { kind, base, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
+    /// One of a Consul that asks for a token.
+    pub(crate) fn with_token(base: String, token: &str) -> Self {
+        let mut headers = reqwest::header::HeaderMap::new();
+        headers.insert("x-consul-token", token.parse().unwrap());
+        let client = reqwest::Client::builder().no_proxy().default_headers(headers);
+        let http = client.build().unwrap();
+        Self { kind: "CONSUL", base, http }
+    }
+
     /// An instance that lives for an hour without a heartbeat, with this in its metadata.
     pub(crate) async fn register(&self, service: &str, host: &str, port: u16, version: &str) {
         let (http, base) = (&self.http, &self.base);

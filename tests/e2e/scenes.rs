@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hub_registry_testkit::servers::{self, Data, EurekaOptions, Server, ServerKind, ServerOptions};
+use hub_registry_testkit::servers::{
+    self, Data, EurekaOptions, Login, Server, ServerKind, ServerOptions,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -261,6 +263,68 @@ async fn all_of_a_nacos_is_really_removed() {
         assert!(start.elapsed() < Duration::from_secs(10), "{body:#}");
     }
     println!("all of it, accepted: gone {:.1?} after the first try", start.elapsed());
+}
+
+/// A Consul token that loses its rights makes every list empty, without an error; later it is
+/// deleted. Nobody leaves for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consul_token_that_expires_into_empty_lists_costs_nobody() {
+    if !servers::require(ServerKind::Consul) {
+        return;
+    }
+    let options = ServerOptions::default().with_login();
+    let server = servers::start(ServerKind::Consul, options).await.unwrap();
+    let root = Login::of(ServerKind::Consul).password;
+    let ask = async |method: reqwest::Method, path: &str, body: Value| -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.request(method, format!("{}/v1/acl/{path}", server.base_url()));
+        let answer = request.header("x-consul-token", root).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
+    };
+    let put = reqwest::Method::PUT;
+    let rights = r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }"#;
+    let policy = json!({ "Name": "hub", "Rules": rights });
+    let policy = ask(put.clone(), "policy", policy).await["ID"].as_str().unwrap().to_owned();
+    let token = json!({ "Policies": [{ "ID": policy }] });
+    let token = ask(put.clone(), "token", token).await;
+    let (accessor, secret) = (token["AccessorID"].as_str().unwrap(), token["SecretID"].clone());
+
+    let writer = Writer::with_token(server.base_url(), root);
+    let more = json!({ "authEnabled": "Y", "accessToken": secret });
+    let scene = Scene::of(ServerKind::Consul, writer, server.address().to_string(), more).await;
+    scene.come(WEB, 0..15, PORT).await;
+    let set = async |rules: &str| {
+        let path = format!("policy/{policy}");
+        let body = json!({ "ID": policy, "Name": "hub", "Rules": rules });
+        ask(put.clone(), &path, body).await;
+    };
+    let everybody = all(0..15, PORT);
+    set("").await;
+    // The agent remembers rights for a while, and a read that waits goes on waiting.
+    let took = scene.until_state("STALE", Duration::from_secs(90)).await;
+    let state = scene.state().await;
+    println!("without rights: STALE after {took:.1?}: {}", state["lastErrorMessage"]);
+    assert_eq!(state["errorDetails"]["code"], "forbidden", "{state:#}");
+    let there = |body: &Value| shown(body).into_keys().collect::<BTreeSet<_>>() == everybody;
+    assert!(there(&scene.hub.get("/api/v1/services/web/instances").await.1));
+
+    set(rights).await;
+    // As an operator would; by itself it is tried again after 30 s.
+    let connect = format!("{}/connect", scene.config);
+    let start = Instant::now();
+    while scene.hub.post(&connect, &json!({})).await.1["state"] != "LIVE" {
+        assert!(start.elapsed() < Duration::from_secs(90), "{:#}", scene.state().await);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    println!("renewed: LIVE after {:.1?}", start.elapsed());
+    scene.follow(WEB, &everybody, AT_ONCE).await;
+
+    ask(reqwest::Method::DELETE, &format!("token/{accessor}"), json!({})).await;
+    let took = scene.until_state("STALE", Duration::from_secs(90)).await;
+    println!("deleted: STALE after {took:.1?}");
+    assert!(there(&scene.hub.get("/api/v1/services/web/instances").await.1));
+    assert!(scene.removed().await < 0.5, "nobody left");
 }
 
 /// The leader dies; the two that are left elect another, and until then say that there is none.

@@ -1,6 +1,7 @@
 //! The HTTP calls.
 
 mod cursor;
+mod rights;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hub_registry_core::http::{Answer, Call, HttpClient};
@@ -11,7 +12,7 @@ pub(crate) use cursor::Cursor;
 
 use crate::driver::Settings;
 use crate::unreadable::{self, Unreadable};
-use crate::wire::{Check, ServiceEntry, Services, Token};
+use crate::wire::{Check, ServiceEntry, Services};
 
 /// Services asked for at a time when many are no longer listed.
 const PARALLEL: usize = 8;
@@ -23,6 +24,15 @@ pub(crate) struct Read<T> {
     /// Consul says that the token may not see all there is (`X-Consul-Results-Filtered-By-ACLs`,
     /// 1.11 on).
     pub(crate) filtered: bool,
+}
+
+/// What was known before a read of the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing.
+    Nothing,
+    /// That there are services; which of them the token may still read is asked one by one.
+    Services,
 }
 
 /// What one read of a service found.
@@ -66,7 +76,13 @@ impl Client {
     }
 
     /// The names of all services that can be read, or nothing new.
-    pub(crate) async fn names(&self, cursor: &mut Cursor) -> Result<Option<Read<Vec<String>>>> {
+    /// With nothing seen `before`, an empty list is believed only from a token that would see
+    /// something.
+    pub(crate) async fn names(
+        &self,
+        cursor: &mut Cursor,
+        before: Before,
+    ) -> Result<Option<Read<Vec<String>>>> {
         let operation = "list services";
         let path = "/v1/catalog/services";
         let Some(read) = cursor.read::<Services>(self, operation, path, &[]).await? else {
@@ -74,7 +90,7 @@ impl Client {
         };
         let Services(all) = read.value;
         if all.is_empty() {
-            self.confirm_empty(operation).await?;
+            self.confirm_empty(operation, before).await?;
         }
         self.unreadable.keep(&all);
         let tag = self.settings.tag.as_ref();
@@ -112,10 +128,14 @@ impl Client {
         // A service is listed exactly as long as it has instances, so one that is listed without
         // any hides them: a token with service:read but not node:read gets such answers, without
         // an error (seen on 1.8.7). The second read is for a service that came in between.
-        let listed = self.names(&mut Cursor::reading()).await?;
+        let listed = self.names(&mut Cursor::reading(), Before::Services).await?;
         let listed = listed.is_some_and(|read| read.value.iter().any(|n| n == name.as_str()));
         if !listed {
-            return Ok(Found::Entries { entries, filtered });
+            // Up to 1.10 nothing in the answer tells that a service is hidden.
+            return match self.denied(std::slice::from_ref(name)).await?.is_empty() {
+                true => Ok(Found::Entries { entries, filtered }),
+                false => Ok(Found::Hidden),
+            };
         }
         match self.read_entries(&mut Cursor::reading(), name).await? {
             Some(again) if !again.value.is_empty() => {
@@ -168,45 +188,6 @@ impl Client {
         let path = "/v1/health/state/any";
         Ok(cursor.read(self, "list checks", path, &[]).await?.map(|read| read.value))
     }
-
-    /// Asks why the list of services is empty, since a Consul whose servers have registered always
-    /// lists at least `consul`: it hides what a token may not read, without an error, and shortly
-    /// after a restart it has not registered itself yet.
-    async fn confirm_empty(&self, operation: &'static str) -> Result<()> {
-        let call = Call::get(operation, "/v1/acl/token/self");
-        let answer = self.http.send(call).await?;
-        // The servers are listed in the default namespace only.
-        let elsewhere = [&self.settings.namespace, &self.settings.partition]
-            .into_iter()
-            .any(|name| name.as_deref().is_some_and(|name| name != "default"));
-        match answer.status {
-            // "ACL support disabled": nothing is hidden.
-            StatusCode::UNAUTHORIZED if elsewhere => Ok(()),
-            StatusCode::UNAUTHORIZED => {
-                let problem = "lists no service, not even its own, while nothing hides any";
-                Err(answer.error(ErrorKind::NotReady, problem))
-            }
-            StatusCode::OK => {
-                let problem = "lists no service to a token without any right";
-                let error = answer.error(ErrorKind::Forbidden, problem);
-                let token: Token = answer.json()?;
-                if token.is_powerless() { Err(without_body(operation, &error)) } else { Ok(()) }
-            }
-            StatusCode::FORBIDDEN => {
-                let problem = "lists no service to a client without a valid token";
-                Err(answer.error(ErrorKind::Forbidden, problem))
-            }
-            _ => Err(refused(answer).err().unwrap_or_else(|| {
-                Error::new(ErrorKind::Protocol, operation, "an empty list, unexplained")
-            })),
-        }
-    }
-}
-
-/// The error's class with a text that does not quote the answer: it holds the token's secret.
-fn without_body(operation: &'static str, error: &Error) -> Error {
-    let message = "the list is empty, and the token has no right to read any service";
-    Error::new(error.kind(), operation, message)
 }
 
 /// The answer, unless it is a refusal.

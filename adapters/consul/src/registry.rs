@@ -10,7 +10,7 @@ use hub_registry_core::{
     Result, Scope, ServiceKey, look,
 };
 
-use crate::client::{Client, Cursor, Found};
+use crate::client::{Before, Client, Cursor, Found};
 use crate::{convert, watch};
 
 /// One Consul datacenter (and namespace).
@@ -52,7 +52,7 @@ impl Registry for Consul {
     }
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
-        let names = self.client.names(&mut Cursor::reading()).await?;
+        let names = self.client.names(&mut Cursor::reading(), Before::Nothing).await?;
         let keys = convert::keys(&self.group, names.map_or_else(Vec::new, |read| read.value));
         Ok(keys.filter(|key| scope.contains(key)).collect())
     }

@@ -19,7 +19,7 @@ use hub_registry_core::watch::{Reading, ServiceStream, TwoLevel, two_level};
 use hub_registry_core::{ChangeStream, GroupName, Result, Scope, ServiceKey};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use crate::client::{Client, Cursor, Found, Read};
+use crate::client::{Before, Client, Cursor, Found, Read};
 use crate::convert;
 use sweep::{Checks, Place, Sweep};
 
@@ -60,10 +60,11 @@ struct Followed {
 #[async_trait]
 impl TwoLevel for Levels {
     async fn names(&self, known: Option<&BTreeSet<ServiceKey>>) -> Result<BTreeSet<ServiceKey>> {
+        let before = if known.is_some() { Before::Services } else { Before::Nothing };
         let mut followed = self.followed.lock().await;
         let Followed { names, checks } = &mut *followed;
         let list = {
-            let mut list = std::pin::pin!(self.client.names(names));
+            let mut list = std::pin::pin!(self.client.names(names, before));
             loop {
                 tokio::select! {
                     list = &mut list => break list?,
@@ -87,6 +88,16 @@ impl TwoLevel for Levels {
             let missing = missing.map(|key| key.name.clone()).collect();
             let there = self.client.may_be_there(missing).await?;
             keys.extend(there.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
+        }
+        if !filtered && let Some(known) = known {
+            // Up to 1.10 no header tells that something is hidden.
+            let missing = known.difference(&keys).filter(|key| !self.client.leaves_out(&key.name));
+            let missing: Vec<_> = missing.map(|key| key.name.clone()).collect();
+            let denied = self.client.denied(&missing).await?;
+            if keys.is_empty() && !denied.is_empty() {
+                return Err(self.client.lost_its_rights(&denied));
+            }
+            keys.extend(denied.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
         }
         // The index of the names moves with every registration and does not say which service.
         self.sweep.wake_all();

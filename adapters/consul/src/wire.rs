@@ -196,6 +196,14 @@ impl Token {
     }
 }
 
+/// One line of what `POST v1/internal/acl/authorize` answers, in the order asked.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Permission {
+    /// Whether the token may.
+    pub allow: bool,
+}
+
 /// Go writes `null` for what is empty.
 fn or_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

@@ -86,3 +86,67 @@ async fn what_a_token_may_not_read_is_no_empty_list() {
     let first = some.watch(Scope::all()).next().await.unwrap().unwrap();
     assert!(matches!(&first, Change::Reset(states) if states.len() == 1), "{first:?}");
 }
+
+/// A token that keeps its policies and is given nothing by them any more: up to 1.10 its answers are
+/// plain empty lists, of an index that did not move.
+#[tokio::test]
+async fn a_token_that_loses_its_rights_is_an_error_and_no_removal() {
+    if !servers::require(ServerKind::Consul) {
+        return;
+    }
+    let options = ServerOptions::default().with_login();
+    let server = servers::start(ServerKind::Consul, options).await.unwrap();
+    let address = server.address();
+    for name in ["web", "stock"] {
+        put(address, "agent/service/register", json!({"Name": name, "Port": 80})).await;
+    }
+    let rules = |names: &str| {
+        format!("{names} {{ policy = \"read\" }} node_prefix \"\" {{ policy = \"read\" }}")
+    };
+    let everything = rules("service_prefix \"\"");
+    let policy = put(address, "acl/policy", json!({"Name": "hub", "Rules": everything})).await;
+    let token = put(address, "acl/token", json!({"Policies": [{"Name": "hub"}]})).await;
+    let allow = async |rules: &str| {
+        let path = format!("acl/policy/{}", policy["ID"].as_str().unwrap());
+        let body = json!({"ID": policy["ID"], "Name": "hub", "Rules": rules});
+        put(address, &path, body).await;
+    };
+    let registry = connect(&with_token(address, token["SecretID"].as_str().unwrap())).await;
+    let removals = |change: &Change| match change {
+        Change::Put(state) => state.instances.is_empty(),
+        Change::Gone(_) | Change::Reset(_) => true,
+        _ => false,
+    };
+
+    let mut watch = registry.watch(Scope::all());
+    let first = watch.next().await.unwrap().unwrap();
+    assert!(matches!(&first, Change::Reset(states) if states.len() == 3), "{first:?}");
+    // One of three: what is hidden is not gone.
+    allow(&rules("service \"web\"")).await;
+    put(address, "agent/service/register", json!({"Name": "web", "ID": "web-2", "Port": 81})).await;
+    let mut told = false;
+    while !told {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(40), watch.next());
+        let change = next.await.expect("the second web").unwrap().unwrap();
+        assert!(!removals(&change), "{change:?}");
+        told = matches!(&change, Change::Put(state) if state.instances.len() == 2);
+    }
+
+    // All of it.
+    allow("").await;
+    let error = loop {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(60), watch.next());
+        match next.await.expect("an error").unwrap() {
+            Ok(change) => assert!(!removals(&change), "{change:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
+    let again = registry.watch(Scope::all()).next().await.unwrap().expect_err("nothing to see");
+    assert_eq!(again.kind(), ErrorKind::Forbidden, "{again}");
+    assert!(again.to_string().contains("`consul`"), "{again}");
+
+    allow(&everything).await;
+    let back = registry.watch(Scope::all()).next().await.unwrap().unwrap();
+    assert!(matches!(&back, Change::Reset(states) if states.len() == 3), "{back:?}");
+}

@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub headers: HeaderMap,
     /// A body of `application/x-www-form-urlencoded` pairs.
     pub form: &'a [(&'a str, &'a str)],
+    /// A body of JSON, where there is no form.
+    pub json: Option<&'a serde_json::Value>,
     /// Bound of the whole call; `None`: the read time-out of the settings.
     pub deadline: Option<Duration>,
 }
@@ -51,7 +53,13 @@ impl<'a> Call<'a> {
     pub fn get(operation: &'static str, path: &'a str) -> Self {
         let (query, form): (&[_], &[_]) = (&[], &[]);
         let (method, headers) = (Method::GET, HeaderMap::new());
-        Self { operation, method, path, query, headers, form, deadline: None }
+        Self { operation, method, path, query, headers, form, json: None, deadline: None }
+    }
+
+    /// A POST of this JSON to this path.
+    #[must_use]
+    pub fn post(operation: &'static str, path: &'a str, json: &'a serde_json::Value) -> Self {
+        Self { method: Method::POST, json: Some(json), ..Self::get(operation, path) }
     }
 
     /// The same with these query parameters.
@@ -193,6 +201,8 @@ impl HttpClient {
             .query(call.query);
         if !call.form.is_empty() {
             request = request.form(call.form);
+        } else if let Some(json) = call.json {
+            request = request.json(json);
         }
         let response = request.send().await.map_err(|error| failure(operation, shown, error))?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -82,22 +82,20 @@ impl TwoLevel for Levels {
         };
         let keys = convert::keys(&self.group, list);
         let mut keys: BTreeSet<_> = keys.filter(|key| self.scope.contains(key)).collect();
-        if filtered && let Some(known) = known {
+        if let Some(known) = known {
             // What was listed before may be hidden now, and that is no removal.
             let missing = known.difference(&keys).filter(|key| !self.client.leaves_out(&key.name));
-            let missing = missing.map(|key| key.name.clone()).collect();
-            let there = self.client.may_be_there(missing).await?;
-            keys.extend(there.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
-        }
-        if !filtered && let Some(known) = known {
-            // Up to 1.10 no header tells that something is hidden.
-            let missing = known.difference(&keys).filter(|key| !self.client.leaves_out(&key.name));
             let missing: Vec<_> = missing.map(|key| key.name.clone()).collect();
-            let denied = self.client.denied(&missing).await?;
-            if keys.is_empty() && !denied.is_empty() {
-                return Err(self.client.lost_its_rights(&denied));
+            let hidden = if filtered {
+                self.client.may_be_there(missing).await?
+            } else {
+                // Up to 1.10 no header tells that something is hidden.
+                self.client.denied(&missing).await?
+            };
+            if !filtered && keys.is_empty() && !hidden.is_empty() {
+                return Err(self.client.lost_its_rights(&hidden));
             }
-            keys.extend(denied.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
+            keys.extend(hidden.into_iter().map(|name| ServiceKey::new(self.group.clone(), name)));
         }
         // The index of the names moves with every registration and does not say which service.
         self.sweep.wake_all();

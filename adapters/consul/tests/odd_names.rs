@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::subject::Agent;
 use common::{connect, key, spec};
@@ -13,6 +13,7 @@ use hub_registry_core::{ErrorKind, Instance, Scope, ServiceKey};
 use hub_registry_testkit::contract::Follower;
 use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(5);
 /// A blocking read of the names returns at the latest.

@@ -82,6 +82,11 @@ impl Settings {
         }
         Ok(settings)
     }
+
+    /// The query that names the datacenter, for calls that say in their body what else is where.
+    pub(crate) fn datacenter(&self) -> Vec<(&'static str, &str)> {
+        self.datacenter.as_deref().map(|name| ("dc", name)).into_iter().collect()
+    }
 }
 
 fn client(spec: &ConnectSpec) -> Result<Client, SpecError> {

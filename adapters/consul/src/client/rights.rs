@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Before, Client, refused};
+use crate::driver::Settings;
 use crate::wire::{Permission, Token};
 
 /// Tells any token which of the things it asks about it may do: what Consul's own pages ask. It stands
@@ -48,7 +49,8 @@ impl Client {
         before: Before,
     ) -> Result<()> {
         let call = Call::get(operation, "/v1/acl/token/self");
-        let answer = self.http.send(call).await?;
+        let query = self.settings.datacenter();
+        let answer = self.http.send(call.query(&query)).await?;
         // The servers are listed in the default namespace only.
         let elsewhere = [&self.settings.namespace, &self.settings.partition]
             .into_iter()
@@ -97,9 +99,8 @@ impl Client {
     }
 
     async fn allowed(&self, operation: &'static str, names: &[&str]) -> Result<Option<Vec<bool>>> {
-        let ask = |name: &&str| json!({ "Resource": "service", "Access": "read", "Segment": name });
-        let body = Value::Array(names.iter().map(ask).collect());
-        let answer = self.http.send(Call::post(operation, AUTHORIZE, &body)).await?;
+        let (body, query) = (question(&self.settings, names), self.settings.datacenter());
+        let answer = self.http.send(Call::post(operation, AUTHORIZE, &body).query(&query)).await?;
         match answer.status {
             StatusCode::OK => {
                 let all: Vec<Permission> = answer.json()?;
@@ -118,5 +119,39 @@ impl Client {
                 Error::new(ErrorKind::Protocol, operation, "rights, unexplained")
             })),
         }
+    }
+}
+
+/// Whether each of the services may be read. Namespace and partition go with each question, not
+/// with the query (`ACLAuthorizationRequest` has them embedded, hashicorp/consul
+/// `agent/structs/acl.go`).
+fn question(settings: &Settings, names: &[&str]) -> Value {
+    let ask = |name: &&str| {
+        let mut ask = json!({ "Resource": "service", "Access": "read", "Segment": name });
+        for (key, place) in [("Namespace", &settings.namespace), ("Partition", &settings.partition)]
+        {
+            if let Some(place) = place {
+                ask[key] = json!(place);
+            }
+        }
+        ask
+    };
+    Value::Array(names.iter().map(ask).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_asked_about_services_where_they_are() {
+        let mut settings = Settings::default();
+        let plain = question(&settings, &["web", "a/b"]);
+        assert_eq!(plain[1], json!({"Resource": "service", "Access": "read", "Segment": "a/b"}));
+        settings.namespace = Some("team".to_owned());
+        settings.partition = Some("east".to_owned());
+        let placed = question(&settings, &["web"]);
+        assert_eq!(placed[0]["Namespace"], "team");
+        assert_eq!(placed[0]["Partition"], "east");
     }
 }

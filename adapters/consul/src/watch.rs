@@ -160,7 +160,7 @@ impl Follow {
             }
             let _turn = match &self.seat {
                 Seat::Own(_) => None,
-                Seat::Shared(place) => Some(place.turn(!self.cursor.has_read()).await),
+                Seat::Shared(place) => Some(place.turn().await),
                 Seat::Refused => std::future::pending().await,
             };
             match self.client.entries(&mut self.cursor, &self.key.name).await {

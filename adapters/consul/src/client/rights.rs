@@ -48,7 +48,7 @@ impl Client {
         before: Before,
     ) -> Result<()> {
         let call = Call::get(operation, "/v1/acl/token/self");
-        let answer = self.http.send(call).await?;
+        let answer = self.send(call).await?;
         // The servers are listed in the default namespace only.
         let elsewhere = [&self.settings.namespace, &self.settings.partition]
             .into_iter()
@@ -99,7 +99,7 @@ impl Client {
     async fn allowed(&self, operation: &'static str, names: &[&str]) -> Result<Option<Vec<bool>>> {
         let ask = |name: &&str| json!({ "Resource": "service", "Access": "read", "Segment": name });
         let body = Value::Array(names.iter().map(ask).collect());
-        let answer = self.http.send(Call::post(operation, AUTHORIZE, &body)).await?;
+        let answer = self.send(Call::post(operation, AUTHORIZE, &body)).await?;
         match answer.status {
             StatusCode::OK => {
                 let all: Vec<Permission> = answer.json()?;

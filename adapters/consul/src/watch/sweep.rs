@@ -27,15 +27,11 @@ const URGENT: usize = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Pause between two rounds through all services, and what each service adds to it. A burst of
-/// registrations anywhere must not become a burst of reads everywhere.
+/// registrations anywhere must not become a burst of reads everywhere: with the pace of the client,
+/// 2,000 shared services cost at most 300 a second, and a change that no check tells of (metadata,
+/// say) is seen within 12 s.
 const ROUND: Duration = Duration::from_secs(1);
 const ROUND_EACH: Duration = Duration::from_millis(3);
-/// Pause between two reads, over all services: at most 500 a second. With what is above, 2,000
-/// shared services cost at most 300 a second, and a change that no check tells of (metadata, say)
-/// is seen within 11 s.
-const PACE: Duration = Duration::from_millis(2);
-/// What may go ahead of the pace after a rest.
-const BURST: u32 = 25;
 
 const ASLEEP: u8 = 0;
 const WOKEN: u8 = 1;
@@ -48,8 +44,6 @@ pub(super) struct Sweep {
     rounds: Mutex<Rounds>,
     routine: Semaphore,
     urgent: Semaphore,
-    // When the next read may begin that has to keep the pace.
-    pace: Mutex<Instant>,
 }
 
 impl Default for Sweep {
@@ -59,7 +53,6 @@ impl Default for Sweep {
             rounds: Mutex::default(),
             routine: Semaphore::new(ROUTINE),
             urgent: Semaphore::new(URGENT),
-            pace: Mutex::new(Instant::now()),
         }
     }
 }
@@ -103,18 +96,6 @@ impl Sweep {
             _ => std::future::pending().await,
         }
         self.wake_all();
-    }
-
-    /// Waits until one more read keeps the pace.
-    async fn keep_pace(&self) {
-        let turn = {
-            let now = Instant::now();
-            let mut next = self.pace.lock();
-            let turn = (*next).max(now.checked_sub(PACE * BURST).unwrap_or(now));
-            *next = turn + PACE;
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
     }
 
     /// Wakes those concerned.
@@ -166,9 +147,9 @@ impl Place {
         }
     }
 
-    /// Waits for a turn to read; a first read need not keep the pace. What wakes the service from here on wakes it for a further turn;
+    /// Waits for a turn to read. What wakes the service from here on wakes it for a further turn;
     /// what woke it before is settled by this one, however often it did.
-    pub(super) async fn turn(&self, first: bool) -> SemaphorePermit<'_> {
+    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
         let queue = if self.mark.level.load(Ordering::Acquire) == WOKEN_URGENTLY {
             &self.sweep.urgent
         } else {
@@ -180,9 +161,6 @@ impl Place {
                 break turn;
             }
         };
-        if !first {
-            self.sweep.keep_pace().await;
-        }
         self.mark.level.store(ASLEEP, Ordering::Release);
         turn
     }
@@ -318,7 +296,7 @@ mod tests {
         let start = Instant::now();
         sweep.wake_all();
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         assert_eq!(start.elapsed(), Duration::ZERO, "the first begins at once");
         sweep.wake_all();
         sweep.wake_all();
@@ -327,27 +305,10 @@ mod tests {
             () = sweep.round() => {}
         }
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         assert!((ROUND..ROUND * 2).contains(&start.elapsed()));
         let more = tokio::time::timeout(ROUND * 9, sweep.round()).await;
         more.expect_err("two wishes are one round");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn turns_keep_the_pace() {
-        let sweep = Arc::<Sweep>::default();
-        let place = Sweep::place(&sweep, &ServiceName::parse("web").unwrap());
-        tokio::time::sleep(ROUND).await;
-        let start = Instant::now();
-        for _ in 0..BURST {
-            drop(place.turn(false).await);
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO, "after a rest some go ahead");
-        for _ in 0..1000 {
-            drop(place.turn(false).await);
-        }
-        let took = start.elapsed();
-        assert!((PACE * 999..=PACE * 1001).contains(&took), "{took:?}");
     }
 
     #[tokio::test]
@@ -358,11 +319,11 @@ mod tests {
         sweep.wake_all();
         sweep.wake_all();
         place.woken().await;
-        let turn = place.turn(false).await;
+        let turn = place.turn().await;
         sweep.wake(&Concerned::Services(vec!["web".to_owned()]));
         drop(turn);
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         let again = tokio::time::timeout(Duration::from_millis(20), place.woken()).await;
         again.expect_err("all wake-ups are settled");
         drop(place);

@@ -203,7 +203,8 @@ impl World {
         let dies = format!("10.{}.0.{}", bad + 1, line + 1);
         self.seen.living.lock().remove(&dies);
         self.lanes[bad].writer.remove("orders", &dies, PORT).await;
-        let (mut slowest, mut states) = (Duration::ZERO, BTreeSet::new());
+        let (mut slowest, mut latest) = (Duration::ZERO, Duration::ZERO);
+        let mut states = BTreeSet::new();
         let noticed = loop {
             slowest = slowest.max(self.others_go_on(bad).await);
             let state = self.state(bad).await;
@@ -214,12 +215,19 @@ impl World {
                 break start.elapsed();
             }
             assert!(!lost || start.elapsed() < NOTICED, "{kind}, {name}: {states:?}");
+            if !lost {
+                let version = self.lanes[bad].changes().await;
+                let took = self.sees(bad, &version, HEARD).await;
+                // The registry had it a little before it answered so.
+                assert!(took >= quality(line).delay[1] / 2, "{kind}, {name}: after {took:?}");
+                latest = latest.max(took);
+            }
             if start.elapsed() > pause && !lost {
                 break start.elapsed();
             }
         };
-        // What the registry has held back is no answer to a change made now.
-        self.lanes[bad].line.set(Quality::GOOD);
+        let packets = self.lanes[bad].line.set(Quality::GOOD);
+        assert!(packets > 0 || quality(line).loss == [0.0; 2], "{kind}, {name}: nothing was lost");
         let healed = Instant::now();
         let version = self.lanes[bad].changes().await;
         self.sees(bad, &version, HEARD).await;
@@ -227,8 +235,9 @@ impl World {
         self.hub.until(ORDERS, HEARD, there).await;
         let heard = healed.elapsed();
         println!(
-            "{kind}, {name}: {states:?} for {noticed:.1?}, a change elsewhere seen within \
-             {slowest:.1?}; heard again {heard:.1?} after it was good"
+            "{kind}, {name}: {states:?} for {noticed:.1?}, {packets} packets lost, a change there \
+             seen within {latest:.1?}, elsewhere within {slowest:.1?}; heard again {heard:.1?} \
+             after the line was good"
         );
         self.seen.living.lock().insert(newcomer);
         self.dead.insert(dies);

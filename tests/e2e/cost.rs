@@ -66,7 +66,7 @@ impl Subject {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_costs_the_same_among_two_hundred_and_two_thousand_services() {
     let mut hubs = [Subject::start(200).await, Subject::start(2000).await];
-    let (count, rest) = (rounds(100, 1000), Duration::from_secs(rounds(1, 10).into()));
+    let (count, rest) = (rounds(100, 300), Duration::from_secs(rounds(1, 5).into()));
     let mut costs = [Vec::new(), Vec::new()];
     for round in 0..rounds(3, 9) {
         for turn in 0..2 {

@@ -2,8 +2,8 @@
 
 The kernels of small machines come without netem, so the line is made of a process. Usage:
 `line.py ONE OTHER SEED`, and on standard input, each time it is to change, a line of
-`LOSS-THERE LOSS-BACK DELAY-THERE DELAY-BACK`: shares of 1, and seconds. The answer is `ok`, also when it
-begins to carry. It ends with its standard input.
+`LOSS-THERE LOSS-BACK DELAY-THERE DELAY-BACK`: shares of 1, and seconds. The answer is `ok` and how
+many frames were lost so far, also when it begins to carry. It ends with its standard input.
 """
 
 import heapq
@@ -35,7 +35,8 @@ def main():
     chance = random.Random(int(sys.argv[3]))
     loss, delay = [0.0, 0.0], [0.0, 0.0]
     under_way, order = [], itertools.count()
-    print("ok", flush=True)
+    lost = 0
+    print("ok", lost, flush=True)
     while True:
         wait = max(0.0, under_way[0][0] - time.monotonic()) if under_way else None
         ready, _, _ = select.select([*ends, sys.stdin], [], [], wait)
@@ -43,7 +44,10 @@ def main():
             if end not in ready:
                 continue
             frame, (_, _, kind, *_) = end.recvfrom(1 << 17)
-            if kind == socket.PACKET_OUTGOING or chance.random() < loss[way]:
+            if kind == socket.PACKET_OUTGOING:
+                continue
+            if chance.random() < loss[way]:
+                lost += 1
                 continue
             due = time.monotonic() + delay[way]
             heapq.heappush(under_way, (due, next(order), 1 - way, frame))
@@ -59,7 +63,7 @@ def main():
                 return
             there, back, slow_there, slow_back = map(float, words)
             loss, delay = [there, back], [slow_there, slow_back]
-            print("ok", flush=True)
+            print("ok", lost, flush=True)
 
 
 main()

@@ -54,6 +54,7 @@ pub struct Line {
     number: u8,
     network: Process,
     carrier: Process,
+    lost: u64,
 }
 
 impl Line {
@@ -91,7 +92,7 @@ impl Line {
         }
         let mut python = Command::new("python3");
         python.args(["-c", CARRIER, &ends[0], &ends[1], &seed.to_string()]);
-        Self { number, network, carrier: Process::start(python) }
+        Self { number, network, carrier: Process::start(python), lost: 0 }
     }
 
     fn over(number: u8) -> Ipv4Addr {
@@ -114,18 +115,21 @@ impl Line {
         Self::over(self.number)
     }
 
-    /// From now on it is like this. What is under way is not touched.
+    /// From now on it is like this; what is under way is not touched. How many packets it lost since
+    /// it was set the last time.
     ///
     /// # Panics
     /// When it does not carry any more.
-    pub fn set(&mut self, quality: Quality) {
+    pub fn set(&mut self, quality: Quality) -> u64 {
         let Quality { loss: [there, back], delay: [slow_there, slow_back] } = quality;
         let (slow_there, slow_back) = (slow_there.as_secs_f64(), slow_back.as_secs_f64());
-        self.carrier.tell(&format!("{there} {back} {slow_there} {slow_back}"));
+        let answer = self.carrier.tell(&format!("{there} {back} {slow_there} {slow_back}"));
+        let lost = answer.parse().unwrap_or_else(|error| panic!("{answer:?}: {error}"));
+        lost - std::mem::replace(&mut self.lost, lost)
     }
 }
 
-/// A process that says `ok` when it is ready and after each thing it is told.
+/// A process that says `ok`, and more, when it is ready and after each thing it is told.
 #[derive(Debug)]
 struct Process {
     child: Child,
@@ -145,15 +149,16 @@ impl Process {
         process
     }
 
-    fn tell(&mut self, words: &str) {
+    fn tell(&mut self, words: &str) -> String {
         writeln!(self.words, "{words}").unwrap_or_else(|error| panic!("{words}: {error}"));
-        self.answer();
+        self.answer()
     }
 
-    fn answer(&mut self) {
+    fn answer(&mut self) -> String {
         let mut line = String::new();
         let read = self.answers.read_line(&mut line);
-        assert!(read.is_ok() && line == "ok\n", "{read:?} {line:?}");
+        let more = line.strip_prefix("ok").map(|more| more.trim().to_owned());
+        more.unwrap_or_else(|| panic!("{read:?} {line:?}"))
     }
 }
 

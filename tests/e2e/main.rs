@@ -8,9 +8,11 @@
 
 mod away;
 mod bad_input;
+mod bad_network;
 mod canaries;
 mod checks;
 mod choice;
+mod cost;
 mod crowd;
 mod ctl;
 mod ctl_events;
@@ -43,6 +45,8 @@ mod peer_failures;
 mod plain_sql;
 mod proofs;
 mod registries;
+mod relay;
+mod scale;
 mod scenes;
 mod secrets;
 mod security;
@@ -52,4 +56,5 @@ mod slow;
 mod stream_ends;
 mod streams;
 mod subscriber;
+mod usage;
 mod wire;

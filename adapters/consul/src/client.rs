@@ -1,6 +1,7 @@
 //! The HTTP calls.
 
 mod cursor;
+mod pace;
 mod rights;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -9,6 +10,7 @@ use hub_registry_core::{Error, ErrorKind, Result, ServiceName};
 use reqwest::StatusCode;
 
 pub(crate) use cursor::Cursor;
+use pace::Pace;
 
 use crate::driver::Settings;
 use crate::unreadable::{self, Unreadable};
@@ -52,11 +54,12 @@ pub(crate) struct Client {
     http: HttpClient,
     settings: Settings,
     unreadable: Unreadable,
+    pace: Pace,
 }
 
 impl Client {
     pub(crate) fn new(registry: &str, http: HttpClient, settings: Settings) -> Self {
-        Self { http, settings, unreadable: Unreadable::new(registry) }
+        Self { http, settings, unreadable: Unreadable::new(registry), pace: Pace::new() }
     }
 
     /// Whether the service is left out of the names.
@@ -64,10 +67,15 @@ impl Client {
         self.unreadable.has(name.as_str())
     }
 
+    async fn send(&self, call: Call<'_>) -> Result<Answer> {
+        self.pace.turn().await;
+        self.http.send(call).await
+    }
+
     /// Asks whether there is a leader.
     pub(crate) async fn leader(&self) -> Result<()> {
         let call = Call::get("ping", "/v1/status/leader");
-        let answer = refused(self.http.send(call).await?)?;
+        let answer = refused(self.send(call).await?)?;
         if answer.body.trim_ascii() == br#""""# {
             self.http.leave(&answer);
             return Err(answer.error(ErrorKind::NotReady, "names no leader"));

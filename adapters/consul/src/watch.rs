@@ -8,6 +8,7 @@
 //! The bound matters because an agent serves 200 connections per client address and answers 429
 //! beyond (`limits.http_max_conns_per_client`), and the hub is not the only client of its host.
 
+mod checks;
 mod sweep;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::client::{Before, Client, Cursor, Found, Read};
 use crate::convert;
-use sweep::{Checks, Place, Sweep};
+use checks::Feed;
+use sweep::{Place, Sweep};
 
 /// How many services are followed by a connection each.
 const SEATS: usize = 96;
@@ -34,7 +36,7 @@ pub(crate) fn watch(client: Arc<Client>, group: GroupName, scope: Scope) -> Chan
         client,
         group,
         scope,
-        followed: Mutex::new(Followed { names: Cursor::waiting(), checks: None }),
+        followed: Mutex::new(Followed { names: Cursor::waiting(), checks: Feed::default() }),
         seats: Arc::new(Semaphore::new(SEATS)),
         sweep: Arc::default(),
     };
@@ -54,7 +56,7 @@ struct Levels {
 #[derive(Debug)]
 struct Followed {
     names: Cursor,
-    checks: Option<Checks>,
+    checks: Feed,
 }
 
 #[async_trait]
@@ -63,12 +65,16 @@ impl TwoLevel for Levels {
         let before = if known.is_some() { Before::Services } else { Before::Nothing };
         let mut followed = self.followed.lock().await;
         let Followed { names, checks } = &mut *followed;
+        if !self.sweep.is_needed() {
+            // Nobody waits for its read, which would end as lost.
+            *checks = Feed::default();
+        }
         let list = {
             let mut list = std::pin::pin!(self.client.names(names, before));
             loop {
                 tokio::select! {
                     list = &mut list => break list?,
-                    woken = sweep::woken(checks, &self.client), if self.sweep.is_needed() => {
+                    woken = checks.changed(&self.client), if self.sweep.is_needed() => {
                         self.sweep.wake(&woken?);
                     }
                     () = self.sweep.round() => {}
@@ -99,10 +105,10 @@ impl TwoLevel for Levels {
         }
         // The index of the names moves with every registration and does not say which service.
         self.sweep.wake_all();
-        if keys.len() > SEATS && checks.is_none() {
+        if keys.len() > SEATS && !checks.has_begun() {
             // What changes between a shared service's first read and the first wake-up must wake
             // it: so the wake-ups count from before that read.
-            *checks = Some(Checks::read(&self.client).await?);
+            checks.begin(&self.client).await?;
         }
         Ok(keys)
     }
@@ -160,7 +166,7 @@ impl Follow {
             }
             let _turn = match &self.seat {
                 Seat::Own(_) => None,
-                Seat::Shared(place) => Some(place.turn(!self.cursor.has_read()).await),
+                Seat::Shared(place) => Some(place.turn().await),
                 Seat::Refused => std::future::pending().await,
             };
             match self.client.entries(&mut self.cursor, &self.key.name).await {

@@ -89,7 +89,7 @@ impl Cursor {
             query.extend([("index", index.as_str()), ("wait", WAIT)]);
             call = call.deadline(DEADLINE);
         }
-        let answer = refused(client.http.send(call.query(&query)).await?)?;
+        let answer = refused(client.send(call.query(&query)).await?)?;
         let seen = checked_index(&answer).inspect_err(|_| client.http.leave(&answer))?;
         let sight = Sight {
             empty: matches!(answer.body.trim_ascii(), b"[]" | b"{}"),

@@ -50,7 +50,7 @@ impl Client {
     ) -> Result<()> {
         let call = Call::get(operation, "/v1/acl/token/self");
         let query = self.settings.datacenter();
-        let answer = self.http.send(call.query(&query)).await?;
+        let answer = self.send(call.query(&query)).await?;
         // The servers are listed in the default namespace only.
         let elsewhere = [&self.settings.namespace, &self.settings.partition]
             .into_iter()
@@ -100,7 +100,7 @@ impl Client {
 
     async fn allowed(&self, operation: &'static str, names: &[&str]) -> Result<Option<Vec<bool>>> {
         let (body, query) = (question(&self.settings, names), self.settings.datacenter());
-        let answer = self.http.send(Call::post(operation, AUTHORIZE, &body).query(&query)).await?;
+        let answer = self.send(Call::post(operation, AUTHORIZE, &body).query(&query)).await?;
         match answer.status {
             StatusCode::OK => {
                 let all: Vec<Permission> = answer.json()?;

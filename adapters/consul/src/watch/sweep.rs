@@ -6,36 +6,27 @@
 //! every move of the first. Reads answered with the index known are not even parsed.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use hub_registry_core::{Result, ServiceName};
+use hub_registry_core::ServiceName;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::client::{Client, Cursor};
-use crate::wire::Check;
+use super::checks::Concerned;
 
 /// How many services are read at a time after a registration somewhere.
 const ROUTINE: usize = 16;
 /// How many more for services whose checks changed, so that they need not queue behind those.
 const URGENT: usize = 4;
-/// Pause between two reads of all checks: each carries every check of the datacenter.
-const PAUSE: Duration = Duration::from_millis(200);
-
 /// Pause between two rounds through all services, and what each service adds to it. A burst of
-/// registrations anywhere must not become a burst of reads everywhere.
+/// registrations anywhere must not become a burst of reads everywhere: with the pace of the client,
+/// 2,000 shared services cost at most 300 a second, and a change that no check tells of (metadata,
+/// say) is seen within 12 s.
 const ROUND: Duration = Duration::from_secs(1);
 const ROUND_EACH: Duration = Duration::from_millis(3);
-/// Pause between two reads, over all services: at most 500 a second. With what is above, 2,000
-/// shared services cost at most 300 a second, and a change that no check tells of (metadata, say)
-/// is seen within 11 s.
-const PACE: Duration = Duration::from_millis(2);
-/// What may go ahead of the pace after a rest.
-const BURST: u32 = 25;
 
 const ASLEEP: u8 = 0;
 const WOKEN: u8 = 1;
@@ -48,8 +39,6 @@ pub(super) struct Sweep {
     rounds: Mutex<Rounds>,
     routine: Semaphore,
     urgent: Semaphore,
-    // When the next read may begin that has to keep the pace.
-    pace: Mutex<Instant>,
 }
 
 impl Default for Sweep {
@@ -59,7 +48,6 @@ impl Default for Sweep {
             rounds: Mutex::default(),
             routine: Semaphore::new(ROUTINE),
             urgent: Semaphore::new(URGENT),
-            pace: Mutex::new(Instant::now()),
         }
     }
 }
@@ -103,18 +91,6 @@ impl Sweep {
             _ => std::future::pending().await,
         }
         self.wake_all();
-    }
-
-    /// Waits until one more read keeps the pace.
-    async fn keep_pace(&self) {
-        let turn = {
-            let now = Instant::now();
-            let mut next = self.pace.lock();
-            let turn = (*next).max(now.checked_sub(PACE * BURST).unwrap_or(now));
-            *next = turn + PACE;
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
     }
 
     /// Wakes those concerned.
@@ -166,25 +142,32 @@ impl Place {
         }
     }
 
-    /// Waits for a turn to read; a first read need not keep the pace. What wakes the service from here on wakes it for a further turn;
-    /// what woke it before is settled by this one, however often it did.
-    pub(super) async fn turn(&self, first: bool) -> SemaphorePermit<'_> {
-        let queue = if self.mark.level.load(Ordering::Acquire) == WOKEN_URGENTLY {
-            &self.sweep.urgent
-        } else {
-            &self.sweep.routine
-        };
-        // Never closed, and if it were the read could as well go on alone.
-        let turn = loop {
-            if let Ok(turn) = queue.acquire().await {
-                break turn;
+    /// Waits for a turn to read. What wakes the service from here on wakes it for a further turn;
+    /// what woke it before is settled by this one, however often it did. Who is woken urgently need
+    /// not wait with the others any more, also when it has begun to.
+    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
+        let urgent = async {
+            while self.mark.level.load(Ordering::Acquire) != WOKEN_URGENTLY {
+                self.mark.notify.notified().await;
             }
+            seat(&self.sweep.urgent).await
         };
-        if !first {
-            self.sweep.keep_pace().await;
-        }
+        let turn = tokio::select! {
+            biased;
+            turn = urgent => turn,
+            turn = seat(&self.sweep.routine) => turn,
+        };
         self.mark.level.store(ASLEEP, Ordering::Release);
         turn
+    }
+}
+
+async fn seat(queue: &Semaphore) -> SemaphorePermit<'_> {
+    loop {
+        // Never closed.
+        if let Ok(turn) = queue.acquire().await {
+            return turn;
+        }
     }
 }
 
@@ -198,118 +181,9 @@ impl Drop for Place {
     }
 }
 
-/// Whom a change of checks concerns.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Concerned {
-    /// Everyone: a check of a node changed.
-    All,
-    /// These services, by name.
-    Services(Vec<String>),
-}
-
-/// The checks as last seen.
-#[derive(Debug)]
-pub(super) struct Checks {
-    cursor: Cursor,
-    digests: HashMap<String, u64>,
-    next: Instant,
-}
-
-impl Checks {
-    /// The checks now.
-    pub(super) async fn read(client: &Client) -> Result<Self> {
-        let mut cursor = Cursor::waiting();
-        let checks = client.checks(&mut cursor).await?.unwrap_or_default();
-        Ok(Self { cursor, digests: digests(&checks), next: Instant::now() + PAUSE })
-    }
-
-    /// Waits for a change of the checks; it may concern nobody.
-    async fn changed(&mut self, client: &Client) -> Result<Concerned> {
-        tokio::time::sleep_until(self.next).await;
-        let checks = client.checks(&mut self.cursor).await?;
-        self.next = Instant::now() + PAUSE;
-        let Some(checks) = checks else {
-            return Ok(Concerned::Services(Vec::new()));
-        };
-        let before = std::mem::replace(&mut self.digests, digests(&checks));
-        Ok(difference(&before, &self.digests))
-    }
-}
-
-/// Waits for a change of the checks. Without checks to compare with it reads them, and everyone is
-/// concerned. Dropping it loses nothing: the index known stays the one before the change.
-pub(super) async fn woken(checks: &mut Option<Checks>, client: &Client) -> Result<Concerned> {
-    match checks {
-        Some(checks) => checks.changed(client).await,
-        None => {
-            *checks = Some(Checks::read(client).await?);
-            Ok(Concerned::All)
-        }
-    }
-}
-
-/// One number per service for which checks it has and how they stand; node checks are under "".
-/// The output of a check is left out: it changes without meaning.
-fn digests(checks: &[Check]) -> HashMap<String, u64> {
-    let mut digests = HashMap::<String, u64>::new();
-    for check in checks {
-        let mut hasher = DefaultHasher::new();
-        (&check.node, &check.check_id, &check.status).hash(&mut hasher);
-        let sum = digests.entry(check.service_name.clone()).or_default();
-        // A sum, since the order of the list has no meaning.
-        *sum = sum.wrapping_add(hasher.finish());
-    }
-    digests
-}
-
-fn difference(before: &HashMap<String, u64>, after: &HashMap<String, u64>) -> Concerned {
-    let changed = after.iter().filter(|(name, sum)| before.get(*name) != Some(sum));
-    let gone = before.keys().filter(|name| !after.contains_key(*name));
-    let names: Vec<_> = changed.map(|(name, _)| name).chain(gone).cloned().collect();
-    if names.iter().any(String::is_empty) {
-        return Concerned::All;
-    }
-    Concerned::Services(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(service: &str, id: &str, status: &str, output: &str) -> Check {
-        Check {
-            node: "n1".to_owned(),
-            check_id: id.to_owned(),
-            status: status.to_owned(),
-            output: output.to_owned(),
-            service_name: service.to_owned(),
-            ..Check::default()
-        }
-    }
-
-    fn concerned(before: &[Check], after: &[Check]) -> Concerned {
-        difference(&digests(before), &digests(after))
-    }
-
-    #[test]
-    fn a_status_concerns_its_service_and_output_nobody() {
-        let web = check("web", "service:web", "passing", "ok");
-        let stock = check("stock", "service:stock", "passing", "ok");
-        let before = [web.clone(), stock.clone()];
-        let chatter = check("web", "service:web", "passing", "still ok");
-        let nobody = Concerned::Services(Vec::new());
-        assert_eq!(concerned(&before, &[stock.clone(), chatter]), nobody);
-        let critical = check("web", "service:web", "critical", "ok");
-        let only_web = Concerned::Services(vec!["web".to_owned()]);
-        assert_eq!(concerned(&before, &[critical, stock.clone()]), only_web);
-        assert_eq!(concerned(&before, &[stock]), only_web);
-    }
-
-    #[test]
-    fn a_check_of_a_node_concerns_everyone() {
-        let node = check("", "serfHealth", "critical", "");
-        assert_eq!(concerned(&[], &[node]), Concerned::All);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn rounds_keep_a_distance_and_none_is_lost() {
@@ -318,7 +192,7 @@ mod tests {
         let start = Instant::now();
         sweep.wake_all();
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         assert_eq!(start.elapsed(), Duration::ZERO, "the first begins at once");
         sweep.wake_all();
         sweep.wake_all();
@@ -327,27 +201,28 @@ mod tests {
             () = sweep.round() => {}
         }
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         assert!((ROUND..ROUND * 2).contains(&start.elapsed()));
         let more = tokio::time::timeout(ROUND * 9, sweep.round()).await;
         more.expect_err("two wishes are one round");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_keep_the_pace() {
+    async fn who_waits_with_the_others_and_is_urgent_waits_no_more() {
         let sweep = Arc::<Sweep>::default();
-        let place = Sweep::place(&sweep, &ServiceName::parse("web").unwrap());
-        tokio::time::sleep(ROUND).await;
-        let start = Instant::now();
-        for _ in 0..BURST {
-            drop(place.turn(false).await);
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO, "after a rest some go ahead");
-        for _ in 0..1000 {
-            drop(place.turn(false).await);
-        }
-        let took = start.elapsed();
-        assert!((PACE * 999..=PACE * 1001).contains(&took), "{took:?}");
+        let name = ServiceName::parse("web").unwrap();
+        let place = Sweep::place(&sweep, &name);
+        let others = sweep.routine.acquire_many(ROUTINE as u32).await.unwrap();
+        sweep.wake_all();
+        let turn = tokio::time::timeout(ROUND, place.turn()).await;
+        turn.expect_err("all turns are taken");
+        let urgent = async {
+            tokio::time::sleep(ROUND).await;
+            sweep.wake(&Concerned::Services(vec!["web".to_owned()]));
+        };
+        let turn = tokio::time::timeout(ROUND * 2, place.turn());
+        let (turn, ()) = futures_util::future::join(turn, urgent).await;
+        drop((turn.expect("a turn of its own"), others));
     }
 
     #[tokio::test]
@@ -358,11 +233,11 @@ mod tests {
         sweep.wake_all();
         sweep.wake_all();
         place.woken().await;
-        let turn = place.turn(false).await;
+        let turn = place.turn().await;
         sweep.wake(&Concerned::Services(vec!["web".to_owned()]));
         drop(turn);
         place.woken().await;
-        drop(place.turn(false).await);
+        drop(place.turn().await);
         let again = tokio::time::timeout(Duration::from_millis(20), place.woken()).await;
         again.expect_err("all wake-ups are settled");
         drop(place);

@@ -22,8 +22,8 @@ pub(super) fn plan(setup: &Setup) -> Result<Plan, String> {
     let [http, rpc, gossip] = setup.ports[..] else {
         return Err(format!("{} ports instead of three", setup.ports.len()));
     };
-    let mut arguments: Vec<String> =
-        ["agent", "-bind=127.0.0.1", "-client=127.0.0.1"].map(str::to_owned).into();
+    let mut arguments: Vec<String> = ["agent", "-bind=127.0.0.1"].map(str::to_owned).into();
+    arguments.push(format!("-client={}", setup.listens()));
     match &setup.options.cluster {
         None => arguments.extend(["-dev".to_owned(), "-node=test-node".to_owned()]),
         Some((members, place)) => {

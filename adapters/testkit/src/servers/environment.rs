@@ -7,6 +7,19 @@ pub(super) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
+/// Set for a test that runs in a network of its own.
+pub(super) const APART: &str = "HUB_REGISTRY_APART";
+
+/// Whether this process runs in a network of its own.
+pub(super) fn is_apart() -> bool {
+    std::env::var_os(APART).is_some()
+}
+
+/// Whether there is such a program, also among those for administrators.
+pub(super) fn has(name: &str) -> bool {
+    program_or_in(name, "/usr/sbin").is_some()
+}
+
 /// The program of this name on the PATH.
 pub(super) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

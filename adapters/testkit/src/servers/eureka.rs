@@ -6,7 +6,7 @@ pub(super) fn arguments(setup: &Setup) -> Vec<String> {
     let port = setup.http_port();
     let options = &setup.options.eureka;
     let mut arguments =
-        vec![format!("--server.port={port}"), "--server.address=127.0.0.1".to_owned()];
+        vec![format!("--server.port={port}"), format!("--server.address={}", setup.listens())];
     let (alone, name, peers) = match &setup.options.cluster {
         // The name makes it recognise the only address in its list of peers as its own. Left out,
         // it would send copies of everything to whatever listens on the usual port.

@@ -22,6 +22,7 @@ mod eureka;
 mod java;
 mod mariadb;
 mod nacos;
+pub mod network;
 mod options;
 mod plan;
 mod ports;

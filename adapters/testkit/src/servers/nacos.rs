@@ -46,7 +46,7 @@ pub(super) async fn is_ready(setup: &Setup, client: &reqwest::Client) -> bool {
     if !answer.text().await.is_ok_and(|text| text.contains("\"UP\"")) {
         return false;
     }
-    let grpc = ("127.0.0.1", setup.http_port() + 1000);
+    let grpc = (setup.address(), setup.http_port() + 1000);
     if TcpStream::connect(grpc).await.is_err() {
         return false;
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::database;
+use super::network::Far;
 
 /// Which registry or database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,7 @@ pub struct ServerOptions {
     pub(super) login: bool,
     pub(super) eureka: EurekaOptions,
     pub(super) arguments: Vec<String>,
+    pub(super) far: Option<Far>,
     /// The HTTP ports of a cluster, when it is one, and the place among them of this server.
     pub(super) cluster: Option<(Vec<u16>, usize)>,
 }
@@ -81,6 +83,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_eureka(mut self, eureka: EurekaOptions) -> Self {
         self.eureka = eureka;
+        self
+    }
+
+    /// In another network, where it listens on every address.
+    #[must_use]
+    pub fn with_far(mut self, far: Far) -> Self {
+        self.far = Some(far);
         self
     }
 

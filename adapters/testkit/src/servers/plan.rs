@@ -1,7 +1,9 @@
 //! How one start of a server looks: the same for all kinds.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use super::network::Far;
 use super::options::{Login, ServerKind, ServerOptions};
 use super::{consul, eureka, java, mariadb, nacos, postgres};
 
@@ -10,6 +12,17 @@ use super::{consul, eureka, java, mariadb, nacos, postgres};
 pub(super) struct Plan {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
+}
+
+impl Plan {
+    /// The same in the network of another process.
+    fn within(self, far: Far) -> Self {
+        let mut arguments: Vec<_> =
+            ["--target", &far.process.to_string(), "--net", "--"].map(str::to_owned).into();
+        arguments.push(text(&self.program));
+        arguments.extend(self.arguments);
+        Self { program: "nsenter".into(), arguments }
+    }
 }
 
 /// What a start is made from, and what does not change when the server is started again.
@@ -38,9 +51,19 @@ impl Setup {
         }
     }
 
+    /// Where it is reached from here.
+    pub(super) fn address(&self) -> Ipv4Addr {
+        self.options.far.map_or(Ipv4Addr::LOCALHOST, |far| far.address)
+    }
+
+    /// Where its API listens.
+    pub(super) fn listens(&self) -> Ipv4Addr {
+        self.options.far.map_or(Ipv4Addr::LOCALHOST, |_| Ipv4Addr::UNSPECIFIED)
+    }
+
     /// Where the API is.
     pub(super) fn base_url(&self) -> String {
-        format!("http://127.0.0.1:{}{}", self.http_port(), self.path())
+        format!("http://{}:{}{}", self.address(), self.http_port(), self.path())
     }
 
     /// The address of the database, of a database server.
@@ -70,7 +93,10 @@ impl Setup {
             ServerKind::MariaDb => mariadb::plan(self),
         }?;
         plan.arguments.extend(self.options.arguments.iter().cloned());
-        Ok(plan)
+        Ok(match self.options.far {
+            Some(far) => plan.within(far),
+            None => plan,
+        })
     }
 
     /// Whether it serves now.

@@ -1,7 +1,7 @@
 //! A real server from its start to its end.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl Server {
     /// The address of its HTTP API.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.http_port()).into()
+        (self.setup.address(), self.http_port()).into()
     }
 
     /// The path of its API: `/eureka`, `/nacos`, empty for the others.

@@ -8,7 +8,9 @@ use hub_registry_core::{Error, ErrorKind, Result};
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
 
-use crate::wire::{Application, Applications, read_application, read_applications};
+use crate::wire::{
+    Application, Applications, InstanceBody, InstanceInfo, read_application, read_applications,
+};
 
 /// A client of one Eureka. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -127,6 +129,20 @@ impl Client {
         let answer = ready(answer)?;
         let read = read_application(&answer.body);
         read.map(Some).map_err(|problem| answer.error(ErrorKind::Protocol, &problem))
+    }
+
+    /// One instance, as it is now; `None` when it is not there, or cannot be asked for by path.
+    pub(crate) async fn instance(&self, app: &str, id: &str) -> Result<Option<InstanceInfo>> {
+        if !is_segment(app) || !is_segment(id) {
+            return Ok(None);
+        }
+        let path = format!("/apps/{}/{}", HttpClient::segment(app), HttpClient::segment(id));
+        let answer = self.get("look at an instance", &path).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let InstanceBody { instance } = answer.json()?;
+        Ok(Some(instance))
     }
 }
 

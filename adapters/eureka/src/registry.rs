@@ -14,6 +14,7 @@ use hub_registry_core::{
 use crate::client::Client;
 use crate::convert::{self, Registrations, Rules};
 use crate::driver::Settings;
+use crate::look::past_caches;
 use crate::watch::{self, Unshown};
 
 /// A Eureka.
@@ -45,6 +46,22 @@ impl EurekaRegistry {
             read.map_err(|problem| self.client.senseless(operation, &problem))
         });
         apps.collect()
+    }
+
+    /// What one list of everything says: each application would be read from it, one by one.
+    async fn by_list_of_all(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        let mut all: BTreeMap<String, Registrations> = BTreeMap::new();
+        for (app, registrations) in self.applications("look again").await? {
+            all.entry(app).or_default().extend(registrations);
+        }
+        let all = &all;
+        look::by_services(missing, |service: ServiceKey| async move {
+            let found = all.get(&service.name.as_str().to_uppercase());
+            let found = found.filter(|_| service.group == self.rules.group);
+            let list = found.map(|found| convert::state(service, found).into_instances());
+            Ok(Reading::Whole(list.unwrap_or_default()))
+        })
+        .await
     }
 }
 
@@ -102,22 +119,12 @@ impl Registry for EurekaRegistry {
     }
 
     async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
-        if self.client.has_apps() {
-            return look::by_lists(self, missing).await;
-        }
-        // Each application would be read from the list of all: once is enough.
-        let mut all: BTreeMap<String, Registrations> = BTreeMap::new();
-        for (app, registrations) in self.applications("look again").await? {
-            all.entry(app).or_default().extend(registrations);
-        }
-        let all = &all;
-        look::by_services(missing, |service: ServiceKey| async move {
-            let found = all.get(&service.name.as_str().to_uppercase());
-            let found = found.filter(|_| service.group == self.rules.group);
-            let list = found.map(|found| convert::state(service, found).into_instances());
-            Ok(Reading::Whole(list.unwrap_or_default()))
-        })
-        .await
+        let found = if self.client.has_apps() {
+            look::by_lists(self, missing).await?
+        } else {
+            self.by_list_of_all(missing).await?
+        };
+        Ok(past_caches(&self.client, &self.rules, missing, found).await)
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {

@@ -142,6 +142,35 @@ async fn a_second_look_at_many_reads_the_list_once() {
     registry.look_again(&all).await.unwrap_err();
 }
 
+/// Lists may be minutes old: who lacks in them is asked for by name.
+#[tokio::test]
+async fn a_second_look_goes_past_the_lists() {
+    let (here, east, _west) = stubs().await;
+    for regions in [&[][..], &["east"]] {
+        let registry = registry(&here, regions).await;
+        let both = registry.instances(&service("both")).await.unwrap();
+        here.moods(|moods| moods.stale_lists = true);
+        let mut asked: Vec<_> = both.into_iter().map(Arc::new).collect();
+        let known = asked.len();
+        asked.push(Arc::new(instance("both", 9)));
+        let mut moved = Instance::clone(&asked[0]);
+        moved.key.port = 81;
+        asked.push(Arc::new(moved));
+        let mut expected = vec![Presence::Listed; known];
+        // The last of them is another address under an id that is there.
+        expected.extend([Presence::Absent, Presence::Absent]);
+        assert_eq!(registry.look_again(&asked).await.unwrap(), expected, "{regions:?}");
+        here.moods(|moods| moods.stale_lists = false);
+    }
+    let registry = registry(&here, &["east"]).await;
+    let both = registry.instances(&service("both")).await.unwrap();
+    let asked: Vec<_> = both.into_iter().map(Arc::new).collect();
+    Plain::new(&east.base()).remove(&instance("both", 2).key).await;
+    here.moods(|moods| moods.stale_lists = true);
+    let found = registry.look_again(&asked).await.unwrap();
+    assert_eq!(found, [Presence::Listed, Presence::Absent]);
+}
+
 #[test]
 fn the_names_of_regions_are_checked() {
     let check =
@@ -174,18 +203,20 @@ async fn the_real_server_with_a_remote_region() {
     let url = format!("{}/", east.base_url());
     let options = options
         .with_argument(format!("--eureka.server.remoteRegionUrlsWithName.east={url}"))
-        .with_argument("--eureka.server.remoteRegionRegistryFetchInterval=1");
+        .with_argument("--eureka.server.remoteRegionRegistryFetchInterval=1")
+        // No change in a region renews what is cached: it has to grow old, by default for 180 s.
+        .with_argument("--eureka.server.responseCacheAutoExpirationInSeconds=1");
     let here = servers::start(ServerKind::Eureka, options).await.unwrap();
     let (near, far) = (Plain::new(&here.base_url()), Plain::new(&east.base_url()));
     near.put(&instance("both", 1)).await;
     far.put(&instance("both", 2)).await;
     far.put(&instance("far", 3)).await;
     let registry = common::connect(&common::spec(&[here.http_port()], &specific(&["east"]))).await;
-    let read = || registry.instances(&service("both"));
+    let both = service("both");
+    let read = || registry.instances(&both);
     let is_whole = |list: &Result<Vec<_>, _>| list.as_ref().is_ok_and(|list| list.len() == 2);
     eventually("both read", LATER, read, is_whole).await;
     let mut follower = Follower::new(registry.watch(Scope::all()));
-    let both = service("both");
     let has = |count: usize| move |list: Option<&Vec<_>>| list.map_or(0, Vec::len) == count;
     follower.until("both followed", LATER, |seen| has(2)(seen.get(&both))).await;
     assert_eq!(follower.seen[&both][1].metadata["zone"], "z2");

@@ -6,9 +6,10 @@ mod common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use hub_registry_core::{ConnectSpec, Instance, InstanceKey, Registry};
+use hub_registry_core::{ConnectSpec, HealthStatus, Instance, InstanceKey, Registry};
 use hub_registry_testkit::contract::{self, Subject, Traits};
 use hub_registry_testkit::servers::{self, Data, Server, ServerKind, ServerOptions};
 use hub_registry_testkit::stub::canned::Hiding;
@@ -72,6 +73,7 @@ struct Given {
     http: FaultProxy,
     grpc: FaultProxy,
     writer: Writer,
+    is_1: bool,
 }
 
 impl Given {
@@ -92,7 +94,8 @@ impl Given {
         let mut spec = common::with(common::spec(http.port()), &offset);
         spec.credentials = common::credentials(user, password);
         let writer = Writer::new(port).logged_in(user, password).await;
-        Self { name: name.to_owned(), spec, http, grpc, writer }
+        let is_1 = writer.is_1().await;
+        Self { name: name.to_owned(), spec, http, grpc, writer, is_1 }
     }
 }
 
@@ -103,7 +106,12 @@ impl Subject for Given {
     }
 
     fn traits(&self) -> Traits {
-        Traits { keeps_data: true, ..common::traits() }
+        let mut traits = common::traits();
+        if self.is_1 {
+            // Of one that is there an update changes all but its health (`Service.updateIpAddresses`).
+            traits.states.retain(|(_, health)| *health != HealthStatus::Unhealthy);
+        }
+        Traits { keeps_data: true, lag: Duration::from_secs(6), ..traits }
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {

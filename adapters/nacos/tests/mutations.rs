@@ -3,12 +3,12 @@
 
 mod common;
 
-use hub_registry_core::{Registry, Scope};
+use hub_registry_core::Scope;
 use hub_registry_nacos::convert;
 use hub_registry_nacos::wire::{
     ClusterList, ClusterMap, ClusterPage, Envelope, Host, InstancePage, ServiceItems, ServicePage,
 };
-use hub_registry_testkit::mutate::{Mutator, rounds};
+use hub_registry_testkit::mutate::{Mutator, beginnings, rounds};
 use hub_registry_testkit::stub::canned::Canned;
 use serde_json::{Value, json};
 
@@ -66,10 +66,9 @@ fn entries(value: Option<&Value>) -> usize {
 #[test]
 fn a_cut_answer_is_never_a_list() {
     for (answer, read, _) in answers() {
-        let answer = answer.trim_ascii();
         assert!(read(answer).unwrap() > 0);
-        for length in 0..answer.len() {
-            assert_eq!(read(&answer[..length]), None, "{length}");
+        for cut in beginnings(answer) {
+            assert_eq!(read(cut), None, "{}", cut.len());
         }
     }
 }
@@ -152,7 +151,7 @@ async fn a_damaged_answer_is_no_shorter_list_in_any_dialect() {
         let (orders, all) = (service("orders"), Scope::all());
         assert_eq!(registry.instances(&orders).await.unwrap().len(), MANY, "v{number}");
         let (mut errors, mut lists) = (0, 0);
-        for round in 0..rounds() / 10 {
+        for round in 0..rounds() / 3 {
             let (path, body) = &script[round % script.len()];
             let body = body.to_string();
             // At most so many entries can be unreadable, or two of them one.

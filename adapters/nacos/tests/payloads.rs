@@ -117,10 +117,8 @@ fn the_answers_of_1_4_and_3_0_say_the_same() {
     clusters_1.sort();
     let clusters_3: Envelope<ClusterMap> = serde_json::from_str(SERVICE_3).unwrap();
     let clusters_3: Vec<_> = clusters_3.data.unwrap().cluster_map.into_keys().collect();
-    assert_eq!(
-        (clusters_1.as_slice(), ["DEFAULT", "east"].as_slice()),
-        (&*clusters_3, &*clusters_1)
-    );
+    assert_eq!(clusters_1, ["DEFAULT", "east"]);
+    assert_eq!(clusters_3, clusters_1);
     let hosts_1: ClusterPage = serde_json::from_str(CLUSTER_1).unwrap();
     let hosts_3: Envelope<Vec<Host>> = serde_json::from_str(CLUSTER_3).unwrap();
     let (list_1, _) = convert::instances(&orders(), hosts_1.list);

@@ -107,6 +107,13 @@ impl Writer {
         self
     }
 
+    /// Whether it is a 1.x.
+    pub(crate) async fn is_1(&self) -> bool {
+        let url = format!("{}/v1/console/server/state", self.base);
+        let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
+        text.contains(r#""version":"1."#)
+    }
+
     /// How many clients subscribe to the service.
     pub(crate) async fn subscribers(&self, service: &ServiceKey) -> u64 {
         let url = format!("{}/v1/ns/service/subscribers", self.base);

@@ -37,6 +37,8 @@ pub struct Moods {
     pub single_objects: bool,
     /// Changes leave the delta at once, as if three minutes had gone by.
     pub forgetful: bool,
+    /// Lists are from before anybody registered; one instance is looked up when it is asked for.
+    pub stale_lists: bool,
     /// A remote region could not be loaded yet: 403 for who asks for any.
     pub region_missing: bool,
 }
@@ -60,7 +62,7 @@ struct Data {
     moods: Moods,
     asked: Asked,
     // Remote regions by name, in the order they are looked through.
-    regions: Vec<(String, Arc<Mutex<Data>>)>,
+    regions: Vec<(String, Arc<Mutex<Self>>)>,
 }
 
 /// A running stub; it ends when it is dropped.

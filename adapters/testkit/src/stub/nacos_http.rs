@@ -110,7 +110,7 @@ async fn login(State(nacos): Nacos, uri: Uri, form: String) -> Response {
     let mut state = nacos.lock();
     let (username, password) = (form.get("username"), form.get("password"));
     let login = state.login.clone();
-    if !login.as_ref().is_some_and(|(u, p)| (username, password) == (Some(u), Some(p))) {
+    if login.as_ref().is_none_or(|(u, p)| (username, password) != (Some(u), Some(p))) {
         let is_known = login.is_some_and(|(known, _)| username == Some(&known));
         return match state.version {
             Version::V3_0 | Version::V3_2 if is_known => {

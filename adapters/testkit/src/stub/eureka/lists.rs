@@ -61,7 +61,7 @@ impl Data {
     }
 
     /// The regions that are looked at.
-    fn remote(&self, regions: &Regions) -> Vec<Arc<Mutex<Data>>> {
+    fn remote(&self, regions: &Regions) -> Vec<Arc<Mutex<Self>>> {
         let asked = |name: &String| match regions {
             Regions::Asked(names) => names.contains(name),
             Regions::Fallback => true,
@@ -71,6 +71,9 @@ impl Data {
 
     /// Everything, of here and of these regions; `only_new`: of applications that are not here.
     fn together(&self, regions: &Regions, only_new: bool) -> Apps {
+        if self.moods.stale_lists {
+            return Apps::new();
+        }
         let mut apps = self.apps.clone();
         for data in self.remote(regions) {
             for (app, all) in lock(&data).apps.clone() {
@@ -182,14 +185,19 @@ async fn app(State(data): Shared, Path(app): Path<String>, headers: HeaderMap) -
     negotiated(&headers, json!({"application": {"name": app, "instance": list}}))
 }
 
+/// Not in this region: what the first one that has the application knows.
 async fn one(
     State(data): Shared,
     Path((app, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let data = lock(&data);
-    let found = data.apps.get(&app.to_uppercase());
-    match found.and_then(|all| all.get(&id)) {
+    let (data, app) = (lock(&data), app.to_uppercase());
+    let of_region = || {
+        let of = |remote: &Arc<Mutex<Data>>| lock(remote).apps.get(&app).cloned();
+        data.remote(&Regions::Fallback).iter().find_map(of)?.remove(&id)
+    };
+    let here = data.apps.get(&app).and_then(|all| all.get(&id)).cloned();
+    match here.or_else(of_region) {
         Some(instance) => negotiated(&headers, json!({ "instance": instance })),
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -8,13 +8,17 @@ use hub_registry_core::{Error, ErrorKind, Result};
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
 
-use crate::wire::{Application, Applications, read_application, read_applications};
+use crate::wire::{
+    Application, Applications, InstanceBody, InstanceInfo, read_application, read_applications,
+};
 
 /// A client of one Eureka. Clones share its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     http: HttpClient,
     deadline: Duration,
+    // Separated by commas; empty: none is asked for.
+    regions: Arc<str>,
     // A full fetch makes the server build the whole registry as text: with many of them at a time
     // 10,000 instances drove a server of 512 MB out of memory.
     full: Arc<Mutex<()>>,
@@ -28,14 +32,30 @@ pub(crate) struct From<T> {
 }
 
 impl Client {
-    /// A client whose calls end within `deadline`.
-    pub(crate) fn new(http: HttpClient, deadline: Duration) -> Self {
-        Self { http, deadline, full: Arc::default() }
+    /// A client whose calls end within `deadline`. Its lists are those of these remote regions and
+    /// the server's own.
+    pub(crate) fn new(http: HttpClient, deadline: Duration, regions: &[String]) -> Self {
+        Self { http, deadline, regions: regions.join(",").into(), full: Arc::default() }
     }
 
     async fn get(&self, operation: &'static str, path: &str) -> Result<Answer> {
         let call = Call::get(operation, path).deadline(self.deadline);
         self.http.send(call).await
+    }
+
+    /// A list, with the regions.
+    async fn list(&self, operation: &'static str, path: &str) -> Result<Answer> {
+        let query = [("regions", &*self.regions)];
+        let query = if self.regions.is_empty() { &[] } else { &query[..] };
+        let call = Call::get(operation, path).query(query).deadline(self.deadline);
+        self.http.send(call).await
+    }
+
+    /// Whether an application can be read by itself, as the list has it. Of an application that it
+    /// has itself, a server never shows there what remote regions have
+    /// (`AbstractInstanceRegistry.getApplication`).
+    pub(crate) fn has_apps(&self) -> bool {
+        self.regions.is_empty()
     }
 
     /// Everything, while no other full fetch is under way.
@@ -46,7 +66,7 @@ impl Client {
             let problem = "another full fetch takes too long";
             Error::new(ErrorKind::Timeout, operation, problem)
         })?;
-        let answer = ready(self.get(operation, "/apps").await?)?;
+        let answer = ready(self.list(operation, "/apps").await?)?;
         let content = applications(&answer)?;
         let apps = content.application.as_deref();
         let count = apps.map_or(0, |apps| apps.iter().map(|app| app.instance.len()).sum());
@@ -64,7 +84,7 @@ impl Client {
     /// What changed of late; `None` when this server gives no deltas.
     pub(crate) async fn delta(&self) -> Result<Option<From<Applications>>> {
         let path = "/apps/delta";
-        let answer = self.get("list changed applications", path).await?;
+        let answer = self.list("list changed applications", path).await?;
         if matches!(
             answer.status,
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
@@ -96,7 +116,7 @@ impl Client {
 
     /// One application; `None` for a 404, which a wrong address gives too.
     pub(crate) async fn app(&self, name: &str) -> Result<Option<Application>> {
-        if !is_segment(name) {
+        if !is_segment(name) || !self.has_apps() {
             let apps = self.full().await?.content.application;
             let mut apps = apps.into_iter().flatten();
             return Ok(apps.find(|app| app.name.to_uppercase() == name));
@@ -110,6 +130,20 @@ impl Client {
         let read = read_application(&answer.body);
         read.map(Some).map_err(|problem| answer.error(ErrorKind::Protocol, &problem))
     }
+
+    /// One instance, as it is now; `None` when it is not there, or cannot be asked for by path.
+    pub(crate) async fn instance(&self, app: &str, id: &str) -> Result<Option<InstanceInfo>> {
+        if !is_segment(app) || !is_segment(id) {
+            return Ok(None);
+        }
+        let path = format!("/apps/{}/{}", HttpClient::segment(app), HttpClient::segment(id));
+        let answer = self.get("look at an instance", &path).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let InstanceBody { instance } = answer.json()?;
+        Ok(Some(instance))
+    }
 }
 
 /// Whether the name can be asked for by path. Eureka takes any text as a name, while dots alone
@@ -121,7 +155,7 @@ fn is_segment(name: &str) -> bool {
 /// A successful answer; a 403 is Eureka's way to say that it is still loading.
 fn ready(answer: Answer) -> Result<Answer> {
     if answer.status == StatusCode::FORBIDDEN {
-        let problem = "is refused, as Eureka does while it warms up";
+        let problem = "is refused, as Eureka does while it, or a remote region, is loading";
         return Err(answer.error(ErrorKind::NotReady, problem));
     }
     answer.success()

@@ -21,6 +21,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(500);
 /// A watch owes an item every 30 s and an error 30 s after the server fell silent: some of that
 /// must be left for the call itself.
 const MAX_INTERVAL: Duration = Duration::from_secs(20);
+/// Regions of one server.
+const MAX_REGIONS: usize = 32;
 /// The bound of a watch's silence, with a margin.
 const MAX_SILENCE: Duration = Duration::from_secs(28);
 
@@ -31,15 +33,17 @@ const MAX_SILENCE: Duration = Duration::from_secs(28);
 /// | `pollInterval` | pause between two looks of a watch: 500ms to 20s, default 5s |
 /// | `useDelta` | ask for changes only (default); false: for everything each time |
 /// | `hostPreference` | `ip` (default) or `hostname` |
+/// | `regions` | names of remote regions to be read with the server's own, at most 32, in lower case; default none |
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EurekaDriver;
 
 /// What the driver's own keys say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) use_delta: bool,
     pub(crate) host: HostPreference,
+    pub(crate) regions: Vec<String>,
 }
 
 impl Settings {
@@ -48,6 +52,7 @@ impl Settings {
             poll_interval: DEFAULT_INTERVAL,
             use_delta: true,
             host: HostPreference::default(),
+            regions: Vec::new(),
         };
         for (key, value) in &spec.specific {
             let wrong = |rule: &str| SpecError::new(format!("specificConfig.{key}"), rule);
@@ -72,14 +77,36 @@ impl Settings {
                         _ => return Err(wrong("must be \"ip\" or \"hostname\"")),
                     };
                 }
+                "regions" => settings.regions = regions(value).map_err(wrong)?,
                 _ => {
-                    let known = "unknown; Eureka has pollInterval, useDelta, hostPreference";
+                    let known =
+                        "unknown; Eureka has pollInterval, useDelta, hostPreference, regions";
                     return Err(wrong(known));
                 }
             }
         }
         Ok(settings)
     }
+}
+
+/// The names of regions, each once, in the order of the alphabet.
+fn regions(value: &Value) -> Result<Vec<String>, &'static str> {
+    // What its configuration is split at cannot be in a name (`getRemoteRegionUrlsWithName`). It
+    // looks for what it was asked for in lower case, so another spelling would never be found.
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let rule = "must be a list of at most 32 names of a-z 0-9 . _ -, each of 1 to 64 characters";
+    let list = value.as_array().filter(|list| list.len() <= MAX_REGIONS).ok_or(rule)?;
+    let mut regions = Vec::new();
+    for name in list {
+        let name = name.as_str().filter(|name| (1..=64).contains(&name.len())).ok_or(rule)?;
+        if !name.chars().all(is_name) {
+            return Err(rule);
+        }
+        regions.push(name.to_owned());
+    }
+    regions.sort();
+    regions.dedup();
+    Ok(regions)
 }
 
 #[async_trait]
@@ -110,7 +137,7 @@ impl Driver for EurekaDriver {
         }
         let http = HttpClient::new(spec, headers)?;
         let deadline = spec.read_timeout.min(MAX_SILENCE - settings.poll_interval);
-        let client = Client::new(http, deadline);
+        let client = Client::new(http, deadline, &settings.regions);
         let rules = Rules { group: spec.default_group.clone(), host: settings.host };
         let registry = EurekaRegistry::new(spec.info(), client, settings, rules);
         Ok(Arc::new(registry))

@@ -9,10 +9,12 @@
 //! | [`wire`] | Eureka's JSON, read tolerantly and written strictly |
 //! | `convert` | from Eureka's instances to the hub's |
 //! | `watch` | following by delta, with a full fetch whenever in doubt |
+//! | `look` | a second look, past the server's caches |
 
 mod client;
 mod convert;
 mod driver;
+mod look;
 mod registry;
 mod watch;
 pub mod wire;

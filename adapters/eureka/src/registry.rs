@@ -1,17 +1,20 @@
 //! The trait, on top of the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hub_registry_core::look::{self, Presence};
+use hub_registry_core::watch::Reading;
 use hub_registry_core::{
     Capability, ChangeStream, Instance, Registry, RegistryInfo, Result, Scope, ServiceKey,
 };
 
 use crate::client::Client;
-use crate::convert::{self, Rules};
+use crate::convert::{self, Registrations, Rules};
 use crate::driver::Settings;
+use crate::look::past_caches;
 use crate::watch::{self, Unshown};
 
 /// A Eureka.
@@ -33,6 +36,32 @@ impl EurekaRegistry {
     ) -> Self {
         let unshown = Arc::new(Unshown::new(&info.name));
         Self { info, client, settings, rules, unshown }
+    }
+
+    /// Every application there is.
+    async fn applications(&self, operation: &'static str) -> Result<Vec<(String, Registrations)>> {
+        let apps = self.client.full().await?.content.application;
+        let apps = apps.into_iter().flatten().map(|application| {
+            let read = self.rules.application(application);
+            read.map_err(|problem| self.client.senseless(operation, &problem))
+        });
+        apps.collect()
+    }
+
+    /// What one list of everything says: each application would be read from it, one by one.
+    async fn by_list_of_all(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        let mut all: BTreeMap<String, Registrations> = BTreeMap::new();
+        for (app, registrations) in self.applications("look again").await? {
+            all.entry(app).or_default().extend(registrations);
+        }
+        let all = &all;
+        look::by_services(missing, |service: ServiceKey| async move {
+            let found = all.get(&service.name.as_str().to_uppercase());
+            let found = found.filter(|_| service.group == self.rules.group);
+            let list = found.map(|found| convert::state(service, found).into_instances());
+            Ok(Reading::Whole(list.unwrap_or_default()))
+        })
+        .await
     }
 }
 
@@ -57,12 +86,7 @@ impl Registry for EurekaRegistry {
 
     async fn services(&self, scope: &Scope) -> Result<Vec<ServiceKey>> {
         let mut services = BTreeSet::new();
-        let apps = self.client.full().await?.content.application;
-        for application in apps.into_iter().flatten() {
-            let (app, all) = self
-                .rules
-                .application(application)
-                .map_err(|problem| self.client.senseless("list services", &problem))?;
+        for (app, all) in self.applications("list services").await? {
             self.unshown.note(&app, &all);
             services.extend(self.rules.service(&app, &all));
         }
@@ -94,9 +118,18 @@ impl Registry for EurekaRegistry {
         Ok(convert::state(service.clone(), &all).into_instances())
     }
 
+    async fn look_again(&self, missing: &[Arc<Instance>]) -> Result<Vec<Presence>> {
+        let found = if self.client.has_apps() {
+            look::by_lists(self, missing).await?
+        } else {
+            self.by_list_of_all(missing).await?
+        };
+        Ok(past_caches(&self.client, &self.rules, missing, found).await)
+    }
+
     fn watch(&self, scope: Scope) -> ChangeStream {
         let (client, rules) = (self.client.clone(), self.rules.clone());
         let unshown = Arc::clone(&self.unshown);
-        watch::watch(client, rules, self.settings, scope, unshown)
+        watch::watch(client, rules, &self.settings, scope, unshown)
     }
 }

@@ -33,7 +33,7 @@ const MAX_WARNED: usize = 10_000;
 pub(crate) fn watch(
     client: Client,
     rules: Rules,
-    settings: Settings,
+    settings: &Settings,
     scope: Scope,
     unshown: Arc<Unshown>,
 ) -> ChangeStream {

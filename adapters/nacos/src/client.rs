@@ -1,42 +1,50 @@
-//! The HTTP calls.
+//! The HTTP calls, in whichever dialect the server speaks.
 
+mod clusters;
+mod detect;
+mod dialect;
 mod login;
 mod paging;
 
 use std::time::Duration;
 
 use hub_registry_core::http::{Answer, Call, HttpClient};
-use hub_registry_core::{ConnectSpec, Error, ErrorKind, Result, ServiceKey, SpecError};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
+use hub_registry_core::{ConnectSpec, Error, ErrorKind, Result, Secret, ServiceKey, SpecError};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
+use detect::Spoken;
+use dialect::Dialect;
 pub(crate) use login::Login;
 
-use crate::wire::{Envelope, Host, InstancePage, ServicePage, ServiceView};
+use crate::wire::{Host, ServiceView};
 
 /// No read may take longer, whatever the settings allow: a silent registry is to be noticed
 /// within 30 s.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Nacos 2.2 takes the token as a header too, where no proxy writes it into its log.
+/// From 2.0 on Nacos takes the token as a header too, where no proxy writes it into its log.
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("accesstoken");
 
 /// The reads of one namespace.
 #[derive(Debug)]
 pub(crate) struct NacosClient {
+    name: String,
     http: HttpClient,
     login: Login,
     namespace: String,
     deadline: Duration,
+    spoken: Spoken,
 }
 
 impl NacosClient {
     pub(crate) fn new(spec: &ConnectSpec, namespace: &str) -> Result<Self, SpecError> {
         Ok(Self {
+            name: spec.name.clone(),
             http: HttpClient::new(spec, HeaderMap::new())?,
             login: Login::new(&spec.credentials),
             namespace: namespace.to_owned(),
             deadline: spec.read_timeout.min(LONGEST),
+            spoken: Spoken::default(),
         })
     }
 
@@ -52,78 +60,139 @@ impl NacosClient {
 
     /// Every service of the namespace, in all groups.
     pub(crate) async fn services(&self) -> Result<Vec<ServiceView>> {
-        paging::whole("list services", |page| async move {
-            let ServicePage { count, service_list } = self.service_page(page, paging::SIZE).await?;
-            Ok((count, service_list))
-        })
-        .await
+        let dialect = self.dialect().await?;
+        match self.services_in(dialect, "").await {
+            Err(error) => self.services_in(self.another(dialect, error).await?, "").await,
+            read => read,
+        }
     }
 
     /// The cheapest read of the same kind.
     pub(crate) async fn ping(&self) -> Result<()> {
-        self.service_page(1, "1").await.map(|_| ())
-    }
-
-    async fn service_page(&self, page: u32, size: &str) -> Result<ServicePage> {
-        let page = page.to_string();
-        let query = [
-            ("namespaceId", self.namespace.as_str()),
-            ("withInstances", "false"),
-            ("pageNo", page.as_str()),
-            ("pageSize", size),
-        ];
-        let call = ("list services", "/v1/ns/catalog/services");
-        self.get(call, &query).await?.json()
+        let dialect = self.dialect().await?;
+        match self.ping_in(dialect).await {
+            Err(error) => self.ping_in(self.another(dialect, error).await?).await,
+            read => read,
+        }
     }
 
     /// Every instance of the service in all clusters, the disabled ones too; none when the
     /// service is unknown.
     pub(crate) async fn instances(&self, service: &ServiceKey) -> Result<Vec<Host>> {
-        let operation = "list instances";
-        // 2.2.4 does not look at `groupName` here: a bare name is looked up in the default group
-        // (seen on the real server), so the group goes into the name.
-        let grouped = format!("{}@@{}", service.group, service.name);
-        let grouped = grouped.as_str();
-        paging::whole(operation, |page| async move {
-            let page = page.to_string();
-            let query = [
-                ("namespaceId", self.namespace.as_str()),
-                ("serviceName", grouped),
-                ("pageNo", page.as_str()),
-                ("pageSize", paging::SIZE),
-            ];
-            let answer = self.get((operation, "/v2/ns/catalog/instances"), &query);
-            let page: InstancePage = opened(answer.await?)?;
-            Ok((page.count, page.instances))
+        let dialect = self.dialect().await?;
+        match self.instances_in(dialect, service).await {
+            Err(error) => self.instances_in(self.another(dialect, error).await?, service).await,
+            read => read,
+        }
+    }
+
+    async fn services_in(&self, dialect: Dialect, pattern: &str) -> Result<Vec<ServiceView>> {
+        paging::whole("list services", |page| async move {
+            let answer = self.service_page(dialect, (page, paging::SIZE), pattern).await?;
+            dialect.services(answer)
         })
         .await
     }
 
+    async fn ping_in(&self, dialect: Dialect) -> Result<()> {
+        let answer = self.service_page(dialect, (1, "1"), "").await?;
+        dialect.services(answer).map(|_| ())
+    }
+
+    async fn instances_in(&self, dialect: Dialect, service: &ServiceKey) -> Result<Vec<Host>> {
+        if dialect != Dialect::V2 {
+            return self.by_clusters(dialect, service).await;
+        }
+        let operation = "list instances";
+        paging::whole(operation, |page| async move {
+            let path = (operation, dialect.instances_path());
+            let page = [("pageNo", page.to_string()), ("pageSize", paging::SIZE.to_owned())];
+            dialect.instances(self.of_service(dialect, path, service, page).await?)
+        })
+        .await
+    }
+
+    /// One page of the services of the namespace whose name holds the pattern.
+    async fn service_page(
+        &self,
+        dialect: Dialect,
+        (page, size): (u32, &str),
+        pattern: &str,
+    ) -> Result<Answer> {
+        let page = page.to_string();
+        let query = [
+            ("namespaceId", self.namespace.as_str()),
+            ("withInstances", "false"),
+            ("serviceNameParam", pattern),
+            ("pageNo", page.as_str()),
+            ("pageSize", size),
+        ];
+        self.get(dialect, ("list services", dialect.services_path()), &query).await
+    }
+
+    /// A call about one service.
+    async fn of_service(
+        &self,
+        dialect: Dialect,
+        call: (&'static str, &str),
+        service: &ServiceKey,
+        more: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Answer> {
+        let mut query = vec![("namespaceId", self.namespace.clone())];
+        query.extend(dialect.names(service));
+        query.extend(more);
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.get(dialect, call, &query).await
+    }
+
     async fn get(
         &self,
+        dialect: Dialect,
         (operation, path): (&'static str, &str),
         query: &[(&str, &str)],
     ) -> Result<Answer> {
-        let token = self.login.token(&self.http, self.deadline).await?;
-        let call = || Call::get(operation, path).query(query).deadline(self.deadline);
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &token {
-            headers.insert(TOKEN_HEADER, secret_header(operation, token.expose())?);
-        }
-        let answer = self.http.send(Call { headers, ..call() }).await?;
-        if !matches!(answer.status.as_u16(), 401 | 403) || !self.login.renews() {
-            return Ok(answer);
-        }
-        // The token may have been taken back (a restarted server has a new key): once more with
-        // a fresh one.
-        self.login.forget(token.as_ref());
-        let Some(token) = self.login.token(&self.http, self.deadline).await? else {
-            return Ok(answer);
+        let token = self.token().await?;
+        let call = |token: Option<&Secret>| -> Result<Call<'_>> {
+            let headers = headers(operation, dialect, token)?;
+            let call = Call::get(operation, path).query(query).deadline(self.deadline);
+            Ok(Call { headers, ..call })
         };
-        let mut headers = HeaderMap::new();
-        headers.insert(TOKEN_HEADER, secret_header(operation, token.expose())?);
-        self.http.send(Call { headers, ..call() }).await
+        let mut answer = self.http.send(call(token.as_ref())?).await?;
+        if matches!(answer.status.as_u16(), 401 | 403) && self.login.renews() {
+            // The token may have been taken back (a restarted server has a new key): once more
+            // with a fresh one.
+            self.login.forget(token.as_ref());
+            if let Some(token) = self.token().await? {
+                answer = self.http.send(call(Some(&token))?).await?;
+            }
+        }
+        self.spoken.answered(server(&answer, path));
+        Ok(answer)
     }
+
+    async fn token(&self) -> Result<Option<Secret>> {
+        self.login.token(&self.http, self.deadline, self.spoken.last()).await
+    }
+}
+
+/// The server that gave the answer to a call of this path.
+fn server<'a>(answer: &'a Answer, path: &str) -> &'a str {
+    let url = answer.url();
+    url.strip_suffix(path).unwrap_or(url)
+}
+
+/// The token as this dialect's servers take it.
+fn headers(operation: &'static str, dialect: Dialect, token: Option<&Secret>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let Some(token) = token else {
+        return Ok(headers);
+    };
+    headers.insert(TOKEN_HEADER, secret_header(operation, token.expose())?);
+    if dialect.wants_bearer() {
+        let bearer = format!("Bearer {}", token.expose());
+        headers.insert(AUTHORIZATION, secret_header(operation, &bearer)?);
+    }
+    Ok(headers)
 }
 
 fn secret_header(operation: &'static str, text: &str) -> Result<HeaderValue> {
@@ -133,19 +202,4 @@ fn secret_header(operation: &'static str, text: &str) -> Result<HeaderValue> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// What a 2.x call wrapped, if it succeeded: some errors come as 200 with a code inside.
-fn opened<T: DeserializeOwned>(answer: Answer) -> Result<T> {
-    let answer = answer.success()?;
-    let problem = |error| format!("is not the expected JSON ({error})");
-    let envelope: Envelope<T> = serde_json::from_slice(&answer.body)
-        .map_err(|error| answer.error(ErrorKind::Protocol, &problem(error)))?;
-    match (envelope.code, envelope.data) {
-        (0, Some(data)) => Ok(data),
-        (401, _) => Err(answer.error(ErrorKind::Unauthorized, "was refused")),
-        (403, _) => Err(answer.error(ErrorKind::Forbidden, "was refused")),
-        (0, None) => Err(answer.error(ErrorKind::Protocol, "has no data")),
-        _ => Err(answer.error(ErrorKind::Server, "was refused")),
-    }
 }

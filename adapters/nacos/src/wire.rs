@@ -1,10 +1,11 @@
-//! The JSON of Nacos' HTTP API.
+//! The JSON of Nacos' HTTP APIs, v1 to v3.
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What a 2.x call (`v2/...`) wraps its answer in.
+/// What the calls of `v2/...` and `v3/...` wrap their answers in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope<T> {
     /// 0 for success; others are Nacos' error codes.
@@ -32,7 +33,17 @@ pub struct ServicePage {
     pub service_list: Vec<ServiceView>,
 }
 
-/// One service of `v1/ns/catalog/services`. The numbers count disabled instances too.
+/// One page of `v3/admin/ns/service/list` without instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceItems {
+    /// How many services there are, on all pages.
+    pub total_count: usize,
+    /// Those of this page.
+    pub page_items: Vec<ServiceView>,
+}
+
+/// One service of a list. The numbers count disabled instances too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceView {
@@ -59,6 +70,37 @@ pub struct InstancePage {
     /// Those of this page. Nacos 2.2 leaves the key out when the service is unknown.
     #[serde(default, deserialize_with = "null_is_default")]
     pub instances: Vec<Host>,
+}
+
+/// One page of `v1/ns/catalog/instances`: the instances of one cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPage {
+    /// How many instances the cluster has, on all pages.
+    pub count: usize,
+    /// Those of this page.
+    pub list: Vec<Host>,
+}
+
+/// `v1/ns/catalog/service`, of which the names of the clusters are read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ClusterList {
+    /// The clusters: of 1.x all there ever were, of 2.x those with an instance.
+    pub clusters: Vec<ClusterName>,
+}
+
+/// A cluster of a [`ClusterList`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ClusterName {
+    /// Its name.
+    pub name: String,
+}
+
+/// The data of `v3/admin/ns/service`, of which the names of the clusters are read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterMap {
+    /// The clusters with an instance, by name.
+    pub cluster_map: BTreeMap<String, IgnoredAny>,
 }
 
 /// One instance, as every Nacos answer writes it.

@@ -15,7 +15,7 @@ use hub_registry_testkit::stub::fault::Fault;
 use hub_registry_testkit::stub::nacos::NacosStub;
 use serde_json::json;
 
-use common::{Writer, connect, instance, service, spec, stub_spec, with};
+use common::{Writer, connect, credentials, instance, service, spec, stub_spec, with};
 
 async fn kinds(registry: &dyn Registry) -> [ErrorKind; 4] {
     let mut watch = registry.watch(Scope::all());
@@ -109,14 +109,6 @@ async fn a_running_watch_ends_when_nacos_falls_silent() {
     let end = tokio::time::timeout(Duration::from_secs(5), end);
     assert_eq!(end.await.unwrap().kind(), ErrorKind::Timeout);
     assert!(watch.next().await.is_none());
-}
-
-fn credentials(username: &str, password: &str) -> Credentials {
-    Credentials {
-        username: username.to_owned(),
-        password: Secret::new(password),
-        ..Credentials::default()
-    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 )]
 
 pub mod contract;
+pub mod mutate;
 pub mod servers;
 pub mod spellings;
 pub mod stub;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, redirect};
+use reqwest::{Method, StatusCode, redirect};
 
 use super::secrets::Secrets;
 use super::{Answer, Endpoints};
@@ -153,7 +153,8 @@ impl HttpClient {
     /// Sends the call to the address in use and takes the whole answer, of any status.
     ///
     /// An address that cannot be reached, keeps silent, answers by half or with 5xx is left for the
-    /// next one of the list; trying again is the caller's (a [layer's](crate::layers::Retry)) choice.
+    /// next one of the list (501 but says that a call is not there, as Nacos does); trying again is
+    /// the caller's (a [layer's](crate::layers::Retry)) choice.
     ///
     /// # Errors
     /// `Unreachable`, `Timeout`, `TooLarge`, or `Protocol` for an answer cut in half.
@@ -171,7 +172,9 @@ impl HttpClient {
             Err(Error::new(ErrorKind::Timeout, call.operation, message))
         });
         let dead = match &outcome {
-            Ok(answer) => answer.status.is_server_error(),
+            Ok(answer) => {
+                answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED
+            }
             // Half an answer is as good as none: somebody dies there.
             Err(error) => error.is_retryable() || error.kind() == ErrorKind::Protocol,
         };

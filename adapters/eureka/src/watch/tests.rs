@@ -27,7 +27,7 @@ fn mirror(stub: &EurekaStub) -> Mirror {
     let json = HeaderValue::from_static("application/json");
     let http = HttpClient::new(&spec, HeaderMap::from_iter([(ACCEPT, json)])).unwrap();
     Mirror {
-        client: Client::new(http, spec.read_timeout),
+        client: Client::new(http, spec.read_timeout, &[]),
         rules: Rules { group: spec.default_group, host: HostPreference::Ip },
         use_delta: true,
         scope: Scope::all(),

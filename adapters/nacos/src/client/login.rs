@@ -10,12 +10,19 @@ use reqwest::Method;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::dialect::{self, Dialect};
 use crate::wire::LoginAnswer;
 
-/// In the order of trying; a server that lacks one answers 404, 405, 410 or 501.
-///
-/// `v1/auth/login` is second, since 2.2 answers it 500 for an unknown user.
-const PATHS: [&str; 3] = ["/v1/auth/users/login", "/v1/auth/login", "/v3/auth/user/login"];
+/// In the order of trying: 3.2 still has the first one, and of the older ones 2.2 answers the
+/// second 500 for an unknown user.
+const PATHS: [&str; 3] = [Dialect::V1.login_path(), "/v1/auth/login", Dialect::V3.login_path()];
+
+/// What 3.0.3 answers to a wrong password, by v3 and by v1 (seen on the real server: nothing there
+/// turns its `AccessException` into a 403).
+const REFUSED_WITH_500: [&str; 2] = [
+    r#""message":"No message available","path""#,
+    r#""message":"Handle API Compatibility failed, "#,
+];
 
 const OPERATION: &str = "log in";
 
@@ -56,6 +63,7 @@ impl Login {
         &self,
         http: &HttpClient,
         deadline: Duration,
+        dialect: Option<Dialect>,
     ) -> Result<Option<Secret>> {
         if !self.renews() {
             return Ok(self.current());
@@ -67,7 +75,7 @@ impl Login {
         if let Some(token) = self.fresh() {
             return Ok(Some(token));
         }
-        let answer = self.ask(http, deadline).await?;
+        let answer = self.ask(http, deadline, dialect).await?;
         let token = Secret::new(&answer.access_token);
         let renew_after = Duration::from_secs(answer.token_ttl.min(10_000_000)).mul_f64(0.8);
         *self.held.write() =
@@ -90,15 +98,22 @@ impl Login {
     }
 
     fn is_named(&self, body: &[u8]) -> bool {
-        String::from_utf8_lossy(body).contains(&self.credentials.username)
+        holds(body, &self.credentials.username)
     }
 
-    async fn ask(&self, http: &HttpClient, deadline: Duration) -> Result<LoginAnswer> {
+    async fn ask(
+        &self,
+        http: &HttpClient,
+        deadline: Duration,
+        dialect: Option<Dialect>,
+    ) -> Result<LoginAnswer> {
         let form = [
             ("username", self.credentials.username.as_str()),
             ("password", self.credentials.password.expose()),
         ];
-        for path in PATHS {
+        let own = dialect.map(Dialect::login_path);
+        let others = PATHS.into_iter().filter(|path| Some(*path) != own);
+        for path in own.into_iter().chain(others) {
             let call = Call {
                 method: Method::POST,
                 form: &form,
@@ -106,7 +121,7 @@ impl Login {
             };
             let answer = http.send(call).await?;
             match answer.status.as_u16() {
-                404 | 405 | 410 | 501 => {}
+                _ if dialect::is_missing(answer.status) => {}
                 // Nacos says 403 for a wrong password; a body could echo what was sent.
                 status @ (400 | 401 | 403) => {
                     let message = format!("the user name or password was refused ({status})");
@@ -117,6 +132,10 @@ impl Login {
                     let message = "the user name is not known";
                     return Err(Error::new(ErrorKind::Unauthorized, OPERATION, message));
                 }
+                500 if REFUSED_WITH_500.iter().any(|body| holds(&answer.body, body)) => {
+                    let message = "the login fails with 500, as 3.0 says that a password is wrong";
+                    return Err(Error::new(ErrorKind::Unauthorized, OPERATION, message));
+                }
                 200..=299 => return parse(&answer.body),
                 _ => return answer.json(),
             }
@@ -124,6 +143,10 @@ impl Login {
         let message = "the server has no login";
         Err(Error::new(ErrorKind::NotFound, OPERATION, message))
     }
+}
+
+fn holds(body: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(body).contains(text)
 }
 
 // Not Answer::json: its error shows the beginning of the body, which may hold a token that is not

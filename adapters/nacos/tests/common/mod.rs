@@ -12,11 +12,11 @@ use std::time::Duration;
 use hub_registry_core::spec::{Credentials, Endpoint, Scheme, Tls};
 use hub_registry_core::{
     ConnectSpec, Driver, GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus,
-    Registry, RegistryKind, ServiceKey, ServiceName,
+    Registry, RegistryKind, Secret, ServiceKey, ServiceName,
 };
 use hub_registry_nacos::NacosDriver;
 use hub_registry_testkit::contract::Traits;
-use hub_registry_testkit::stub::nacos::NacosStub;
+use hub_registry_testkit::stub::nacos::{NacosStub, Version};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -74,6 +74,7 @@ pub(crate) struct Writer {
     base: String,
     client: Client,
     token: String,
+    path: &'static str,
 }
 
 impl Writer {
@@ -83,7 +84,17 @@ impl Writer {
             base: format!("http://127.0.0.1:{port}/nacos"),
             client: Client::builder().no_proxy().build().unwrap(),
             token: String::new(),
+            path: "v1/ns/instance",
         }
+    }
+
+    /// A client of the stub that speaks as its version does.
+    pub(crate) fn of(stub: &NacosStub) -> Self {
+        let path = match stub.version() {
+            Version::V3_2 => "v3/client/ns/instance",
+            _ => "v1/ns/instance",
+        };
+        Self { path, ..Self::new(stub.port()) }
     }
 
     /// The same, logged in.
@@ -94,6 +105,13 @@ impl Writer {
         let answer: Value = answer.json().await.unwrap();
         self.token = answer["accessToken"].as_str().unwrap().to_owned();
         self
+    }
+
+    /// Whether it is a 1.x.
+    pub(crate) async fn is_1(&self) -> bool {
+        let url = format!("{}/v1/console/server/state", self.base);
+        let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
+        text.contains(r#""version":"1."#)
     }
 
     /// How many clients subscribe to the service.
@@ -144,19 +162,48 @@ impl Writer {
             ("ip", key.host.as_str()),
             ("port", &port),
         ];
-        let url = format!("{}/v1/ns/instance", self.base);
+        let url = format!("{}/{}", self.base, self.path);
         let request = self.client.request(method, url).query(&query).query(more);
         let request = request.header("accessToken", &self.token);
+        let request = match self.token.as_str() {
+            "" => request,
+            // 1.x knows no other way.
+            token => request.bearer_auth(token),
+        };
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
-        assert!(status.is_success() && text == "ok", "{status}: {text}");
+        let done = text == "ok" || text.contains(r#""code":0,"#);
+        assert!(status.is_success() && done, "{status}: {text}");
     }
 }
 
 /// The settings of a stub.
 pub(crate) fn stub_spec(stub: &NacosStub) -> ConnectSpec {
     with(spec(stub.port()), &json!({"grpcPortOffset": stub.grpc_offset()}))
+}
+
+/// What the stubs' logins want.
+pub(crate) const LOGIN: (&str, &str) = ("nacos", "right");
+
+/// A stub of this version and settings with which it can be read: 3.x wants a login.
+pub(crate) async fn stub_of(version: Version) -> (NacosStub, ConnectSpec) {
+    let stub = NacosStub::of(version).await;
+    let mut spec = stub_spec(&stub);
+    if version >= Version::V3_0 {
+        stub.require_login(LOGIN.0, LOGIN.1);
+        spec.credentials = credentials(LOGIN.0, LOGIN.1);
+    }
+    (stub, spec)
+}
+
+/// A name and a password.
+pub(crate) fn credentials(username: &str, password: &str) -> Credentials {
+    Credentials {
+        username: username.to_owned(),
+        password: Secret::new(password),
+        ..Credentials::default()
+    }
 }
 
 /// A service of the default group.

@@ -1,4 +1,4 @@
-//! The only place of this crate that reads the environment.
+//! What the servers are told by the environment.
 
 use std::path::PathBuf;
 

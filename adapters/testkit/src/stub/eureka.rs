@@ -5,14 +5,15 @@
 //! with `DELETED` instances and the hash of the whole registry. What it leaves out: leases, peers,
 //! XML content, and the 30 s of its response cache: every change is visible at once.
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -36,6 +37,10 @@ pub struct Moods {
     pub single_objects: bool,
     /// Changes leave the delta at once, as if three minutes had gone by.
     pub forgetful: bool,
+    /// Lists are from before anybody registered; one instance is looked up when it is asked for.
+    pub stale_lists: bool,
+    /// A remote region could not be loaded yet: 403 for who asks for any.
+    pub region_missing: bool,
 }
 
 /// How often it was asked for what.
@@ -56,10 +61,9 @@ struct Data {
     clock: u64,
     moods: Moods,
     asked: Asked,
+    // Remote regions by name, in the order they are looked through.
+    regions: Vec<(String, Arc<Mutex<Self>>)>,
 }
-
-/// How long a change stays in the delta.
-const DELTA_REACH: Duration = Duration::from_secs(180);
 
 /// A running stub; it ends when it is dropped.
 #[derive(Debug)]
@@ -103,6 +107,16 @@ impl EurekaStub {
         &self.proxy
     }
 
+    /// From now on that one is a remote region of this one, under this name. The real server has a
+    /// copy that is renewed every 30 s; here it is the same at once.
+    ///
+    /// # Panics
+    /// When it is the same stub.
+    pub fn add_region(&self, name: &str, region: &Self) {
+        assert!(!Arc::ptr_eq(&self.data, &region.data), "no region of itself");
+        lock(&self.data).regions.push((name.to_owned(), Arc::clone(&region.data)));
+    }
+
     /// Changes its moods.
     pub fn moods(&self, change: impl FnOnce(&mut Moods)) {
         change(&mut lock(&self.data).moods);
@@ -143,12 +157,9 @@ fn lock(data: &Mutex<Data>) -> MutexGuard<'_, Data> {
 type Shared = State<Arc<Mutex<Data>>>;
 
 fn router(data: Arc<Mutex<Data>>) -> Router {
-    let instance = put(heartbeat).delete(cancel).get(one);
-    let router = Router::new()
-        .route("/apps", get(full))
-        .route("/apps/", get(full))
-        .route("/apps/delta", get(delta))
-        .route("/apps/{app}", post(register).get(app))
+    let instance = put(heartbeat).delete(cancel);
+    let router = lists::router()
+        .route("/apps/{app}", post(register))
         .route("/apps/{app}/{id}", instance)
         .route("/apps/{app}/{id}/status", put(set_status).delete(clear_status))
         .with_state(data);
@@ -169,34 +180,6 @@ impl Data {
         self.recent.retain(|(_, one)| one["app"] != app || id_of(one) != id);
         self.recent.push((Instant::now(), instance));
     }
-
-    fn hash(&self) -> String {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for instance in self.apps.values().flat_map(BTreeMap::values) {
-            let status = instance["status"].as_str().unwrap_or("UNKNOWN");
-            *counts.entry(status).or_default() += 1;
-        }
-        let parts = counts.iter();
-        parts.map(|(word, n)| format!("{word}_{n}_")).collect()
-    }
-
-    fn list(&self, mut list: Vec<Value>) -> Value {
-        match list.len() {
-            1 if self.moods.single_objects => list.remove(0),
-            _ => Value::Array(list),
-        }
-    }
-
-    fn applications(&self, apps: BTreeMap<String, Vec<Value>>, hash: Option<String>) -> Value {
-        let apps = apps.into_iter();
-        let apps = apps.map(|(name, all)| json!({"name": name, "instance": self.list(all)}));
-        let list = self.list(apps.collect());
-        let mut body = json!({"versions__delta": self.version.to_string(), "application": list});
-        if let Some(hash) = hash {
-            body["apps__hashcode"] = json!(hash);
-        }
-        json!({ "applications": body })
-    }
 }
 
 fn id_of(instance: &Value) -> &str {
@@ -206,77 +189,6 @@ fn id_of(instance: &Value) -> &str {
 
 fn overridden(instance: &Value) -> &str {
     instance["overriddenStatus"].as_str().unwrap_or("UNKNOWN")
-}
-
-/// The answer in the form asked for.
-fn negotiated(headers: &HeaderMap, body: Value) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("json")) {
-        return Json(body).into_response();
-    }
-    let xml = [(header::CONTENT_TYPE, "application/xml")];
-    (xml, "<applications></applications>").into_response()
-}
-
-async fn full(State(data): Shared, headers: HeaderMap) -> Response {
-    let mut data = lock(&data);
-    data.asked.full += 1;
-    if data.moods.warming_up {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let apps = data.apps.iter();
-    let apps = apps.map(|(name, all)| (name.clone(), all.values().cloned().collect()));
-    let body = data.applications(apps.collect(), Some(data.hash()));
-    negotiated(&headers, body)
-}
-
-async fn delta(State(data): Shared, headers: HeaderMap) -> Response {
-    let mut data = lock(&data);
-    data.asked.delta += 1;
-    if data.moods.warming_up || data.moods.no_delta {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    if data.moods.forgetful {
-        data.recent.clear();
-    }
-    data.recent.retain(|(at, _)| at.elapsed() < DELTA_REACH);
-    let mut apps: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (_, instance) in &data.recent {
-        let app = instance["app"].as_str().unwrap_or_default().to_owned();
-        apps.entry(app).or_default().push(instance.clone());
-    }
-    let hash = match data.moods {
-        Moods { no_hash: true, .. } => None,
-        Moods { wrong_hash: true, .. } => Some("UP_999_".to_owned()),
-        _ => Some(data.hash()),
-    };
-    negotiated(&headers, data.applications(apps, hash))
-}
-
-async fn app(State(data): Shared, Path(app): Path<String>, headers: HeaderMap) -> Response {
-    let data = lock(&data);
-    if data.moods.warming_up {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let Some(all) = data.apps.get(&app.to_uppercase()) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let list = data.list(all.values().cloned().collect());
-    let body = json!({"application": {"name": app.to_uppercase(), "instance": list}});
-    negotiated(&headers, body)
-}
-
-async fn one(
-    State(data): Shared,
-    Path((app, id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let data = lock(&data);
-    let found = data.apps.get(&app.to_uppercase());
-    match found.and_then(|all| all.get(&id)) {
-        Some(instance) => negotiated(&headers, json!({ "instance": instance })),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
 }
 
 async fn register(

@@ -1,6 +1,7 @@
-//! A Nacos 2.x with its nasty rules, in this process: HTTP, and gRPC with pushes.
+//! A Nacos with its nasty rules, in this process: HTTP, and gRPC with pushes. It is a 2.2 until it
+//! is told to be [another](Version).
 //!
-//! Kept from the real one (Java Nacos 2.2.4):
+//! Kept from the real ones (Java Nacos 1.4.6, 2.2.4, 3.0.3):
 //! - queries, subscriptions and pushes leave disabled instances out, and call everyone healthy at
 //!   or under the protect threshold; only the catalog tells the truth;
 //! - pushes come half a second late, many changes in one;
@@ -8,12 +9,13 @@
 //!   list, a deregister takes all of it, whatever address it names;
 //! - a gRPC client's instances go with its connection;
 //! - an unknown service has no instances, and that is no error; a service that lost its last
-//!   instance stays listed.
+//!   instance stays listed;
+//! - what each version has of the others' calls, and its words for what it has not.
 //!
 //! Left out: beats and their expiry, persistent instances, clusters of servers, the configuration
-//! half, 3.x.
+//! half.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +37,22 @@ use super::nacos_http;
 const CACHE_MILLIS: u64 = 1000;
 /// How late pushes come.
 const PUSH_DELAY: Duration = Duration::from_millis(500);
+
+/// Which Nacos the stub is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// Without gRPC; the token comes as a bearer; a cluster that was there once stays.
+    V1_4,
+    /// 2.0 to 2.2.0: the calls of 1.4. A service that nobody looked at yet has no clusters.
+    V2_0,
+    /// From 2.2.1 on a service can be read whole.
+    #[default]
+    V2_2,
+    /// 3.0 and 3.1: the lists of the older ones are refused. A login is for lists only.
+    V3_0,
+    /// 3.2: nothing of the older ones is left but a login.
+    V3_2,
+}
 
 /// A running stub; it stops when dropped.
 #[derive(Debug)]
@@ -64,6 +82,29 @@ impl NacosStub {
             }
         };
         Self { shared, http, grpc, serving: vec![http_serving, grpc_serving] }
+    }
+
+    /// Starts one of this version.
+    ///
+    /// # Panics
+    /// When there are no ports.
+    pub async fn of(version: Version) -> Self {
+        let stub = Self::start().await;
+        stub.become_version(version).await;
+        stub
+    }
+
+    /// It is replaced by another version, which has its data: an upgrade without a stop.
+    pub async fn become_version(&self, version: Version) {
+        self.shared.lock().version = version;
+        let grpc = if version == Version::V1_4 { Fault::Refuse } else { Fault::None };
+        self.grpc.set(grpc).await;
+    }
+
+    /// The version it is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.shared.lock().version
     }
 
     /// The HTTP port.
@@ -98,7 +139,7 @@ impl NacosStub {
     /// It starts again, empty.
     pub async fn up(&self) {
         self.http.set(Fault::None).await;
-        self.grpc.set(Fault::None).await;
+        self.become_version(self.version()).await;
     }
 
     /// From now on calls need a login with this name and password.
@@ -130,6 +171,11 @@ impl NacosStub {
         self.shared.lock().services.remove(&key);
     }
 
+    /// Right after the next list of one cluster the host of this address is in another.
+    pub fn move_after_a_read(&self, ip: &str, cluster: &str) {
+        self.shared.lock().moving = Some((ip.to_owned(), cluster.to_owned()));
+    }
+
     /// How many services connected clients subscribe to.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
@@ -156,6 +202,11 @@ impl Drop for NacosStub {
     }
 }
 
+/// The cluster of a host.
+pub(super) fn cluster_of(host: &Value) -> String {
+    host["clusterName"].as_str().unwrap_or("DEFAULT").to_owned()
+}
+
 async fn serve_http(router: Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -179,6 +230,8 @@ pub(super) struct State {
     pub(super) login: Option<(String, String)>,
     pub(super) tokens: HashSet<String>,
     pub(super) page_cap: Option<usize>,
+    pub(super) version: Version,
+    moving: Option<(String, String)>,
     issued: usize,
 }
 
@@ -186,6 +239,10 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 pub(super) struct Service {
     pub(super) published: BTreeMap<String, Vec<Value>>,
+    /// Whether anybody looked at it yet, a push counts: before, it has no clusters.
+    pub(super) seen: bool,
+    /// Every cluster there ever was.
+    clusters: BTreeSet<String>,
     last_ref_time: u64,
     protect_threshold: Option<f64>,
     push_due: bool,
@@ -208,6 +265,7 @@ impl Shared {
         {
             let mut state = self.lock();
             let service = state.services.entry(key.clone()).or_default();
+            service.clusters.extend(hosts.iter().map(cluster_of));
             if hosts.is_empty() {
                 service.published.remove(client);
             } else {
@@ -247,6 +305,7 @@ impl Shared {
             let mut state = this.lock();
             if let Some(service) = state.services.get_mut(&key) {
                 service.push_due = false;
+                service.seen = true;
             }
             let push = nacos_grpc::push(&state.service_info(&key));
             for connection in state.connections.values() {
@@ -264,6 +323,35 @@ impl State {
     pub(super) fn hosts(&self, key: &Key) -> Vec<Value> {
         let published = self.services.get(key).map(|service| &service.published);
         published.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect()
+    }
+
+    /// The clusters of a service, as the version knows them; `None` when it is unknown.
+    pub(super) fn clusters(&self, key: &Key) -> Option<BTreeSet<String>> {
+        let service = self.services.get(key)?;
+        Some(match self.version {
+            Version::V1_4 => service.clusters.clone(),
+            _ if service.seen => self.hosts(key).iter().map(cluster_of).collect(),
+            _ => BTreeSet::new(),
+        })
+    }
+
+    /// Moves the host that is to be moved now.
+    pub(super) fn move_host(&mut self) {
+        let Some((ip, cluster)) = self.moving.take() else {
+            return;
+        };
+        for service in self.services.values_mut() {
+            for host in service.published.values_mut().flatten().filter(|host| host["ip"] == ip) {
+                host["clusterName"] = json!(cluster);
+            }
+        }
+    }
+
+    /// Somebody looked at the service.
+    pub(super) fn see(&mut self, key: &Key) {
+        if let Some(service) = self.services.get_mut(key) {
+            service.seen = true;
+        }
     }
 
     /// What queries, subscriptions and pushes say.

@@ -1,10 +1,11 @@
-//! The HTTP half of the Nacos stub.
+//! The HTTP half of the Nacos stub: who may call what, logins, registrations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{Query, Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -12,49 +13,111 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::nacos::{Key, Shared};
+use super::nacos::{Key, Shared, Version};
+use super::nacos_catalog;
 
-type Nacos = State<Arc<Shared>>;
-type Parameters = Query<HashMap<String, String>>;
+pub(super) type Nacos = State<Arc<Shared>>;
+pub(super) type Parameters = Query<HashMap<String, String>>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&shared), guard);
-    let guarded = Router::new()
-        .route("/v1/ns/catalog/services", get(services))
-        .route("/v2/ns/catalog/instances", get(instances))
+    let all = nacos_catalog::router()
         .route("/v1/ns/instance/list", get(list))
         .route("/v1/ns/instance", post(register).put(register).delete(deregister))
-        .layer(guard);
-    let open = Router::new()
+        .route("/v3/client/ns/instance", post(register).delete(deregister))
         .route("/v1/auth/users/login", post(login))
-        .route("/v1/ns/operator/metrics", get(metrics));
-    Router::new().nest("/nacos", guarded.merge(open)).with_state(shared)
+        .route("/v3/auth/user/login", post(login))
+        .route("/v1/ns/operator/metrics", get(metrics))
+        .layer(guard);
+    Router::new().nest("/nacos", all).with_state(shared)
+}
+
+/// Spring's own page for an error.
+fn spring(status: u16, message: &str, path: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or_default();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let body = json!({"timestamp": "2026-01-01T00:00:00.000+00:00", "status": status.as_u16(),
+        "error": reason, "message": message, "path": format!("/nacos{path}")});
+    (status, Json(body)).into_response()
 }
 
 async fn guard(State(nacos): Nacos, headers: HeaderMap, request: Request, next: Next) -> Response {
-    nacos.calls.fetch_add(1, Ordering::Relaxed);
-    let allowed = {
-        let state = nacos.lock();
-        let token = headers.get("accesstoken").and_then(|v| v.to_str().ok());
-        state.login.is_none() || token.is_some_and(|token| state.tokens.contains(token))
-    };
-    if allowed {
+    let uri = request.uri().clone();
+    let path = uri.path();
+    if path == "/v1/ns/operator/metrics" {
         return next.run(request).await;
     }
-    let body = json!({"status": 403, "error": "Forbidden", "message": "token invalid!"});
-    (StatusCode::FORBIDDEN, Json(body)).into_response()
+    let refused = {
+        let state = nacos.lock();
+        let token = token(state.version, &uri, &headers);
+        let is_open = !wants_login(state.version, path)
+            || state.login.is_none()
+            || token.is_some_and(|token| state.tokens.contains(&token));
+        let refusal = || (!is_open).then(|| spring(403, "token invalid!", path));
+        missing(state.version, path).or_else(refusal)
+    };
+    if !path.contains("/auth/") {
+        nacos.calls.fetch_add(1, Ordering::Relaxed);
+    }
+    match refused {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    }
 }
 
-async fn login(State(nacos): Nacos, form: String) -> Response {
+/// What the version says to a call that it does not have.
+fn missing(version: Version, path: &str) -> Option<Response> {
+    let of = |generation: &str| path.starts_with(&format!("/{generation}/"));
+    let is_list = path.contains("/ns/catalog/");
+    let no_api = || spring(501, &format!("no such api:GET:/nacos{path}"), path);
+    let nothing = || spring(404, "No message available", path);
+    match version {
+        Version::V1_4 => (of("v2") || of("v3")).then(nothing),
+        Version::V2_0 if of("v2") => Some(no_api()),
+        Version::V2_0 | Version::V2_2 => of("v3").then(nothing),
+        Version::V3_0 => {
+            // `ApiCompatibilityFilter`: what is for its own pages is off by default.
+            let message = "{\"code\":40000,\"message\":\"Current API will be deprecated\"}";
+            (!of("v3") && is_list).then(|| spring(410, message, path))
+        }
+        Version::V3_2 => (!of("v3") && path != "/v1/auth/users/login").then(nothing),
+    }
+}
+
+/// From 3.0 on clients are let in without a login, and nobody else.
+fn wants_login(version: Version, path: &str) -> bool {
+    match version {
+        Version::V3_0 | Version::V3_2 => path.starts_with("/v3/admin/"),
+        _ => !path.contains("/auth/"),
+    }
+}
+
+/// 1.x knows no header of its own for it.
+fn token(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let own = header("accesstoken").filter(|_| version != Version::V1_4);
+    let query = Query::<HashMap<String, String>>::try_from_uri(uri).ok();
+    let query = query.and_then(|Query(mut query)| query.remove("accessToken"));
+    bearer.or(own).map(str::to_owned).or(query)
+}
+
+async fn login(State(nacos): Nacos, uri: Uri, form: String) -> Response {
     // A form is written as a query string is.
-    let uri: Uri = format!("/?{form}").parse().unwrap_or_default();
-    let form = Query::<HashMap<String, String>>::try_from_uri(&uri);
+    let written: Uri = format!("/?{form}").parse().unwrap_or_default();
+    let form = Query::<HashMap<String, String>>::try_from_uri(&written);
     let form = form.map(|Query(form)| form).unwrap_or_default();
     let mut state = nacos.lock();
-    let given = (form.get("username"), form.get("password"));
-    let right = |(username, password)| given == (Some(username), Some(password));
-    if !state.login.as_ref().is_some_and(|(u, p)| right((u, p))) {
-        return (StatusCode::FORBIDDEN, "user not found!").into_response();
+    let (username, password) = (form.get("username"), form.get("password"));
+    let login = state.login.clone();
+    if login.as_ref().is_none_or(|(u, p)| (username, password) != (Some(u), Some(p))) {
+        let is_known = login.is_some_and(|(known, _)| username == Some(&known));
+        return match state.version {
+            Version::V3_0 | Version::V3_2 if is_known => {
+                spring(500, "No message available", uri.path())
+            }
+            _ => (StatusCode::FORBIDDEN, "user not found!").into_response(),
+        };
     }
     let token = state.issue();
     Json(json!({"accessToken": token, "tokenTtl": 18_000, "globalAdmin": true})).into_response()
@@ -64,49 +127,14 @@ async fn metrics() -> Json<Value> {
     Json(json!({"status": "UP"}))
 }
 
-fn page<T: Clone>(all: &[T], query: &HashMap<String, String>, cap: Option<usize>) -> Vec<T> {
-    let number = |name: &str| query.get(name).and_then(|v| v.parse::<usize>().ok());
-    let size = number("pageSize").unwrap_or(20);
-    let size = cap.map_or(size, |cap| size.min(cap));
-    let start = (number("pageNo").unwrap_or(1).max(1) - 1) * size;
-    all.iter().skip(start).take(size).cloned().collect()
-}
-
-async fn services(State(nacos): Nacos, Query(query): Parameters) -> Json<Value> {
-    let state = nacos.lock();
-    let all: Vec<_> = state
-        .services
-        .keys()
-        .map(|key| {
-            let hosts = state.hosts(key);
-            let healthy = hosts.iter().filter(|host| host["healthy"] == true).count();
-            json!({
-                "name": key.1, "groupName": key.0, "clusterCount": 1, "ipCount": hosts.len(),
-                "healthyInstanceCount": healthy, "triggerFlag": "false",
-            })
-        })
-        .collect();
-    let list = page(&all, &query, state.page_cap);
-    Json(json!({"count": all.len(), "serviceList": list}))
-}
-
-/// As 2.2.4: `groupName` is not looked at, the group is in the name or is the default one.
-async fn instances(State(nacos): Nacos, Query(mut query): Parameters) -> Json<Value> {
-    query.remove("groupName");
-    let state = nacos.lock();
-    let hosts = state.hosts(&key(&query));
-    let mut data = json!({"count": hosts.len()});
-    if !hosts.is_empty() {
-        data["instances"] = json!(page(&hosts, &query, state.page_cap));
-    }
-    Json(json!({"code": 0, "message": "success", "data": data}))
-}
-
 async fn list(State(nacos): Nacos, Query(query): Parameters) -> Json<Value> {
-    Json(nacos.lock().service_info(&key(&query)))
+    let mut state = nacos.lock();
+    let key = key(&query);
+    state.see(&key);
+    Json(state.service_info(&key))
 }
 
-async fn register(State(nacos): Nacos, Query(query): Parameters) -> &'static str {
+async fn register(State(nacos): Nacos, uri: Uri, Query(query): Parameters) -> Response {
     let (group, name) = key(&query);
     let text = |name: &str, default: &str| {
         let value = query.get(name).map_or(default, String::as_str);
@@ -128,18 +156,25 @@ async fn register(State(nacos): Nacos, Query(query): Parameters) -> &'static str
     // Over HTTP each address is a client of its own, with one entry per service: another cluster
     // replaces the first.
     nacos.publish((group, name), &format!("{ip}:{port}"), vec![host]);
-    "ok"
+    ok(&uri)
 }
 
-async fn deregister(State(nacos): Nacos, Query(query): Parameters) -> &'static str {
+async fn deregister(State(nacos): Nacos, uri: Uri, Query(query): Parameters) -> Response {
     let text = |name: &str, default| query.get(name).map_or(default, String::as_str);
     let client = format!("{}:{}", text("ip", ""), text("port", "0"));
     nacos.publish(key(&query), &client, Vec::new());
-    "ok"
+    ok(&uri)
+}
+
+fn ok(uri: &Uri) -> Response {
+    if uri.path().starts_with("/v3/") {
+        return Json(json!({"code": 0, "message": "success", "data": "ok"})).into_response();
+    }
+    "ok".into_response()
 }
 
 /// `group@@name`, or a name and a `groupName`.
-fn key(query: &HashMap<String, String>) -> Key {
+pub(super) fn key(query: &HashMap<String, String>) -> Key {
     let name = query.get("serviceName").map_or("", String::as_str);
     if let Some((group, name)) = name.split_once("@@") {
         return (group.to_owned(), name.to_owned());

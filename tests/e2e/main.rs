@@ -30,6 +30,7 @@ mod foreign_events;
 mod full_disk;
 mod fuzz;
 mod groups;
+mod herds;
 mod hub;
 mod input;
 mod kill;

@@ -24,6 +24,7 @@ mod egress;
 mod events;
 mod failover;
 mod federation;
+mod flapping;
 mod flips;
 mod foreign;
 mod foreign_events;

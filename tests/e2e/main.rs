@@ -11,6 +11,7 @@ mod bad_input;
 mod canaries;
 mod checks;
 mod choice;
+mod clocks;
 mod crowd;
 mod ctl;
 mod ctl_events;

@@ -118,14 +118,15 @@ async fn come_back(kind: ServerKind) {
     };
     until_whole(&hub, &writer, &status, whole).await;
 
-    let period = Duration::from_secs(rounds(10, 30).into());
+    // Longer than a cold Java on a busy machine takes until it is read: else all are back by then.
+    let period = Duration::from_secs(rounds(20, 30).into());
     let mut herd = Herd::start(&writer, period);
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> =
         (0..3).map(|_| tokio::spawn(read(Arc::clone(&hub), Arc::clone(&stop)))).collect();
     // Those that are known do not register again.
     let start = Instant::now();
-    while herd.beats.load(Ordering::Relaxed) < u64::from(count / 4) {
+    while herd.beats.load(Ordering::Relaxed) < u64::from(count / 10) {
         assert!(start.elapsed() < period + BACK, "no beats are answered");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::hub::Hub;
 
 const WEB: &str = "/api/v1/services/web/instances";
-const LEASE: Duration = Duration::from_secs(3);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// Clients that beat every third of their lease, fifty over one connection.
-struct Clients {
-    ids: Vec<String>,
+pub(crate) struct Clients {
+    pub ids: Vec<String>,
     /// Ids of which the hub said that it does not know them.
-    unknown: Arc<Mutex<Vec<String>>>,
+    pub unknown: Arc<Mutex<Vec<String>>>,
     beating: tokio::task::JoinSet<()>,
 }
 
@@ -36,7 +36,7 @@ impl Clients {
     }
 
     /// They beat at this address until they are dropped.
-    async fn start(hub: &Hub, port: u16, hosts: &str, count: u32) -> Self {
+    pub(crate) async fn start(hub: &Hub, port: u16, hosts: &str, count: u32) -> Self {
         let ids = Self::register(hub, hosts, count).await;
         let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut beating = tokio::task::JoinSet::new();
@@ -67,7 +67,7 @@ async fn count(hub: &Hub) -> usize {
     hub.metric("hub_registry_view_instances").await as usize
 }
 
-async fn expirations(hub: &Hub) -> usize {
+pub(crate) async fn expirations(hub: &Hub) -> usize {
     hub.metric("hub_registry_lease_expirations_total").await as usize
 }
 

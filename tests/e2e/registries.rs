@@ -110,6 +110,16 @@ impl Registries {
     }
 }
 
+/// The word of a configuration for a kind of registry.
+pub(crate) fn word(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Consul => "CONSUL",
+        ServerKind::Nacos => "NACOS",
+        ServerKind::Eureka => "EUREKA",
+        ServerKind::Postgres | ServerKind::MariaDb => panic!("{kind} is no registry"),
+    }
+}
+
 /// What the clients of one registry do, by its own plain HTTP API.
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -196,6 +206,33 @@ impl Writer {
             }
         };
         self.done(request, service).await;
+    }
+
+    /// A heartbeat of a client: whether the registry knows it. `None`: there is no such answer.
+    pub(crate) async fn beat(&self, service: &str, host: &str, port: u16) -> Option<bool> {
+        let (http, base) = (&self.http, &self.base);
+        if self.kind == "NACOS" {
+            // Without the instance itself, as clients beat after their first: with it Nacos would
+            // register it by itself.
+            let port = port.to_string();
+            let query = [("serviceName", service), ("ip", host), ("port", &port)];
+            let request = http.put(format!("{base}/v1/ns/instance/beat")).query(&query);
+            let answer: Value = request.send().await.ok()?.json().await.ok()?;
+            return match answer["code"].as_u64()? {
+                10_200 => Some(true),
+                20_404 => Some(false),
+                _ => None,
+            };
+        }
+        assert_eq!(self.kind, "EUREKA", "an agent of Consul keeps its services itself");
+        let (app, id) = (service.to_uppercase(), format!("{host}:{service}:{port}"));
+        let request = http.put(format!("{base}/apps/{app}/{id}"));
+        let request = request.query(&[("status", "UP"), ("lastDirtyTimestamp", "1700000000000")]);
+        match request.send().await.ok()?.status().as_u16() {
+            200 => Some(true),
+            404 => Some(false),
+            _ => None,
+        }
     }
 
     async fn done(&self, request: reqwest::RequestBuilder, service: &str) {

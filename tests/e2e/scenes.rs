@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::federation::rows;
 use crate::hub::Hub;
-use crate::registries::Writer;
+use crate::registries::{Writer, word};
 
 pub(crate) const WEB: &str = "web";
 pub(crate) const PORT: u16 = 8080;
@@ -29,10 +29,19 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn of(kind: ServerKind, writer: Writer, address: String, more: Value) -> Self {
-        let hub = Hub::start().await;
-        let kind = kind.to_string().to_uppercase();
+        Self::on(Hub::start().await, kind, writer, address, more).await
+    }
+
+    /// The same with a hub that runs already.
+    pub(crate) async fn on(
+        hub: Hub,
+        kind: ServerKind,
+        writer: Writer,
+        address: String,
+        more: Value,
+    ) -> Self {
         let mut config = json!({
-            "configName": "scene", "registryType": kind, "serverAddress": address,
+            "configName": "scene", "registryType": word(kind), "serverAddress": address,
             "readTimeout": 3000, "retryInterval": 200,
         });
         for (name, value) in more.as_object().unwrap() {
@@ -61,12 +70,7 @@ impl Scene {
         }
         let options = ServerOptions::default().with_eureka(EurekaOptions::quick());
         let server = servers::start(kind, options).await.unwrap();
-        let word = match kind {
-            ServerKind::Consul => "CONSUL",
-            ServerKind::Nacos => "NACOS",
-            _ => "EUREKA",
-        };
-        let writer = Writer::new(word, server.base_url());
+        let writer = Writer::new(word(kind), server.base_url());
         let address = server.address().to_string();
         let register = async |number| writer.register(WEB, &host(number), PORT, "1").await;
         for number in numbers.clone() {

@@ -212,7 +212,8 @@ fn settable(shape: Shape) -> Shape {
                     `defaultGroup`, `removalGuard`, `failover`, `sync`, `allowedGroups`, `caPem`, \
                     `caName`, `insecureSkipVerify`. NACOS: `namespace`, `groups`, `clusters`, \
                     `grpcPortOffset`. CONSUL: `datacenter`, `namespace`, `partition`, `tag`, \
-                    `onlyPassing`, `write`. EUREKA: `pollInterval`, `useDelta`, `hostPreference`.";
+                    `onlyPassing`, `write`. EUREKA: `pollInterval`, `useDelta`, `hostPreference`, \
+                    `regions`.";
     shape
         .and_settable([
             ("configDescription", line(500)),

@@ -3,6 +3,7 @@
 mod cursor;
 mod pace;
 mod rights;
+mod send;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hub_registry_core::http::{Answer, Call, HttpClient};
@@ -15,6 +16,7 @@ use pace::Pace;
 use crate::driver::Settings;
 use crate::unreadable::{self, Unreadable};
 use crate::wire::{Check, ServiceEntry, Services};
+use crate::write::Writer;
 
 /// Services asked for at a time when many are no longer listed.
 const PARALLEL: usize = 8;
@@ -60,6 +62,11 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(registry: &str, http: HttpClient, settings: Settings) -> Self {
         Self { http, settings, unreadable: Unreadable::new(registry), pace: Pace::new() }
+    }
+
+    /// What writes as the settings say.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer::new(&self.settings)
     }
 
     /// Whether the service is left out of the names.

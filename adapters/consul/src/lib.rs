@@ -9,6 +9,7 @@
 //! | `convert` | Consul's JSON to the port's values |
 //! | `unreadable` | services that are listed and cannot be asked for |
 //! | `watch` | following everything, with few connections |
+//! | `write` | writing copies |
 //!
 //! Why not `rs-consul`: `docs/decisions/0003-consul-by-reqwest.md`.
 
@@ -19,6 +20,7 @@ pub mod registry;
 mod unreadable;
 mod watch;
 pub mod wire;
+mod write;
 
 pub use driver::ConsulDriver;
 pub use registry::Consul;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_registry_core::watch::Reading;
 use hub_registry_core::{
-    Capability, ChangeStream, ConnectSpec, GroupName, Instance, Presence, Registry, RegistryInfo,
-    Result, Scope, ServiceKey, look,
+    Capability, ChangeStream, ConnectSpec, GroupName, Instance, InstanceKey, KeyRule, MetadataRoom,
+    Presence, Registry, RegistryInfo, Result, Scope, ServiceKey, look,
 };
 
 use crate::client::{Before, Client, Cursor, Found};
+use crate::write::Writer;
 use crate::{convert, watch};
 
 /// One Consul datacenter (and namespace).
@@ -19,11 +20,23 @@ pub struct Consul {
     info: RegistryInfo,
     group: GroupName,
     client: Arc<Client>,
+    writer: Writer,
 }
+
+/// What Consul takes (`agent/structs/structs.go`, `ValidateServiceMetadata`).
+const METADATA: MetadataRoom = MetadataRoom {
+    keys: KeyRule::Consul,
+    key_bytes: 128,
+    value_bytes: 512,
+    pairs: 64,
+    units: usize::MAX,
+};
 
 impl Consul {
     pub(crate) fn new(spec: &ConnectSpec, client: Client) -> Self {
-        Self { info: spec.info(), group: spec.default_group.clone(), client: Arc::new(client) }
+        let writer = client.writer();
+        let (info, group) = (spec.info(), spec.default_group.clone());
+        Self { info, group, client: Arc::new(client), writer }
     }
 }
 
@@ -36,11 +49,13 @@ impl Registry for Consul {
     fn capability(&self) -> Capability {
         Capability {
             push: true,
-            register: false,
-            heartbeat: false,
+            register: true,
+            heartbeat: self.writer.expires(),
+            heartbeat_every: Duration::from_secs(10),
             groups: false,
             weight: true,
             tags: true,
+            metadata: METADATA,
             empty_services: false,
             case_sensitive: true,
             settle: Duration::from_secs(30),
@@ -93,5 +108,17 @@ impl Registry for Consul {
 
     fn watch(&self, scope: Scope) -> ChangeStream {
         watch::watch(Arc::clone(&self.client), self.group.clone(), scope)
+    }
+
+    async fn register(&self, instance: &Instance) -> Result<()> {
+        self.writer.register(&self.client, instance).await
+    }
+
+    async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
+        self.writer.deregister(&self.client, instance).await
+    }
+
+    async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
+        self.writer.heartbeat(&self.client, instance).await
     }
 }

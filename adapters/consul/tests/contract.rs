@@ -13,6 +13,7 @@ use hub_registry_core::{Instance, InstanceKey, Registry};
 use hub_registry_testkit::contract::{self, Subject, Traits};
 use hub_registry_testkit::servers::{self, Data, Server, ServerKind, ServerOptions};
 use hub_registry_testkit::stub::consul::StubConsul;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 struct Stub {
@@ -60,6 +61,7 @@ async fn the_stub_keeps_the_contract() {
 
 struct Real {
     address: SocketAddr,
+    mode: &'static str,
     server: Mutex<Server>,
     agent: Agent,
 }
@@ -67,7 +69,10 @@ struct Real {
 #[async_trait]
 impl Subject for Real {
     fn name(&self) -> &str {
-        "real consul"
+        match self.mode {
+            "agent" => "real consul, by its agent",
+            _ => "real consul",
+        }
     }
 
     fn traits(&self) -> Traits {
@@ -75,7 +80,9 @@ impl Subject for Real {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        contract::in_the_hubs_terms(connect(&spec(self.address)).await)
+        let mut spec = spec(self.address);
+        spec.specific.insert("write".to_owned(), json!({ "mode": self.mode }));
+        contract::in_the_hubs_terms(connect(&spec).await)
     }
 
     async fn put(&self, instance: &Instance) {
@@ -96,14 +103,23 @@ impl Subject for Real {
     }
 }
 
-#[tokio::test]
-async fn the_real_server_keeps_the_contract() {
+async fn real(mode: &'static str) {
     if !servers::require(ServerKind::Consul) {
         return;
     }
     let server = servers::start(ServerKind::Consul, ServerOptions::default()).await;
     let server = server.unwrap();
     let address = server.address();
-    let subject = Real { address, server: Mutex::new(server), agent: Agent::new(address) };
+    let subject = Real { address, mode, server: Mutex::new(server), agent: Agent::new(address) };
     contract::run(&subject).await;
+}
+
+#[tokio::test]
+async fn the_real_server_keeps_the_contract() {
+    real("catalog").await;
+}
+
+#[tokio::test]
+async fn the_real_server_keeps_the_contract_with_copies_on_its_agent() {
+    real("agent").await;
 }

@@ -5,12 +5,18 @@
 //! The keys are lower case with hyphens only, so that every registry takes them: Consul refuses
 //! dots, `XStream` doubles underscores, and Nacos counts characters.
 
+mod pack;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::id::{GroupName, ServiceName};
-use crate::instance::{HealthStatus, Instance, InstanceStatus, Weight};
+use crate::instance::{HealthStatus, Instance, InstanceKey, InstanceStatus, Weight};
+
+pub use pack::{Packed, pack};
 
 /// Which hub wrote the copy, and alone may remove it.
 pub const OWNER: &str = "fed-owner";
@@ -26,13 +32,21 @@ pub const ID: &str = "fed-id";
 pub const WEIGHT: &str = "fed-weight";
 /// Its tags, see [`join_tags`].
 pub const TAGS: &str = "fed-tags";
-/// Its status, where the registry has fewer.
+/// Its status, where it is not up and healthy: registries have fewer states.
 pub const STATUS: &str = "fed-status";
+/// Its health, beside [`STATUS`].
+pub const HEALTH: &str = "fed-health";
+/// How to speak to it.
+pub const PROTOCOL: &str = "fed-proto";
 /// The path prefix of its API.
 pub const PATH: &str = "fed-path";
+/// Metadata whose keys or values the registry does not take: a JSON object, cut into pieces under
+/// `fed-meta-0`, `fed-meta-1`, ...
+pub const META: &str = "fed-meta-";
 
-/// Every key.
-pub const KEYS: [&str; 9] = [OWNER, SOURCE, GROUP, SERVICE, ID, WEIGHT, TAGS, STATUS, PATH];
+/// Every key that stands by itself.
+pub const KEYS: [&str; 11] =
+    [OWNER, SOURCE, GROUP, SERVICE, ID, WEIGHT, TAGS, STATUS, HEALTH, PROTOCOL, PATH];
 
 /// Says of an instance that it is a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +84,7 @@ pub fn take(instance: &mut Arc<Instance>) {
     let (source, id, tags) = (taken(SOURCE), taken(ID), taken(TAGS));
     let (group, service) = (taken(GROUP), taken(SERVICE));
     let (weight, status, path) = (taken(WEIGHT), taken(STATUS), taken(PATH));
+    let (health, protocol) = (taken(HEALTH), taken(PROTOCOL));
     if let Some(tags) = tags.filter(|_| instance.tags.is_empty()) {
         instance.tags = split_tags(&tags);
     }
@@ -78,11 +93,15 @@ pub fn take(instance: &mut Arc<Instance>) {
         instance.weight = Weight::new(weight);
     }
     if let Some(status) = status.and_then(|word| word.parse().ok()) {
-        restore(instance, status);
+        restore(instance, status, health.and_then(|word| word.parse().ok()));
     }
     if path.is_some() {
         instance.context_path = path;
     }
+    if let Some(protocol) = protocol.and_then(|word| word.parse().ok()) {
+        instance.protocol = protocol;
+    }
+    unpack(&mut instance.metadata);
     instance.mark = Some(Box::new(Mark {
         owner,
         source,
@@ -92,22 +111,52 @@ pub fn take(instance: &mut Arc<Instance>) {
     }));
 }
 
-/// Gives an instance the status it was copied with, unless somebody changed the copy's since: both
-/// are written as "disabled" into Nacos and as "critical" into Consul.
-fn restore(instance: &mut Instance, carried: InstanceStatus) {
-    let folded = matches!(
-        (instance.status, instance.health),
-        (InstanceStatus::OutOfService, _) | (InstanceStatus::Up, HealthStatus::Unhealthy)
-    );
-    match carried {
-        InstanceStatus::Down if folded => {
-            (instance.status, instance.health) = (carried, HealthStatus::Unhealthy);
+/// Gives an instance the state it was copied with, unless somebody changed the copy's since. What
+/// a registry has no word for is written as another: "disabled" or "unhealthy" into Nacos,
+/// "critical" into Consul, "DOWN" into Eureka.
+fn restore(instance: &mut Instance, status: InstanceStatus, health: Option<HealthStatus>) {
+    use HealthStatus::{Healthy, Unhealthy, Unknown};
+    use InstanceStatus::{Down, OutOfService, Starting, Up};
+    let health = health.unwrap_or(match status {
+        Up => Healthy,
+        Down => Unhealthy,
+        Starting | OutOfService => Unknown,
+    });
+    let there = (instance.status, instance.health);
+    let written = match (status, health) {
+        (Up, Healthy | Unknown) => matches!(there, (Up, Healthy | Unknown)),
+        (Up, Unhealthy) => matches!(there, (Up, Unhealthy) | (Down | OutOfService, _)),
+        (Down | Starting, _) => {
+            there.0 == status || matches!(there, (OutOfService, _) | (Up, Unhealthy))
         }
-        InstanceStatus::Starting if folded => {
-            (instance.status, instance.health) = (carried, HealthStatus::Unknown);
-        }
-        _ => {}
+        (OutOfService, _) => there.0 == OutOfService,
+    };
+    if written {
+        (instance.status, instance.health) = (status, health);
     }
+}
+
+/// Puts the pairs back that a registry would not take.
+fn unpack(metadata: &mut BTreeMap<String, String>) {
+    let pieces = (0..).map_while(|number| metadata.remove(&format!("{META}{number}")));
+    let text: String = pieces.collect();
+    // What somebody cut off is lost, and nothing else.
+    let pairs = serde_json::from_str::<BTreeMap<String, String>>(&text).unwrap_or_default();
+    for (key, value) in pairs {
+        metadata.entry(key).or_insert(value);
+    }
+}
+
+/// The id of a copy in registries whose instances have one: `fed-` and 32 hex digits made of
+/// service and address. So it is the same whoever writes the copy, and another than that of an
+/// instance which registers there itself.
+#[must_use]
+pub fn copy_id(key: &InstanceKey) -> String {
+    let service = &key.service;
+    let text = format!("{}\n{}\n{}\n{}", service.group, service.name, key.host, key.port);
+    let hash = Sha256::digest(text.as_bytes());
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("fed-{hex}")
 }
 
 /// Tags as one text: separated by commas, with `\` before a comma or `\` of a tag.
@@ -141,7 +190,7 @@ pub fn split_tags(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::id::Host;
-    use crate::instance::{InstanceKey, ServiceKey};
+    use crate::instance::ServiceKey;
 
     fn instance(pairs: &[(&str, &str)]) -> Arc<Instance> {
         let name = ServiceName::parse("web").unwrap();
@@ -198,10 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_that_of_the_address() {
+        let key = instance(&[]).key.clone();
+        let id = copy_id(&key);
+        assert_eq!((id.as_str(), id.len()), (copy_id(&key).as_str(), 36));
+        assert_ne!(id, copy_id(&InstanceKey { port: 81, ..key }));
+    }
+
+    #[test]
     fn a_folded_status_is_unfolded_unless_somebody_changed_the_copy() {
         use HealthStatus::{Healthy, Unhealthy, Unknown};
         use InstanceStatus::{Down, OutOfService, Starting, Up};
         for (now, carried, expected) in [
+            ((Down, Unhealthy), "UP/UNHEALTHY", (Up, Unhealthy)),
+            ((Up, Healthy), "UP/UNKNOWN", (Up, Unknown)),
+            ((OutOfService, Unknown), "DOWN/HEALTHY", (Down, Healthy)),
             ((OutOfService, Unknown), "DOWN", (Down, Unhealthy)),
             ((Up, Unhealthy), "STARTING", (Starting, Unknown)),
             ((Up, Healthy), "DOWN", (Up, Healthy)),
@@ -209,7 +269,8 @@ mod tests {
             ((OutOfService, Unknown), "UP", (OutOfService, Unknown)),
             ((Up, Unhealthy), "sick", (Up, Unhealthy)),
         ] {
-            let mut copy = instance(&[(OWNER, "hub-1"), (STATUS, carried)]);
+            let (status, health) = carried.split_once('/').unwrap_or((carried, ""));
+            let mut copy = instance(&[(OWNER, "hub-1"), (STATUS, status), (HEALTH, health)]);
             let inner = Arc::make_mut(&mut copy);
             (inner.status, inner.health) = now;
             take(&mut copy);

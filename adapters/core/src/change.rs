@@ -59,5 +59,17 @@ pub enum Change {
     Unchanged,
 }
 
+impl Change {
+    /// The instances it tells of.
+    pub fn instances_mut(&mut self) -> impl Iterator<Item = &mut Arc<Instance>> {
+        let states = match self {
+            Self::Reset(states) => states.as_mut_slice(),
+            Self::Put(state) | Self::Partial(state) => std::slice::from_mut(state),
+            Self::Gone(_) | Self::Unchanged => &mut [],
+        };
+        states.iter_mut().flat_map(|state| &mut state.instances)
+    }
+}
+
 /// The stream of a watch; dropping it stops the watch.
 pub type ChangeStream = BoxStream<'static, Result<Change>>;

@@ -45,7 +45,7 @@ pub mod spec;
 pub mod watch;
 pub mod words;
 
-pub use capability::Capability;
+pub use capability::{Capability, KeyRule, MetadataRoom};
 pub use carry::Mark;
 pub use change::{Change, ChangeStream, ServiceState};
 pub use driver::Driver;

@@ -39,8 +39,12 @@ impl Client {
     }
 
     async fn get(&self, operation: &'static str, path: &str) -> Result<Answer> {
-        let call = Call::get(operation, path).deadline(self.deadline);
-        self.http.send(call).await
+        self.send(Call::get(operation, path)).await
+    }
+
+    /// One call within the deadline.
+    pub(crate) async fn send(&self, call: Call<'_>) -> Result<Answer> {
+        self.http.send(call.deadline(self.deadline)).await
     }
 
     /// A list, with the regions.
@@ -148,7 +152,7 @@ impl Client {
 
 /// Whether the name can be asked for by path. Eureka takes any text as a name, while dots alone
 /// lead to another path, and a Tomcat refuses escaped slashes; those are looked up in the list.
-fn is_segment(name: &str) -> bool {
+pub(crate) fn is_segment(name: &str) -> bool {
     !matches!(name, "." | "..") && !name.contains(['/', '\\']) && !name.contains(char::is_control)
 }
 

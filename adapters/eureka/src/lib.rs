@@ -10,6 +10,7 @@
 //! | `convert` | from Eureka's instances to the hub's |
 //! | `watch` | following by delta, with a full fetch whenever in doubt |
 //! | `look` | a second look, past the server's caches |
+//! | `write` | writing copies, each with a lease |
 
 mod client;
 mod convert;
@@ -18,5 +19,6 @@ mod look;
 mod registry;
 mod watch;
 pub mod wire;
+mod write;
 
 pub use driver::EurekaDriver;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use hub_registry_core::look::{self, Presence};
 use hub_registry_core::watch::Reading;
 use hub_registry_core::{
-    Capability, ChangeStream, Instance, Registry, RegistryInfo, Result, Scope, ServiceKey,
+    Capability, ChangeStream, Instance, InstanceKey, KeyRule, MetadataRoom, Registry, RegistryInfo,
+    Result, Scope, ServiceKey,
 };
 
 use crate::client::Client;
@@ -72,7 +73,12 @@ impl Registry for EurekaRegistry {
     }
 
     fn capability(&self) -> Capability {
+        let keys = KeyRule::Xml;
         Capability {
+            register: true,
+            heartbeat: true,
+            heartbeat_every: Duration::from_secs(30),
+            metadata: MetadataRoom { keys, ..MetadataRoom::default() },
             // Clients send heartbeats, and look for a lost server, every 30 s; one that comes
             // back has them all after three.
             settle: Duration::from_secs(90),
@@ -131,5 +137,17 @@ impl Registry for EurekaRegistry {
         let (client, rules) = (self.client.clone(), self.rules.clone());
         let unshown = Arc::clone(&self.unshown);
         watch::watch(client, rules, &self.settings, scope, unshown)
+    }
+
+    async fn register(&self, instance: &Instance) -> Result<()> {
+        self.client.register(instance).await
+    }
+
+    async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
+        self.client.deregister(instance, self.settings.use_delta).await
+    }
+
+    async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
+        self.client.heartbeat(instance).await
     }
 }

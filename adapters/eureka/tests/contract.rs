@@ -86,7 +86,8 @@ impl Subject for EurekaSubject {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        common::connect(&common::spec(&[self.port], &self.specific)).await
+        let spec = common::spec(&[self.port], &self.specific);
+        contract::in_the_hubs_terms(common::connect(&spec).await)
     }
 
     async fn put(&self, instance: &Instance) {

@@ -5,16 +5,19 @@ mod detect;
 mod dialect;
 mod login;
 mod paging;
+mod write;
 
 use std::time::Duration;
 
 use hub_registry_core::http::{Answer, Call, HttpClient};
 use hub_registry_core::{ConnectSpec, Error, ErrorKind, Result, Secret, ServiceKey, SpecError};
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use detect::Spoken;
 use dialect::Dialect;
 pub(crate) use login::Login;
+pub(crate) use write::LEASE;
 
 use crate::wire::{Host, ServiceView};
 
@@ -148,13 +151,30 @@ impl NacosClient {
     async fn get(
         &self,
         dialect: Dialect,
-        (operation, path): (&'static str, &str),
+        call: (&'static str, &str),
         query: &[(&str, &str)],
+    ) -> Result<Answer> {
+        self.send(dialect, Method::GET, call, query).await
+    }
+
+    /// One call with these parameters and the access token, which is renewed once if it was
+    /// refused. A POST has them in its body, since metadata may be longer than a server takes in a
+    /// line of a request.
+    async fn send(
+        &self,
+        dialect: Dialect,
+        method: Method,
+        (operation, path): (&'static str, &str),
+        parameters: &[(&str, &str)],
     ) -> Result<Answer> {
         let token = self.token().await?;
         let call = |token: Option<&Secret>| -> Result<Call<'_>> {
             let headers = headers(operation, dialect, token)?;
-            let call = Call::get(operation, path).query(query).deadline(self.deadline);
+            let call = Call::get(operation, path).method(method.clone()).deadline(self.deadline);
+            let call = match method {
+                Method::POST => Call { form: parameters, ..call },
+                _ => call.query(parameters),
+            };
             Ok(Call { headers, ..call })
         };
         let mut answer = self.http.send(call(token.as_ref())?).await?;

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 
 use hub_registry_core::{
     GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, InvalidName, ServiceKey,
-    ServiceName, Weight, conventions,
+    ServiceName, Weight, carry, conventions,
 };
 
+use crate::client::LEASE;
 use crate::wire;
 
 /// The metadata key that shows the cluster.
@@ -71,6 +72,11 @@ pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, Inva
         format!("{}#{}#{cluster}#{group}@@{name}", host.ip, host.port)
     });
     let mut metadata = host.metadata;
+    if metadata.contains_key(carry::OWNER) {
+        for (key, _) in LEASE {
+            metadata.remove(key);
+        }
+    }
     let mut native = BTreeMap::new();
     if !host.ephemeral {
         native.insert("ephemeral".to_owned(), "false".to_owned());

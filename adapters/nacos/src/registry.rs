@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_registry_core::watch::two_level;
 use hub_registry_core::{
-    Capability, ChangeStream, ConnectSpec, Instance, Registry, RegistryInfo, Result, Scope,
-    ServiceKey, SpecError,
+    Capability, ChangeStream, ConnectSpec, Instance, InstanceKey, KeyRule, MetadataRoom, Registry,
+    RegistryInfo, Result, Scope, ServiceKey, SpecError,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -24,6 +24,16 @@ pub(crate) const PARALLEL: usize = 16;
 
 /// Beyond this many, services with unreadable names or addresses are left out silently.
 const MOST_REPORTED: usize = 1000;
+
+/// Keys and values together, less what [`LEASE`](crate::client::LEASE) takes of Nacos' 1024
+/// (`ParamCheckRule`).
+const METADATA: MetadataRoom = MetadataRoom {
+    keys: KeyRule::Any,
+    key_bytes: usize::MAX,
+    value_bytes: usize::MAX,
+    pairs: usize::MAX,
+    units: 900,
+};
 
 /// One namespace of one Nacos.
 #[derive(Debug)]
@@ -57,8 +67,12 @@ impl Registry for NacosRegistry {
     fn capability(&self) -> Capability {
         Capability {
             push: true,
+            register: true,
+            heartbeat: true,
+            heartbeat_every: Duration::from_secs(15),
             groups: true,
             weight: true,
+            metadata: METADATA,
             empty_services: true,
             case_sensitive: true,
             settle: Duration::from_secs(30),
@@ -81,6 +95,18 @@ impl Registry for NacosRegistry {
     fn watch(&self, scope: Scope) -> ChangeStream {
         let levels = Levels::new(Arc::clone(&self.source), Arc::clone(&self.push), scope);
         two_level(Arc::new(levels), PARALLEL)
+    }
+
+    async fn register(&self, instance: &Instance) -> Result<()> {
+        self.source.client.register(instance).await
+    }
+
+    async fn deregister(&self, instance: &InstanceKey) -> Result<()> {
+        self.source.client.deregister(instance).await
+    }
+
+    async fn heartbeat(&self, instance: &InstanceKey) -> Result<()> {
+        self.source.client.heartbeat(instance).await
     }
 }
 

@@ -135,6 +135,17 @@ pub struct Host {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// The answer to a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beat {
+    /// 10200 for one that counted, 20404 for an address that is not registered.
+    pub code: i64,
+    /// When the next one is expected, in milliseconds.
+    #[serde(default)]
+    pub client_beat_interval: i64,
+}
+
 /// The answer of a login.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -56,6 +56,12 @@ impl<'a> Call<'a> {
         Self { operation, method, path, query, headers, form, json: None, deadline: None }
     }
 
+    /// The same with this method.
+    #[must_use]
+    pub fn method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
     /// A POST of this JSON to this path.
     #[must_use]
     pub fn post(operation: &'static str, path: &'a str, json: &'a serde_json::Value) -> Self {

@@ -95,14 +95,7 @@ impl Terms {
     }
 
     fn read_change(&self, mut change: Change) -> Change {
-        let all = match &mut change {
-            Change::Reset(states) => states.as_mut_slice(),
-            Change::Put(state) | Change::Partial(state) => std::slice::from_mut(state),
-            Change::Gone(_) | Change::Unchanged => &mut [],
-        };
-        for instance in all.iter_mut().flat_map(|state: &mut ServiceState| &mut state.instances) {
-            self.read(instance);
-        }
+        change.instances_mut().for_each(|instance| self.read(instance));
         change
     }
 }

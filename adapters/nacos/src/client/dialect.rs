@@ -14,13 +14,19 @@ use std::fmt;
 
 use hub_registry_core::http::Answer;
 use hub_registry_core::{ErrorKind, Result, ServiceKey};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::wire::{
-    ClusterList, ClusterMap, ClusterPage, Envelope, Host, InstancePage, ServiceItems, ServicePage,
-    ServiceView,
+    Beat, ClusterList, ClusterMap, ClusterPage, Envelope, Host, InstancePage, ServiceItems,
+    ServicePage, ServiceView,
 };
+
+/// What a heartbeat for an address that is not there is answered with, by v1
+/// (`NamingResponseCode.RESOURCE_NOT_FOUND`)
+const UNKNOWN: i64 = 20404;
+/// and by v3 (`ErrorCode.INSTANCE_NOT_FOUND`).
+const INSTANCE_NOT_FOUND: i64 = 21003;
 
 /// The HTTP API a Nacos speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,55 @@ impl Dialect {
             Self::V1 => Some("/v1/ns/catalog/service"),
             Self::V2 => None,
             Self::V3 => Some("/v3/admin/ns/service"),
+        }
+    }
+
+    /// Where an instance is registered and removed.
+    pub(super) const fn instance_path(self) -> &'static str {
+        match self {
+            Self::V1 | Self::V2 => "/v1/ns/instance",
+            Self::V3 => "/v3/client/ns/instance",
+        }
+    }
+
+    /// By which call a copy is renewed: without a whole `beat` in it, with which an older server
+    /// would register what it does not know, and without our metadata.
+    pub(super) fn beat_call(self) -> (Method, &'static str, Option<(&'static str, &'static str)>) {
+        match self {
+            Self::V1 | Self::V2 => (Method::PUT, "/v1/ns/instance/beat", None),
+            Self::V3 => (Method::POST, self.instance_path(), Some(("heartBeat", "true"))),
+        }
+    }
+
+    /// Whether what was asked for was done.
+    pub(super) fn done(self, answer: Answer) -> Result<()> {
+        match self {
+            Self::V1 | Self::V2 => {
+                let answer = present(answer)?;
+                match answer.body.trim_ascii() {
+                    b"ok" => Ok(()),
+                    _ => Err(answer.error(ErrorKind::Protocol, "is not \"ok\"")),
+                }
+            }
+            Self::V3 => opened::<serde_json::Value>(answer).map(drop),
+        }
+    }
+
+    /// Whether the server knows the instance that was renewed.
+    pub(super) fn beaten(self, answer: Answer) -> Result<bool> {
+        match self {
+            Self::V1 | Self::V2 => {
+                let beat: Beat = present(answer)?.json()?;
+                Ok(beat.code != UNKNOWN)
+            }
+            Self::V3 => {
+                let envelope: Option<Envelope<serde_json::Value>> =
+                    serde_json::from_slice(&answer.body).ok();
+                if envelope.is_some_and(|envelope| envelope.code == INSTANCE_NOT_FOUND) {
+                    return Ok(false);
+                }
+                opened::<serde_json::Value>(answer).map(|_| true)
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use hub_registry_core::Scope;
 use super::eventually::{Follower, eventually};
 use super::sample::Sample;
 use super::subject::Subject;
+use super::writes;
 
 /// `Registry::watch` promises to end this long after the registry began to refuse.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -42,6 +43,9 @@ pub(super) async fn outage(subject: &dyn Subject) {
     registry.ping().await.expect_err("ping of a dead registry");
     registry.services(&Scope::all()).await.expect_err("services of a dead registry");
     registry.instances(&service).await.expect_err("instances of a dead registry");
+    if registry.capability().register {
+        writes::fail(subject, registry.as_ref()).await;
+    }
     let mut dead = Follower::new(registry.watch(sample.scope()));
     dead.step().await.expect_err("a watch of a dead registry begins with an error");
 

@@ -13,6 +13,7 @@ mod reads;
 mod sample;
 mod subject;
 mod watches;
+mod writes;
 
 use std::sync::Arc;
 
@@ -58,6 +59,19 @@ pub async fn run(subject: &dyn Subject) {
     watches::quiet(subject).await;
     case("many changes end in the right state");
     watches::churn(subject).await;
+    let capability = subject.connect().await.capability();
+    if capability.register {
+        case("copies come back whole, in every state");
+        writes::come_back_whole(subject).await;
+        case("copies are updated in place");
+        writes::are_updated_in_place(subject).await;
+        case("copies are removed alone");
+        writes::are_removed_alone(subject).await;
+    }
+    if capability.heartbeat {
+        case("copies are renewed");
+        writes::are_renewed(subject).await;
+    }
     case("when the registry fails, reads fail and watches end; after it returns, both work");
     faults::outage(subject).await;
     lags.print(subject.name());

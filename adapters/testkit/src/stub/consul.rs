@@ -6,6 +6,7 @@
 //! only in bad hours is switched on with [`StubConsul::rules`].
 
 mod agent;
+mod catalog;
 mod reads;
 
 use std::collections::BTreeMap;
@@ -161,5 +162,7 @@ fn router(data: Shared) -> Router {
         .route("/v1/agent/service/deregister/{id}", put(agent::deregister))
         .route("/v1/agent/service/maintenance/{id}", put(agent::maintenance))
         .route("/v1/agent/check/update/{id}", put(agent::update))
+        .route("/v1/txn", put(catalog::transaction))
+        .route("/v1/catalog/deregister", put(catalog::deregister))
         .with_state(data)
 }

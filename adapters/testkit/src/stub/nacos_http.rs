@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let all = nacos_catalog::router()
         .route("/v1/ns/instance/list", get(list))
         .route("/v1/ns/instance", post(register).put(register).delete(deregister))
+        .route("/v1/ns/instance/beat", put(beat))
         .route("/v3/client/ns/instance", post(register).delete(deregister))
         .route("/v1/auth/users/login", post(login))
         .route("/v3/auth/user/login", post(login))
@@ -102,11 +103,15 @@ fn token(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     bearer.or(own).map(str::to_owned).or(query)
 }
 
+/// The pairs of a form, which is written as a query string is.
+fn pairs(form: &str) -> HashMap<String, String> {
+    let uri: Uri = format!("/?{form}").parse().unwrap_or_default();
+    let pairs = Query::<HashMap<String, String>>::try_from_uri(&uri);
+    pairs.map(|Query(pairs)| pairs).unwrap_or_default()
+}
+
 async fn login(State(nacos): Nacos, uri: Uri, form: String) -> Response {
-    // A form is written as a query string is.
-    let written: Uri = format!("/?{form}").parse().unwrap_or_default();
-    let form = Query::<HashMap<String, String>>::try_from_uri(&written);
-    let form = form.map(|Query(form)| form).unwrap_or_default();
+    let form = pairs(&form);
     let mut state = nacos.lock();
     let (username, password) = (form.get("username"), form.get("password"));
     let login = state.login.clone();
@@ -134,7 +139,16 @@ async fn list(State(nacos): Nacos, Query(query): Parameters) -> Json<Value> {
     Json(state.service_info(&key))
 }
 
-async fn register(State(nacos): Nacos, uri: Uri, Query(query): Parameters) -> Response {
+async fn register(
+    State(nacos): Nacos,
+    uri: Uri,
+    Query(mut query): Parameters,
+    form: String,
+) -> Response {
+    query.extend(pairs(&form));
+    if query.get("heartBeat").is_some_and(|beat| beat == "true") {
+        return beaten(&nacos, &query, true);
+    }
     let (group, name) = key(&query);
     let text = |name: &str, default: &str| {
         let value = query.get(name).map_or(default, String::as_str);
@@ -143,6 +157,14 @@ async fn register(State(nacos): Nacos, uri: Uri, Query(query): Parameters) -> Re
     let (ip, port) = (text("ip", ""), text("port", "0"));
     let cluster = text("clusterName", "DEFAULT");
     let metadata: Value = serde_json::from_str(&text("metadata", "{}")).unwrap_or_default();
+    let units = |text: &str| text.encode_utf16().count();
+    let pairs = metadata.as_object().into_iter().flatten();
+    let size = pairs.map(|(key, value)| units(key) + value.as_str().map_or(0, units));
+    if size.sum::<usize>() > 1024 {
+        // `ParamCheckRule`
+        let problem = "Param 'Metadata' is illegal, the param length should not exceed 1024.";
+        return spring(400, problem, uri.path());
+    }
     let host = json!({
         "instanceId": format!("{ip}#{port}#{cluster}#{group}@@{name}"),
         "ip": ip, "port": port.parse::<u16>().unwrap_or_default(),
@@ -164,6 +186,37 @@ async fn deregister(State(nacos): Nacos, uri: Uri, Query(query): Parameters) -> 
     let client = format!("{}:{}", text("ip", ""), text("port", "0"));
     nacos.publish(key(&query), &client, Vec::new());
     ok(&uri)
+}
+
+async fn beat(State(nacos): Nacos, Query(query): Parameters) -> Response {
+    beaten(&nacos, &query, false)
+}
+
+/// The answer to a heartbeat for an address; it makes it healthy. A whole `beat` in it, which would
+/// register an unknown one, is not looked at.
+fn beaten(nacos: &Arc<Shared>, query: &HashMap<String, String>, v3: bool) -> Response {
+    let text = |name: &str| query.get(name).map_or("", String::as_str);
+    let client = format!("{}:{}", text("ip"), text("port"));
+    let known = {
+        let mut state = nacos.lock();
+        let service = state.services.get_mut(&key(query));
+        let hosts = service.and_then(|service| service.published.get_mut(&client));
+        hosts.map(|hosts| hosts.iter_mut().for_each(|host| host["healthy"] = json!(true))).is_some()
+    };
+    match (v3, known) {
+        (false, _) => {
+            let code = if known { 10_200 } else { 20_404 };
+            let body = json!({"code": code, "clientBeatInterval": 5000, "lightBeatEnabled": true});
+            Json(body).into_response()
+        }
+        (true, true) => {
+            Json(json!({"code": 0, "message": "success", "data": "ok"})).into_response()
+        }
+        (true, false) => {
+            let message = "instance not found";
+            Json(json!({"code": 21_003, "message": message, "data": null})).into_response()
+        }
+    }
 }
 
 fn ok(uri: &Uri) -> Response {

@@ -20,13 +20,30 @@ pub(super) async fn register(State(data): State<Shared>, body: String) -> Respon
     let Ok(body) = serde_json::from_str::<Value>(&body) else {
         return bad("Request decode failed");
     };
+    match put(&data, &body) {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(problem) => bad(&problem),
+    }
+}
+
+/// Registers a service, or says what is wrong with it.
+pub(super) fn put(data: &Shared, body: &Value) -> Result<(), String> {
     let Some(name) = body["Name"].as_str().filter(|name| !name.is_empty()) else {
-        return bad("Missing service name");
+        return Err("Missing service name".to_owned());
     };
     let id = body["ID"].as_str().unwrap_or(name).to_owned();
     let meta = body["Meta"].as_object().cloned().unwrap_or_default();
     if let Some(key) = meta.keys().find(|key| !is_meta_key(key)) {
-        return bad(&format!("Invalid Service Meta: Key {key} is not valid"));
+        return Err(format!("Invalid Service Meta: Key {key} is not valid"));
+    }
+    if let Some((key, _)) = meta.iter().find(|(_, v)| v.as_str().is_none_or(|v| v.len() > 512)) {
+        return Err(format!("Invalid Service Meta: Value of {key} is too long"));
+    }
+    if meta.len() > 64 {
+        return Err(
+            "Invalid Service Meta: Node metadata cannot contain more than 64 key/value pairs"
+                .to_owned(),
+        );
     }
     let weights = match &body["Weights"] {
         Value::Null => json!({"Passing": 1, "Warning": 1}),
@@ -45,13 +62,13 @@ pub(super) async fn register(State(data): State<Shared>, body: String) -> Respon
         let registered = Registered {
             name: name.to_owned(),
             service,
-            checks: checks(name, &id, &body, &known),
+            checks: checks(name, &id, body, &known),
             index: 0,
         };
         data.services.insert(id.clone(), registered);
         touched(data, &id);
     });
-    StatusCode::OK.into_response()
+    Ok(())
 }
 
 /// The checks of a registration; one that was there keeps its status unless a new one is named.
@@ -97,18 +114,23 @@ fn touched(data: &mut Data, id: &str) {
 }
 
 pub(super) async fn deregister(State(data): State<Shared>, Path(id): Path<String>) -> Response {
+    remove(&data, &id);
+    StatusCode::OK.into_response()
+}
+
+/// Removes a service, if it is there.
+pub(super) fn remove(data: &Shared, id: &str) {
     data.send_modify(|data| {
-        let Some(service) = data.services.remove(&id) else {
+        let Some(service) = data.services.remove(id) else {
             return;
         };
-        touched(data, &id);
+        touched(data, id);
         data.extinction = data.index;
         let same = data.services.values_mut().filter(|other| other.name == service.name);
         for other in same {
             other.index = data.index;
         }
     });
-    StatusCode::OK.into_response()
 }
 
 pub(super) async fn maintenance(
@@ -116,12 +138,16 @@ pub(super) async fn maintenance(
     Path(id): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    let enable = query.get("enable").is_some_and(|value| value == "true");
-    change_check(&data, &id, |service| {
+    maintain(&data, &id, query.get("enable").is_some_and(|value| value == "true"))
+}
+
+/// Takes a service out, or back.
+pub(super) fn maintain(data: &Shared, id: &str, enable: bool) -> Response {
+    change_check(data, id, |service| {
         let check_id = format!("_service_maintenance:{id}");
         let changed = service.checks.contains_key(&check_id) != enable;
         if enable {
-            let check = own_check(&service.name, &id, &check_id, "critical");
+            let check = own_check(&service.name, id, &check_id, "critical");
             service.checks.insert(check_id, check);
         } else {
             service.checks.remove(&check_id);

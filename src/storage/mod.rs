@@ -10,6 +10,7 @@
 //! | [`ConfigStore`], [`StatusStore`] | the external registries and how they fare; [`SealedConfigs`] keeps their secrets sealed |
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`TokenStore`] | the tokens callers show |
+//! | [`LedgerStore`] | what the hub wrote into registries |
 //! | [`RetentionStore`] | what is too old, of any of them; [`clean`] asks it to remove that |
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
@@ -19,6 +20,7 @@ mod database;
 mod error;
 mod event;
 mod external;
+mod ledger;
 mod native;
 mod retention;
 mod revision;
@@ -35,6 +37,7 @@ pub use event::{
     LogBatch, LogPosition, Take,
 };
 pub use external::{ChangeRow, ConfigStore, StatusStore};
+pub use ledger::{CopyKey, CopyRow, LedgerStore};
 pub use native::{
     GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint,
     ServiceRow, Tide,

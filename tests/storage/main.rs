@@ -11,6 +11,7 @@ mod database;
 mod events;
 mod external;
 mod hand_made;
+mod ledger;
 mod migrations;
 mod native;
 mod outages;
@@ -60,6 +61,8 @@ on_each_database!(
     hand_made::a_row_with_another_id_gives_way,
     hand_made::a_status_with_another_id_gives_way,
     hand_made::null_columns_are_read,
+    ledger::copies_are_put_replaced_and_removed,
+    ledger::the_hub_is_one_owner_for_ever,
     migrations::a_second_run_finds_nothing_to_do,
     migrations::two_at_once_do_it_once,
     migrations::the_printed_script_makes_the_same_tables,

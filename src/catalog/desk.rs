@@ -52,7 +52,7 @@ impl Desk {
             .map(|shown| Contribution {
                 source: &shown.info,
                 current: shown.current,
-                entries: shown.entries,
+                entries: &shown.entries,
             })
             .collect();
         let key = key.clone();
@@ -71,6 +71,8 @@ impl Desk {
         let rows = merge(tenant, &contributions, old);
         let attributes = self.attributes.get(&key).cloned().unwrap_or_default();
         let ids: Vec<_> = contributions.iter().map(|c| c.source.id.clone()).collect();
+        drop(contributions);
+        drop(shown);
         let sources = self.source_set(ids);
         let changes = diff::rows(old, &rows);
         let same = before.as_ref().is_some_and(|view| {

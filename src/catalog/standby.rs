@@ -1,5 +1,6 @@
 //! Which source is shown in the place of which.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use hub_registry_core::{ConfigId, RegistryKind, Scope, ServiceKey, TenantId};
@@ -54,7 +55,7 @@ pub struct Handover {
 pub(super) struct Shown<'d> {
     pub(super) info: SourceInfo,
     pub(super) current: bool,
-    pub(super) entries: &'d [Entry],
+    pub(super) entries: Cow<'d, [Entry]>,
 }
 
 /// How a source stands, as those need it who decide about a standby.
@@ -116,7 +117,7 @@ impl Desk {
         let mut all: Vec<_> = places
             .filter_map(|(id, place)| {
                 let slot = self.in_place_of(id, key, DEPTH)?;
-                let entries = &slot.shelf.service(key)?.entries;
+                let entries = self.originals(&slot.shelf.service(key)?.entries);
                 let current = slot.cell.state().is_current();
                 // It stands in the order where the one stands whose place it takes.
                 let place = &place.cell.info;
@@ -132,6 +133,24 @@ impl Desk {
         let mut seen = BTreeSet::new();
         all.retain(|shown| seen.insert(shown.info.id.clone()));
         all
+    }
+
+    /// These without the copies of what a source of this view lists itself: they are shown as what
+    /// they were copied from, and gone when that is.
+    fn originals<'e>(&self, entries: &'e [Entry]) -> Cow<'e, [Entry]> {
+        let is_copy = |entry: &Entry| {
+            let mark = entry.instance.mark.as_deref();
+            mark.and_then(|mark| mark.source.as_deref()).is_some_and(|source| self.knows(source))
+        };
+        if !entries.iter().any(is_copy) {
+            return Cow::Borrowed(entries);
+        }
+        Cow::Owned(entries.iter().filter(|entry| !is_copy(entry)).cloned().collect())
+    }
+
+    fn knows(&self, source: &str) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|(id, slot)| id.as_str() == source && slot.shelf.is_loaded())
     }
 
     /// Who speaks for a source about a service: the standby that serves, where it has instances.

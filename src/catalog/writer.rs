@@ -14,6 +14,7 @@ use super::desk::{
     Desk, Slot, StateChange, currency, currency_of, refresh_states, shared_services,
 };
 use super::diff::{RowChange, ServiceDelta};
+use super::follow::Followers;
 use super::guard::GuardPolicy;
 use super::holds::RemovalsHeld;
 use super::merge::Row;
@@ -75,6 +76,7 @@ pub struct Catalog {
     pub(super) metrics: Metrics,
     origin: Instant,
     pub(super) told: Option<Told>,
+    pub(super) followers: Arc<Followers>,
 }
 
 impl Catalog {
@@ -82,7 +84,8 @@ impl Catalog {
     #[must_use]
     pub fn new(revisions: Revisions, clock: Clock, metrics: Metrics) -> Self {
         let (tenants, origin) = (Arc::default(), Instant::now());
-        Self { tenants, revisions, clock, metrics, origin, told: None }
+        let (told, followers) = (None, Arc::default());
+        Self { tenants, revisions, clock, metrics, origin, told, followers }
     }
 
     /// The same, and what changes from now on is told to these events once they have begun.
@@ -343,6 +346,7 @@ impl Catalog {
         for (id, _) in before.into_iter().filter(|(id, was)| currency_of(&desk, id) != *was) {
             written.changed.extend(shared_services(&desk, &id));
         }
+        self.followers.tell(id, &written.changed, !states.is_empty());
         if !written.changed.is_empty() || written.is_news(&states) {
             self.publish(&tenant, &mut desk, by, written, states);
         }

@@ -15,6 +15,7 @@ use super::body::MASK;
 use super::failover::Failover;
 use super::row::ExternalConfigRow;
 use super::specific::Common;
+use super::sync::Sync;
 use crate::error::{Error, Result};
 
 /// Who wins when the native registry and an external one know the same instance.
@@ -50,8 +51,8 @@ pub struct ExternalConfig {
     pub conflict: ConflictResolution,
     /// Its standby.
     pub failover: Option<Failover>,
-    /// What was set and does nothing in this version, so that somebody can say so.
-    pub without_effect: Vec<&'static str>,
+    /// What is copied from it and to it.
+    pub sync: Option<Sync>,
 }
 
 /// What the native registry is called as a source.
@@ -88,7 +89,6 @@ impl ExternalConfig {
             })?;
         flag("activeFlag", row.common.active_flag.as_deref(), true)?;
         let (common, specific) = Common::split(row.specific_config.as_deref())?;
-        check_sync(row, &common)?;
         let enabled = flag("failoverEnabled", row.failover_enabled.as_deref(), false)?;
         let failover = Failover::of_row(row, &common, enabled)?;
         let mapping = mapping(row.field_mapping.as_deref(), &common)?;
@@ -112,7 +112,7 @@ impl ExternalConfig {
             egress: Arc::default(),
             specific,
         };
-        bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
+        let sync = sync(row, &common)?;
         let conflict = match row.conflict_resolution.as_deref() {
             None | Some("primary_wins") => ConflictResolution::PrimaryWins,
             Some("secondary_wins") => ConflictResolution::SecondaryWins,
@@ -123,19 +123,7 @@ impl ExternalConfig {
             }
         };
         let (name, active) = (row.config_name.clone(), row.common.is_active());
-        let without_effect = without_effect(row);
-        Ok(Self {
-            tenant,
-            id,
-            name,
-            active,
-            spec,
-            common,
-            mapping,
-            conflict,
-            failover,
-            without_effect,
-        })
+        Ok(Self { tenant, id, name, active, spec, common, mapping, conflict, failover, sync })
     }
 
     /// Which services are read.
@@ -196,12 +184,6 @@ fn mapping(text: Option<&str>, common: &Common) -> Result<FieldMapping> {
     })
 }
 
-fn without_effect(row: &ExternalConfigRow) -> Vec<&'static str> {
-    let yes = |flag: &Option<String>| flag.as_deref() == Some("Y");
-    let all = [("syncEnabled", yes(&row.sync_enabled))];
-    all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
-}
-
 fn check_name(field: &str, value: &str) -> Result<()> {
     if value.trim().is_empty() || value.len() > 100 || value.chars().any(char::is_control) {
         return Err(Error::invalid(field, value, "must be 1 to 100 characters of text"));
@@ -209,13 +191,21 @@ fn check_name(field: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Rules over several fields.
-fn check_sync(row: &ExternalConfigRow, common: &Common) -> Result<()> {
-    if flag("syncEnabled", row.sync_enabled.as_deref(), false)? && common.sync.is_none() {
+fn sync(row: &ExternalConfigRow, common: &Common) -> Result<Option<Sync>> {
+    let seconds = bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
+    if !flag("syncEnabled", row.sync_enabled.as_deref(), false)? {
+        return Ok(None);
+    }
+    let Some(rule) = common.sync.clone() else {
         let rule = "needs specificConfig.sync, the rule that says what is copied where";
         return Err(Error::invalid("syncEnabled", "Y", rule));
+    };
+    if rule.targets.contains(&row.config_name) {
+        let name = row.config_name.as_str();
+        let problem = "must not name the configuration itself";
+        return Err(Error::invalid("specificConfig.sync.targets", name, problem));
     }
-    Ok(())
+    Ok(Some(Sync { rule, interval: Duration::from_secs(seconds as u64) }))
 }
 
 fn flag(field: &str, value: Option<&str>, default: bool) -> Result<bool> {

@@ -9,6 +9,7 @@ mod json;
 mod removal_guard;
 mod row;
 mod specific;
+mod sync;
 
 pub(crate) use body::READ_ONLY;
 pub use body::{apply_body, brings_secrets, needs_secrets};
@@ -18,6 +19,7 @@ pub use json::row_json;
 pub use removal_guard::RemovalGuard;
 pub use row::{ExternalConfigRow, ExternalStatusRow};
 pub use specific::{Common, Services};
+pub use sync::{Direction, Orphan, Sync, SyncRule};
 
 #[cfg(test)]
 mod tests;

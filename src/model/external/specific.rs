@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::failover::FailoverRules;
 use super::removal_guard::RemovalGuard;
+use super::sync::SyncRule;
 use crate::error::{Error, Result};
 
 /// The common keys; what is not among them is the driver's.
@@ -22,8 +23,8 @@ pub struct Common {
     pub removal_guard: RemovalGuard,
     /// When the standby takes the place.
     pub failover: Option<FailoverRules>,
-    /// Sync rules, kept for the sync part.
-    pub sync: Option<Value>,
+    /// What is copied where.
+    pub sync: Option<SyncRule>,
     /// Groups a field mapping may write into.
     pub allowed_groups: Vec<GroupName>,
     /// A trusted certificate, PEM.
@@ -103,6 +104,9 @@ impl Common {
         }
         if let Some(failover) = &self.failover {
             failover.check()?;
+        }
+        if let Some(sync) = &self.sync {
+            sync.check()?;
         }
         if let Some(name) = &self.ca_name {
             let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use hub_registry_consul::ConsulDriver;
 use hub_registry_core::egress::Egress;
-use hub_registry_core::{Change, GroupName, InstanceKey, TenantId};
+use hub_registry_core::{Change, ConfigId, GroupName, InstanceKey, Registry, TenantId, carry};
 use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
@@ -27,12 +28,15 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
-use crate::federation::{Drivers, Manager, ManagerSettings, Stores};
+use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
-use crate::native::{EventsWanted, Native, Preservation, Publication, Publish, Settings};
+use crate::native::{
+    EventsWanted, Native, NativeRegistry, Preservation, Publication, Publish, Settings,
+};
 use crate::process::Supervisor;
 use crate::storage::sql::Migrated;
 use crate::storage::{self, ConfigStore, EventStore, SealedConfigs, SqlStore};
+use crate::sync::{Configs, Ends, Engine, RuleFigures};
 use crate::task::TaskGroup;
 use crate::telemetry::logging::Log;
 use crate::telemetry::metrics::Metrics;
@@ -156,6 +160,22 @@ impl App {
             native.tell_beats(events.clone());
         }
         federation.run().await;
+        let ends = Arc::new(RegistriesOf {
+            federation: Arc::clone(&federation),
+            native: Arc::clone(&native),
+        });
+        let copying = config.external.enabled && config.external.enable_sync;
+        let sync = Engine::start(
+            copying,
+            catalog.clone(),
+            store.clone(),
+            ends,
+            clock.clone(),
+            metrics.clone(),
+            &working,
+        )
+        .await
+        .context("what was copied cannot be read")?;
 
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
@@ -166,6 +186,7 @@ impl App {
             native,
             health,
             federation,
+            sync,
             configs,
             authenticator,
             tokens,
@@ -271,7 +292,8 @@ impl Publish for Shown {
             self.0.open(tenant, SourceInfo::native(), GuardPolicy::Off);
             self.0.apply(tenant, &id, vec![Change::Reset(Vec::new())]);
         }
-        let Publication { changes, described, facts, print } = publication;
+        let Publication { mut changes, described, facts, print } = publication;
+        changes.iter_mut().flat_map(Change::instances_mut).for_each(carry::take);
         let attributes = described.into_iter().map(|(key, service)| {
             let attributes = service.map(|service| Attributes {
                 strategy: service.strategy,
@@ -285,6 +307,50 @@ impl Publish for Shown {
 
     fn hold(&self, tenant: &TenantId, held: Vec<InstanceKey>, freed: Vec<InstanceKey>) {
         self.0.mark_held(tenant, &SourceId::Native, held, freed);
+    }
+}
+
+/// The registries that are copied from and to.
+#[derive(Debug)]
+struct RegistriesOf {
+    federation: Arc<Manager>,
+    native: Arc<Native>,
+}
+
+#[async_trait]
+impl Ends for RegistriesOf {
+    async fn configs(&self) -> Configs {
+        let (running, wrong) = self.federation.configs().await;
+        Configs { running, wrong }
+    }
+
+    async fn connect(
+        &self,
+        tenant: &TenantId,
+        id: &SourceId,
+    ) -> Result<Arc<dyn Registry>, hub_registry_core::Error> {
+        match id {
+            SourceId::Native => {
+                let native = NativeRegistry::new(Arc::clone(&self.native), tenant.clone());
+                Ok(Arc::new(native))
+            }
+            SourceId::External(id) => self.federation.writer(&(tenant.clone(), id.clone())).await,
+        }
+    }
+
+    fn tell(&self, tenant: &TenantId, id: &ConfigId, figures: RuleFigures) {
+        let Some(status) = self.federation.status(&(tenant.clone(), id.clone())) else { return };
+        let word = match (figures.failing, figures.pending) {
+            (true, _) => "ERROR",
+            (false, 0) => "IDLE",
+            (false, _) => "SYNCING",
+        };
+        status.set_sync(Some(SyncReport {
+            status: word,
+            at: figures.wrote_at,
+            successes: i64::try_from(figures.written).unwrap_or(i64::MAX),
+            errors: i64::try_from(figures.failed).unwrap_or(i64::MAX),
+        }));
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`api`] | the HTTP server and its handlers |
 //! | [`cli`] | what commands print |
 //! | [`federation`] | running the external registries the configuration table names |
+//! | [`sync`] | copies from one registry to another |
 //! | [`health`] | the hub's checks of native instances |
 //! | [`native`] | the hub's own registry: instances, services, leases |
 //! | [`catalog`] | the one view: shelves, merge, snapshot |
@@ -38,6 +39,7 @@ pub mod model;
 pub mod native;
 pub mod process;
 pub mod storage;
+pub mod sync;
 pub mod task;
 pub mod telemetry;
 pub mod vault;

@@ -97,9 +97,6 @@ fn ctl(said: &ArgMatches, env: &Env) -> ExitCode {
 fn about_config(command: &Command, config: &Config) -> Option<ExitCode> {
     match command {
         Command::CheckConfig => {
-            for key in config.not_yet_effective() {
-                eprintln!("{key}: accepted, and without effect in this version");
-            }
             println!("OK");
             Some(ExitCode::SUCCESS)
         }
@@ -160,9 +157,6 @@ async fn serve(config: Config, env: &Env) -> ExitCode {
 }
 
 async fn serve_logged(config: Config, metrics: Metrics, log: &Log, env: &Env) -> ExitCode {
-    for key in config.not_yet_effective() {
-        tracing::warn!(key, "this key is accepted and has no effect in this version");
-    }
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {

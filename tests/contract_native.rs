@@ -125,7 +125,7 @@ impl Subject for NativeSubject {
     }
 
     async fn connect(&self) -> Arc<dyn Registry> {
-        Arc::new(self.0.clone())
+        contract::in_the_hubs_terms(Arc::new(self.0.clone()))
     }
 
     async fn put(&self, instance: &Instance) {

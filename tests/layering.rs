@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["app"],
     &["api", "cli"],
-    &["federation", "health"],
+    &["federation", "sync", "health"],
     &["native", "catalog", "balance"],
     &["events"],
     &["access"],

@@ -4,6 +4,7 @@
 mod authenticate;
 mod body;
 mod checks;
+mod copies;
 mod discovery;
 mod docs;
 mod error;

@@ -18,8 +18,8 @@ use super::json_body::BodyLimit;
 use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
-    discovery, docs, events, explain, external, groups, health, instances, load, middleware,
-    openapi, ops, removals, scrape, services, stats, stream, tokens,
+    copies, discovery, docs, events, explain, external, groups, health, instances, load,
+    middleware, openapi, ops, removals, scrape, services, stats, stream, tokens,
 };
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -134,6 +134,7 @@ fn administration() -> Routes {
         .put("/api/v1/external/configs/{configId}", Operate, handler!(external::update))
         .delete("/api/v1/external/configs/{configId}", Operate, handler!(external::delete))
         .get("/api/v1/external/configs/{configId}/status", Operate, handler!(external::status))
+        .get("/api/v1/external/configs/{configId}/sync", Operate, handler!(copies::status))
         .post(
             "/api/v1/external/configs/{configId}/disconnect",
             Operate,
@@ -166,6 +167,7 @@ fn probing() -> Routes {
     Routes::default()
         .post("/api/v1/external/configs/{configId}/connect", Operate, handler!(external::connect))
         .post("/api/v1/external/configs/{configId}/test", Operate, handler!(external::test_stored))
+        .post("/api/v1/external/configs/{configId}/sync", Operate, handler!(copies::run))
 }
 
 /// The hot path has its own compressed answers and its own waiting time; a stream has no end.

@@ -18,6 +18,7 @@ use crate::federation::Manager;
 use crate::health::HealthChecks;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
+use crate::sync::Engine;
 use crate::task::TaskGroup;
 use crate::telemetry::logging::Levels;
 use crate::telemetry::metrics::Metrics;
@@ -86,6 +87,8 @@ pub struct Parts {
     pub health: Arc<HealthChecks>,
     /// The external registries.
     pub federation: Arc<Manager>,
+    /// What is copied between them.
+    pub sync: Arc<Engine>,
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
     /// Who may ask.

@@ -77,6 +77,9 @@ pub(super) const KEYS: &[Key] = &[
         Rule::Switch,
         "Lets a standby take the place of a registry that fails, by itself or by an operator.",
     ),
-    Key::new("external.enableSync", Rule::Switch, "Copies instances between registries.")
-        .not_yet_effective(),
+    Key::new(
+        "external.enableSync",
+        Rule::Switch,
+        "Copies instances between registries, by the rules of their configurations.",
+    ),
 ];

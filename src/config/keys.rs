@@ -13,24 +13,17 @@ pub struct Key {
     pub rule: Rule,
     /// Whether it may be `null`.
     pub optional: bool,
-    /// Whether it does something in this version.
-    pub effective: bool,
     /// What it does, in a sentence.
     pub about: &'static str,
 }
 
 impl Key {
     pub(super) const fn new(path: &'static str, rule: Rule, about: &'static str) -> Self {
-        Self { path, rule, optional: false, effective: true, about }
+        Self { path, rule, optional: false, about }
     }
 
     pub(super) const fn optional(mut self) -> Self {
         self.optional = true;
-        self
-    }
-
-    pub(super) const fn not_yet_effective(mut self) -> Self {
-        self.effective = false;
         self
     }
 

@@ -88,13 +88,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The keys that were set but do nothing in this version, so that the log can say so.
-    #[must_use]
-    pub fn not_yet_effective(&self) -> Vec<&'static str> {
-        let inert = keys::all().filter(|key| !key.effective);
-        inert.map(|key| key.path).filter(|path| self.origins.contains(path)).collect()
-    }
-
     /// The whole configuration as a file, secrets masked.
     ///
     /// # Errors

@@ -76,8 +76,6 @@ external:
     assert_eq!(config.server.http.host, "0.0.0.0");
     assert!(config.server.http.enable_cors);
     assert_eq!(config.database.kind, DatabaseType::Sqlite);
-    assert_eq!(config.not_yet_effective(), ["external.enableSync"]);
-    assert_eq!(Config::default().not_yet_effective(), [""; 0]);
 }
 
 #[test]
@@ -196,7 +194,6 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.log.file.max_size, 2 << 20);
     assert_eq!(config.log.level, LogLevels::all(LogLevel::Debug));
     assert_eq!(config.database.dsn.to_string(), "other.db");
-    assert!(config.not_yet_effective().is_empty());
     assert!(config.origins.contains("log.level"));
 }
 

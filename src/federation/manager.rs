@@ -1,17 +1,20 @@
 //! Makes the running sources equal to the rows of the configuration table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use hub_registry_core::RegistryKind;
 use hub_registry_core::egress::EgressPolicy;
+use hub_registry_core::{
+    Error as CallError, ErrorKind as CallErrorKind, Registry, RegistryKind, TenantId,
+};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
+use super::connect::connect;
 use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::links::{self, Links};
@@ -250,6 +253,30 @@ impl Manager {
         let wanted = self.wanted(&mut state).await?;
         self.act(&mut state, &wanted).await;
         Ok(())
+    }
+
+    /// The configurations whose sources run, in the order of tenant and id; and the tenants that
+    /// have rows which break a rule.
+    pub async fn configs(&self) -> (Vec<Arc<ExternalConfig>>, BTreeSet<TenantId>) {
+        let state = self.state.lock().await;
+        let running = state.running.values().map(|running| Arc::clone(&running.config)).collect();
+        (running, state.complaints.keys().map(|(tenant, _)| tenant.clone()).collect())
+    }
+
+    /// A connection of its own to the registry of a running source, to write through.
+    ///
+    /// # Errors
+    /// No such source runs; whatever its adapter says.
+    pub async fn writer(&self, key: &SourceKey) -> Result<Arc<dyn Registry>, CallError> {
+        let running = self.state.lock().await;
+        let config = running.running.get(key).map(|running| Arc::clone(&running.config));
+        drop(running);
+        let Some(config) = config else {
+            let message = "no such registry is connected";
+            return Err(CallError::new(CallErrorKind::NotReady, "connect", message));
+        };
+        let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
+        connect(&self.context.drivers, &config, status).await
     }
 
     /// Ends a source's pause between two attempts; one that reads, or is reading, goes on.
@@ -501,13 +528,6 @@ impl Manager {
     }
 
     fn spawn(&self, key: &SourceKey, config: Arc<ExternalConfig>) -> Running {
-        for setting in &config.without_effect {
-            tracing::warn!(
-                source = config.name,
-                setting,
-                "this setting has no effect in this version"
-            );
-        }
         let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
         status.switched_on();
         let (tasks, hurry) = (self.tasks.child(), Arc::new(Notify::new()));

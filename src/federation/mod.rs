@@ -29,7 +29,7 @@ pub use drivers::Drivers;
 pub use failover::Waits;
 pub use manager::{Manager, ManagerSettings, Stores};
 pub use probe::{ProbeStep, probe};
-pub use status::{FailoverReport, Outcome, SourceReport, SourceStatus, StatusBoard};
+pub use status::{FailoverReport, Outcome, SourceReport, SourceStatus, StatusBoard, SyncReport};
 
 use hub_registry_core::{ConfigId, TenantId};
 

@@ -65,7 +65,22 @@ pub struct SourceReport {
     pub row_is_wrong: bool,
     /// Who serves, if it has a standby.
     pub failover: Option<FailoverReport>,
+    /// How what its rule copies fares, if it has one.
+    pub sync: Option<SyncReport>,
     dirty: bool,
+}
+
+/// How what a rule copies fares, in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncReport {
+    /// `IDLE`, `SYNCING` or `ERROR`.
+    pub status: &'static str,
+    /// When a copy was last written.
+    pub at: Option<DateTime<Utc>>,
+    /// Copies written, updated and removed.
+    pub successes: i64,
+    /// Writes that failed.
+    pub errors: i64,
 }
 
 /// Who serves in the place of a source that has a standby.
@@ -161,6 +176,13 @@ impl SourceStatus {
     pub(super) fn set_failover(&self, failover: Option<FailoverReport>) {
         if self.report.lock().failover != failover {
             self.change(|report, _| report.failover = failover);
+        }
+    }
+
+    /// How what its rule copies fares now.
+    pub fn set_sync(&self, sync: Option<SyncReport>) {
+        if self.report.lock().sync != sync {
+            self.change(|report, _| report.sync = sync);
         }
     }
 
@@ -359,7 +381,11 @@ impl StatusBoard {
         row.failover_time = failover.and_then(|f| f.since).or(row.failover_time);
         row.recover_time = failover.and_then(|f| f.recovered).or(row.recover_time);
         row.failover_details = failover.map(|f| f.details.clone());
-        row.sync_status.get_or_insert_with(|| "IDLE".to_owned());
+        let sync = report.sync.as_ref();
+        row.sync_status = Some(sync.map_or("IDLE", |sync| sync.status).to_owned());
+        row.last_sync_time = sync.and_then(|sync| sync.at).or(row.last_sync_time);
+        row.sync_success_count = sum(row.sync_success_count, sync.map_or(0, |sync| sync.successes));
+        row.sync_error_count = sum(row.sync_error_count, sync.map_or(0, |sync| sync.errors));
         row
     }
 

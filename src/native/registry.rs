@@ -63,12 +63,14 @@ impl Registry for NativeRegistry {
             push: true,
             register: true,
             heartbeat: true,
+            heartbeat_every: Duration::from_secs(10),
             groups: true,
             weight: true,
             tags: true,
             empty_services: true,
             case_sensitive: true,
             settle: Duration::from_secs(30),
+            ..Capability::default()
         }
     }
 

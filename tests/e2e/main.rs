@@ -13,6 +13,7 @@ mod canaries;
 mod checks;
 mod choice;
 mod clocks;
+mod copies;
 mod cost;
 mod crowd;
 mod ctl;

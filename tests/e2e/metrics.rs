@@ -51,7 +51,7 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, Family> {
     families
 }
 
-/// A server with everything that has metrics: a registry and its standby, a log file, a database on
+/// A server with everything that has metrics: a registry, its standby and a rule of copying, a log file, a database on
 /// a disk.
 pub(crate) async fn scrape() -> String {
     let consul = StubConsul::start().await;
@@ -62,7 +62,8 @@ pub(crate) async fn scrape() -> String {
     let (status, made) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{made}");
     let body = json!({ "configName": "consul-b", "registryType": "CONSUL", "serverAddress": address,
-        "failoverEnabled": "Y", "failoverConfigId": made["configId"] });
+        "failoverEnabled": "Y", "failoverConfigId": made["configId"], "syncEnabled": "Y",
+        "specificConfig": { "sync": { "direction": "out", "targets": ["native"] } } });
     let (status, made) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{made}");
     let read = "hub_registry_source_call_duration_seconds_count{kind=\"CONSUL\"";
@@ -71,6 +72,7 @@ pub(crate) async fn scrape() -> String {
         let text = text.as_str().unwrap();
         text.contains(read)
             && text.contains("hub_registry_failover_state{")
+            && text.contains("hub_registry_sync_copies{")
             && text.lines().any(|line| line.starts_with(up) && line.ends_with(" 1"))
     })
     .await;

@@ -208,6 +208,45 @@ impl Writer {
         self.done(request, service).await;
     }
 
+    /// What its clients see of a service: addresses, and the versions in their metadata.
+    pub(crate) async fn list(&self, service: &str) -> BTreeMap<(String, u16), String> {
+        let (http, base) = (&self.http, &self.base);
+        let (request, list, fields) = match self.kind {
+            "CONSUL" => (
+                http.get(format!("{base}/v1/health/service/{service}")),
+                "",
+                ["/Service/Address", "/Service/Port", "/Service/Meta/version"],
+            ),
+            "NACOS" => (
+                http.get(format!("{base}/v1/ns/instance/list")).query(&[("serviceName", service)]),
+                "/hosts",
+                ["/ip", "/port", "/metadata/version"],
+            ),
+            _ => (
+                http.get(format!("{base}/apps/{}", service.to_uppercase()))
+                    .header("accept", "application/json"),
+                "/application/instance",
+                ["/ipAddr", "/port/$", "/metadata/version"],
+            ),
+        };
+        let answer = request.send().await.unwrap();
+        // Eureka's way to say that there is none.
+        if answer.status() == 404 {
+            return BTreeMap::new();
+        }
+        let body: Value = answer.error_for_status().unwrap().json().await.unwrap();
+        let list = body.pointer(list).and_then(Value::as_array).cloned().unwrap_or_default();
+        let one = |instance: &Value| {
+            let [host, port, version] = fields.map(|field| instance.pointer(field));
+            let port = port.and_then(Value::as_u64).unwrap_or_default();
+            let text = |value: Option<&Value>| {
+                value.and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            ((text(host), u16::try_from(port).unwrap()), text(version))
+        };
+        list.iter().map(one).collect()
+    }
+
     /// A heartbeat of a client: whether the registry knows it. `None`: there is no such answer.
     pub(crate) async fn beat(&self, service: &str, host: &str, port: u16) -> Option<bool> {
         let (http, base) = (&self.http, &self.base);

@@ -19,6 +19,36 @@ const ACTIVE: Take = body("active", "activeFlag", Kind::Word(&["Y", "N"]), "Whet
 const ANY_STATE: Take =
     query("force", "force", Kind::Switch, "Also if it is not LIVE who is to serve");
 
+const DRY_RUN: Take = query("dry-run", "dryRun", Kind::Switch, "Only says what would be done");
+
+const ACTIONS: Shows = Shows::Rows(
+    "actions",
+    &[
+        ("ACTION", "action"),
+        ("TARGET", "target"),
+        ("GROUP", "groupName"),
+        ("SERVICE", "serviceName"),
+        ("HOST", "hostAddress"),
+        ("PORT", "portNumber"),
+        ("REASON", "reason"),
+    ],
+);
+
+const ROUTES: Shows = Shows::Rows(
+    "routes",
+    &[
+        ("SOURCE", "source"),
+        ("TARGET", "target"),
+        ("COPIES", "copies"),
+        ("PENDING", "pending"),
+        ("WRITTEN", "written"),
+        ("FAILED", "failed"),
+        ("LAG P50 MS", "lagP50Ms"),
+        ("LAG P99 MS", "lagP99Ms"),
+        ("LAST ERROR", "lastErrorMessage"),
+    ],
+);
+
 const STEPS: Shows = Shows::Rows(
     "steps",
     &[("STEP", "step"), ("OK", "ok"), ("TOOK MS", "tookMs"), ("MESSAGE", "message")],
@@ -140,6 +170,22 @@ pub(super) const NOUN: Noun = Noun {
             route: ("POST", "/api/v1/external/configs/{configId}/accept-removals"),
             takes: &[must(body("seen", "heldRevision", Kind::Number, "As the status shows it"))],
             shows: Shows::Message,
+            watched: Watched::No,
+        },
+        Verb {
+            name: "copies",
+            about: "How what is copied from and to a registry fares",
+            route: ("GET", "/api/v1/external/configs/{configId}/sync"),
+            takes: &[],
+            shows: ROUTES,
+            watched: Watched::Asking,
+        },
+        Verb {
+            name: "sync",
+            about: "Compares everything and copies what differs, now; --dry-run only says what",
+            route: ("POST", "/api/v1/external/configs/{configId}/sync"),
+            takes: &[DRY_RUN],
+            shows: ACTIONS,
             watched: Watched::No,
         },
         Verb {

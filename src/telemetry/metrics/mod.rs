@@ -21,6 +21,7 @@
 //! | `removals` | removals that are not believed at once |
 //! | `runtime` | what runs the tasks |
 //! | `sources` | the registries |
+//! | `sync` | copies from one registry to another |
 //! | `system` | the process and its disks |
 //! | `view` | what readers see |
 
@@ -43,6 +44,7 @@ mod native;
 mod removals;
 mod runtime;
 mod sources;
+mod sync;
 mod system;
 mod view;
 
@@ -59,6 +61,7 @@ pub use native::{Look, NativeMetrics};
 pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use runtime::RuntimeMetrics;
 pub use sources::{SourceMetrics, SourceSample};
+pub use sync::SyncMetrics;
 pub use system::SystemMetrics;
 pub use view::{RowChanges, ViewMetrics, ViewSample};
 
@@ -95,6 +98,8 @@ pub struct Families {
     pub runtime: RuntimeMetrics,
     /// The registries.
     pub sources: SourceMetrics,
+    /// Copies from one registry to another.
+    pub sync: SyncMetrics,
     /// The process and its disks.
     pub system: SystemMetrics,
     /// What readers see.
@@ -120,6 +125,7 @@ impl Metrics {
             removals: RemovalMetrics::new(&maker),
             runtime: RuntimeMetrics::new(&maker),
             sources: SourceMetrics::new(&maker),
+            sync: SyncMetrics::new(&maker),
             system: SystemMetrics::new(&maker),
             view: ViewMetrics::new(&maker),
             registry,

@@ -1,0 +1,330 @@
+//! Makes the working routes equal to the rules of the configurations.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry_core::{ConfigId, GroupName, InstanceKey, Registry, Scope, TenantId};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::decide::Act;
+use super::ends::{Configs, Ends, RuleFigures};
+use super::ledger::Ledger;
+use super::look::Look;
+use super::report::{Report, RouteReport};
+use super::route::{End, Route, RouteKey, routes};
+use super::worker::{House, Hurry, Worker, keep};
+use crate::catalog::{Catalog, SourceId};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::external::{ExternalConfig, Orphan};
+use crate::storage::LedgerStore;
+use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
+
+/// Copies that lost something and are named.
+const NAMED: usize = 100;
+/// How often the rules are looked at. They are in memory.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a stopped route may take to end a write.
+const STOP: Duration = Duration::from_secs(20);
+/// How long whoever wants everything compared now waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Working {
+    route: Arc<Route>,
+    ended: bool,
+    report: Arc<Report>,
+    hurry: Arc<Hurry>,
+    tasks: TaskGroup,
+}
+
+/// One thing that is, or would be, done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// What; nothing: it is left alone.
+    pub act: Option<Act>,
+    /// The target's name.
+    pub target: String,
+    /// The copy's address there.
+    pub key: InstanceKey,
+    /// Why.
+    pub reason: &'static str,
+    /// What of the original finds no room.
+    pub lost: Vec<String>,
+}
+
+/// How a route stands.
+#[derive(Clone, Debug)]
+pub struct RouteStatus {
+    /// Which.
+    pub route: Arc<Route>,
+    /// Its figures.
+    pub report: RouteReport,
+    /// What of its copies found no room, the first hundred.
+    pub lost: BTreeMap<InstanceKey, Vec<String>>,
+}
+
+/// Runs the routes.
+#[derive(Debug)]
+pub struct Engine {
+    house: House,
+    clock: Clock,
+    metrics: Metrics,
+    tasks: TaskGroup,
+    enabled: bool,
+    working: Mutex<BTreeMap<RouteKey, Working>>,
+    problems: Mutex<Vec<(ConfigId, String)>>,
+}
+
+impl Engine {
+    /// Reads what was copied, and begins to work when `enabled`.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn start(
+        enabled: bool,
+        catalog: Catalog,
+        store: Arc<dyn LedgerStore>,
+        ends: Arc<dyn Ends>,
+        clock: Clock,
+        metrics: Metrics,
+        tasks: &TaskGroup,
+    ) -> Result<Arc<Self>> {
+        let ledger = Arc::new(Ledger::load(store).await?);
+        let house = House { catalog, ledger, ends };
+        let (working, problems) = (Mutex::default(), Mutex::default());
+        let tasks = tasks.clone();
+        let engine = Arc::new(Self { house, clock, metrics, tasks, enabled, working, problems });
+        if enabled {
+            let engine = Arc::clone(&engine);
+            engine.tasks.clone().spawn_until_stopped(async move { engine.run().await });
+        }
+        Ok(engine)
+    }
+
+    async fn run(&self) {
+        loop {
+            self.refresh().await;
+            self.tell();
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Says of each rule how it fares.
+    fn tell(&self) {
+        let mut all: BTreeMap<(TenantId, ConfigId), RuleFigures> = BTreeMap::new();
+        for one in self.working.lock().values() {
+            let Some(rule_of) = &one.route.rule_of else { continue };
+            let figures = one.report.figures();
+            let rule = all.entry((one.route.tenant.clone(), rule_of.clone())).or_default();
+            rule.pending += figures.pending;
+            rule.failing |= figures.error.is_some();
+            rule.written += figures.written;
+            rule.failed += figures.failed;
+            rule.wrote_at = rule.wrote_at.max(figures.wrote_at);
+        }
+        for ((tenant, id), figures) in all {
+            self.house.ends.tell(&tenant, &id, figures);
+        }
+    }
+
+    /// Starts and ends routes as the rules say.
+    async fn refresh(&self) {
+        let Configs { running: configs, wrong } = self.house.ends.configs().await;
+        let (mut wanted, problems) = routes(&configs);
+        for (id, problem) in &problems {
+            if !self.problems.lock().iter().any(|known| known == &(id.clone(), problem.clone())) {
+                tracing::warn!(source.id = %id, problem, "a rule of copying does nothing");
+            }
+        }
+        *self.problems.lock() = problems;
+        let mut wanted: BTreeMap<RouteKey, (Route, bool)> =
+            std::mem::take(&mut wanted).into_iter().map(|(key, r)| (key, (r, false))).collect();
+        let end = |tenant: &TenantId, id: &SourceId| {
+            let of = |c: &&Arc<ExternalConfig>| {
+                c.tenant == *tenant && SourceId::External(c.id.clone()) == *id
+            };
+            let config = configs.iter().find(of);
+            let name = config.map_or_else(|| id.as_str().to_owned(), |c| c.name.clone());
+            let group =
+                config.map_or_else(GroupName::default_group, |c| c.spec.default_group.clone());
+            let known = config.is_some() || *id == SourceId::Native;
+            known.then_some(End { id: id.clone(), name, default_group: group })
+        };
+        // Copies whose rule is no more.
+        for (tenant, from, to) in self.house.ledger.ways() {
+            let key = (tenant.clone(), from.clone(), to.clone());
+            // The rule may be in a row that breaks another: nothing ends for a mistake in typing.
+            if wanted.contains_key(&key) || wrong.contains(&tenant) {
+                continue;
+            }
+            keep(&self.house.ledger, &key).await;
+            let Some(to) = end(&tenant, &to) else { continue };
+            let none = End { id: from.clone(), name: from.as_str().to_owned(), ..to.clone() };
+            let from = end(&tenant, &from).unwrap_or(none);
+            wanted.insert(key, (ended(tenant, from, to), true));
+        }
+        self.apply(wanted).await;
+    }
+
+    async fn apply(&self, wanted: BTreeMap<RouteKey, (Route, bool)>) {
+        let stale: Vec<_> = {
+            let mut working = self.working.lock();
+            let is_stale = |key: &RouteKey, working: &Working| {
+                wanted.get(key).is_none_or(|(route, ended)| {
+                    *route != *working.route || *ended != working.ended
+                })
+            };
+            let keys: Vec<_> = working
+                .iter()
+                .filter(|(key, working)| is_stale(key, working))
+                .map(|(key, _)| key.clone())
+                .collect();
+            keys.iter().filter_map(|key| working.remove(key)).collect()
+        };
+        for working in stale {
+            working.tasks.stop(STOP).await;
+            let Route { from, to, .. } = &*working.route;
+            self.metrics.sync.forget(&from.name, &to.name);
+        }
+        for (key, (route, ended)) in wanted {
+            if self.working.lock().contains_key(&key) {
+                continue;
+            }
+            let route = Arc::new(route);
+            tracing::info!(tenant.id = %route.tenant, from = route.from.name, to = route.to.name,
+                ended, "copying");
+            let report = Report::new(Arc::clone(&route), self.clock.clone(), self.metrics.clone());
+            let (report, hurry, tasks) =
+                (Arc::new(report), Arc::new(Hurry::default()), self.tasks.child());
+            let worker = Worker::new(
+                self.house.clone(),
+                Arc::clone(&route),
+                ended,
+                Arc::clone(&report),
+                Arc::clone(&hurry),
+            );
+            tasks.spawn_until_stopped(worker.run());
+            self.working.lock().insert(key, Working { route, ended, report, hurry, tasks });
+        }
+    }
+
+    /// The routes of a configuration's rule, and those that lead to it or from it.
+    #[must_use]
+    pub fn status(&self, tenant: &TenantId, id: &ConfigId) -> (Vec<RouteStatus>, Vec<String>) {
+        let working = self.working.lock();
+        let routes = working.values().filter(|one| concerns(&one.route, tenant, id));
+        let routes = routes.map(|one| RouteStatus {
+            route: Arc::clone(&one.route),
+            report: one.report.figures(),
+            lost: self.lost(&one.route),
+        });
+        let problems = self.problems.lock();
+        let own = problems.iter().filter(|(of, _)| of == id).map(|(_, problem)| problem.clone());
+        (routes.collect(), own.collect())
+    }
+
+    fn lost(&self, route: &Route) -> BTreeMap<InstanceKey, Vec<String>> {
+        let lossy = self.house.ledger.select(&route.key(), NAMED, |copied| !copied.lost.is_empty());
+        lossy.into_iter().map(|(key, copied)| (key, copied.lost)).collect()
+    }
+
+    /// What a comparison of everything would do now.
+    ///
+    /// # Errors
+    /// Copying is switched off; a target that cannot be connected to.
+    pub async fn plan(&self, tenant: &TenantId, id: &ConfigId) -> Result<Vec<Planned>> {
+        let routes: Vec<_> = {
+            let working = self.working.lock();
+            let own = working.values().filter(|one| concerns(&one.route, tenant, id));
+            own.map(|one| (Arc::clone(&one.route), one.ended)).collect()
+        };
+        if !self.enabled {
+            return Err(Error::unavailable("external.enableSync is off"));
+        }
+        let mut planned = Vec::new();
+        for (route, ended) in routes {
+            let target = self.house.ends.connect(tenant, &route.to.id).await;
+            let target = target.map_err(|error| Error::unavailable(error.to_string()))?;
+            planned.append(&mut self.plan_route(&route, ended, &target));
+        }
+        Ok(planned)
+    }
+
+    fn plan_route(&self, route: &Route, ended: bool, target: &Arc<dyn Registry>) -> Vec<Planned> {
+        let look = Look {
+            catalog: &self.house.catalog,
+            ledger: &self.house.ledger,
+            route,
+            capability: target.capability(),
+            ended,
+            thorough: true,
+        };
+        let now = Instant::now();
+        let mut planned = Vec::new();
+        for service in look.services() {
+            let asked = look.service(&service, now);
+            let target = &route.to.name;
+            planned.extend(asked.actions.into_iter().map(|action| Planned {
+                act: Some(action.act),
+                target: target.clone(),
+                key: action.key,
+                reason: action.why,
+                lost: action.copy.map(|(packed, _)| packed.lost).unwrap_or_default(),
+            }));
+            let left_alone = asked.skipped.into_iter().chain(asked.yielded);
+            planned.extend(left_alone.map(|(key, reason)| Planned {
+                act: None,
+                target: target.clone(),
+                key,
+                reason,
+                lost: Vec::new(),
+            }));
+        }
+        planned
+    }
+
+    /// Has everything compared now, and waits for what that asks for, at most half a minute. What
+    /// was to be done.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn compare_now(&self, tenant: &TenantId, id: &ConfigId) -> Result<Vec<Planned>> {
+        let planned = self.plan(tenant, id).await?;
+        let asked: Vec<_> = {
+            let working = self.working.lock();
+            let own = working.values().filter(|one| concerns(&one.route, tenant, id));
+            own.map(|one| one.hurry.ask()).collect()
+        };
+        let end = Instant::now() + PATIENCE;
+        for told in asked {
+            // Whoever cannot wait for all of it still learns what was to be done.
+            drop(tokio::time::timeout_at(end, told).await);
+        }
+        Ok(planned)
+    }
+}
+
+fn concerns(route: &Route, tenant: &TenantId, id: &ConfigId) -> bool {
+    let own = SourceId::External(id.clone());
+    route.tenant == *tenant
+        && (route.from.id == own || route.to.id == own || route.rule_of.as_ref() == Some(id))
+}
+
+/// What is left of a rule that is no more.
+fn ended(tenant: TenantId, from: End, to: End) -> Route {
+    Route {
+        tenant,
+        rule_of: None,
+        from,
+        to,
+        scope: Scope::all(),
+        groups: BTreeMap::new(),
+        orphan: Orphan::Expire,
+        rate: 200,
+        interval: Duration::from_secs(30),
+    }
+}

@@ -1,0 +1,500 @@
+//! One route at work: looks at what changed, writes what that asks for, and renews what is written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use hub_registry_core::{
+    Capability, Error, ErrorKind, Instance, InstanceKey, Registry, ServiceKey,
+};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::beats::Beats;
+use super::budget::Budget;
+use super::decide::Act;
+use super::ends::Ends;
+use super::ledger::{Copied, Ledger};
+use super::look::Look;
+use super::queue::{Action, Queue};
+use super::report::{Done, Report};
+use super::route::{Route, RouteKey};
+use crate::catalog::{Catalog, Changed};
+use crate::model::external::Orphan;
+
+/// Calls to the target under way at once.
+const PARALLEL: usize = 16;
+/// Most that is written, or renewed, before it is looked at what changed meanwhile.
+const BATCH: usize = 64;
+/// After a failure the target is left alone for this long, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// After one that trying again does not mend.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// What a worker needs from the house.
+#[derive(Clone, Debug)]
+pub(super) struct House {
+    pub(super) catalog: Catalog,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) ends: Arc<dyn Ends>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Worker {
+    house: House,
+    route: Arc<Route>,
+    /// The rule is no more: what was copied is removed, and then the work is done.
+    ended: bool,
+    report: Arc<Report>,
+    target: Option<(Arc<dyn Registry>, Capability)>,
+    dirty: BTreeSet<ServiceKey>,
+    thorough: bool,
+    queue: Queue,
+    beats: Beats,
+    budget: Budget,
+    /// Not before this is written or renewed again.
+    ready_at: Instant,
+    pause: Duration,
+    full_at: Instant,
+    asked: Vec<oneshot::Sender<()>>,
+    /// Somebody wants everything to be compared now.
+    hurry: Arc<Hurry>,
+}
+
+/// Who wants everything to be compared now.
+#[derive(Debug, Default)]
+pub(super) struct Hurry {
+    waiting: parking_lot::Mutex<Vec<oneshot::Sender<()>>>,
+    notify: Notify,
+}
+
+impl Hurry {
+    /// Has everything compared; the answer comes when what that asks for was written or refused.
+    pub(super) fn ask(&self) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        self.waiting.lock().push(tell);
+        self.notify.notify_one();
+        told
+    }
+}
+
+impl Worker {
+    pub(super) fn new(
+        house: House,
+        route: Arc<Route>,
+        ended: bool,
+        report: Arc<Report>,
+        hurry: Arc<Hurry>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            house,
+            route,
+            ended,
+            report,
+            target: None,
+            dirty: BTreeSet::new(),
+            thorough: false,
+            queue: Queue::default(),
+            beats: Beats::default(),
+            budget: Budget::default(),
+            ready_at: now,
+            pause: PAUSE.0,
+            full_at: now,
+            asked: Vec::new(),
+            hurry,
+        }
+    }
+
+    /// Works until it is dropped, or until nothing is left of a rule that ended.
+    pub(super) async fn run(mut self) {
+        let follower = self.house.catalog.follow(&self.route.tenant);
+        loop {
+            if self.target.is_none() && Instant::now() >= self.ready_at {
+                self.connect().await;
+            }
+            if Instant::now() >= self.full_at {
+                self.compare_all();
+            }
+            self.look().await;
+            if self.queue.is_empty() && self.target.is_some() {
+                for tell in self.asked.drain(..) {
+                    // Whoever asked may have gone.
+                    tell.send(()).ok();
+                }
+                if self.ended && self.copies() == 0 {
+                    return;
+                }
+            }
+            self.report.stands(self.copies(), self.queue.len());
+            let ready = self.target.is_some();
+            let write_at = (ready && !self.queue.is_empty()).then_some(self.ready_at);
+            let beat_at = self.beats.next().filter(|_| ready).map(|at| at.max(self.ready_at));
+            let connect_at = (!ready).then_some(self.ready_at);
+            let wake = [write_at, beat_at, connect_at, Some(self.full_at)];
+            let wake = wake.into_iter().flatten().min().unwrap_or(self.full_at);
+            let hurry = Arc::clone(&self.hurry);
+            tokio::select! {
+                () = hurry.notify.notified() => {
+                    self.asked.append(&mut hurry.waiting.lock());
+                    self.full_at = Instant::now();
+                }
+                changed = follower.changed() => self.note(changed),
+                () = tokio::time::sleep_until(wake) => {
+                    self.renew().await;
+                    self.write().await;
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self) {
+        match self.house.ends.connect(&self.route.tenant, &self.route.to.id).await {
+            Ok(registry) if registry.capability().register => {
+                let capability = registry.capability();
+                self.target = Some((registry, capability));
+                let (now, every) = (Instant::now(), capability.heartbeat_every);
+                for (key, _) in self
+                    .house
+                    .ledger
+                    .select(&self.route.key(), usize::MAX, |_| capability.heartbeat)
+                {
+                    // What a run before wrote may be about to expire.
+                    self.beats.put(key, now + every.mul_f64(fastrand::f64() / 4.0));
+                }
+                self.full_at = now;
+            }
+            Ok(_) => self.failed(&Error::unsupported("register")),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &Error) {
+        let Route { from, to, tenant, .. } = &*self.route;
+        tracing::warn!(%error, tenant.id = %tenant, from = from.name, to = to.name,
+            "copying failed, will try again");
+        self.report.failed(error);
+        let refused = matches!(
+            error.kind(),
+            ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::Unsupported
+        );
+        let pause = if refused { REFUSED } else { self.pause };
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        self.ready_at = Instant::now() + pause.mul_f64(0.75 + fastrand::f64() / 4.0);
+    }
+
+    fn succeeded(&mut self) {
+        self.pause = PAUSE.0;
+    }
+
+    /// Everything is looked at anew, and for what others did, too.
+    fn compare_all(&mut self) {
+        self.full_at = Instant::now() + self.route.interval;
+        let Some(look) = self.looker() else { return };
+        self.dirty = look.services();
+        self.thorough = true;
+        self.report.compared();
+    }
+
+    fn looker(&self) -> Option<Look<'_>> {
+        let (_, capability) = self.target.as_ref()?;
+        Some(Look {
+            catalog: &self.house.catalog,
+            ledger: &self.house.ledger,
+            route: &self.route,
+            capability: *capability,
+            ended: self.ended,
+            thorough: self.thorough,
+        })
+    }
+
+    /// A change at the source, or of what the target shows: names tell which services it is about.
+    fn note(&mut self, changed: Changed) {
+        if changed.states {
+            // A source that answers again has said what changed; what waited for it is looked at.
+            self.full_at = self.full_at.min(Instant::now() + Duration::from_millis(200));
+        }
+        let Changed { services, .. } = changed;
+        for key in services {
+            let sources = self.route.sources(&key);
+            self.dirty.extend(sources.filter(|key| self.route.scope.contains(key)));
+        }
+    }
+
+    /// Finds out what the changed services ask for.
+    async fn look(&mut self) {
+        let Some(look) = self.looker() else { return };
+        let now = Instant::now();
+        let asked: Vec<_> = self.dirty.iter().map(|key| look.service(key, now)).collect();
+        self.dirty.clear();
+        let thorough = std::mem::take(&mut self.thorough);
+        let mut yielded = Vec::new();
+        let mut skipped = Vec::new();
+        for asked in asked {
+            asked.actions.into_iter().for_each(|action| self.queue.put(action));
+            asked.at_rest.iter().for_each(|key| self.queue.forget(key));
+            skipped.extend(asked.skipped);
+            yielded.extend(asked.yielded);
+        }
+        for (key, why) in &yielded {
+            tracing::info!(copy = %key, why, to = self.route.to.name, "a copy is ours no more");
+            self.queue.forget(key);
+            self.beats.forget(key);
+        }
+        self.report.skipped(&skipped, thorough);
+        let gone: Vec<_> = yielded.into_iter().map(|(key, _)| key).collect();
+        self.save(Vec::new(), &gone).await;
+    }
+
+    fn copies(&self) -> usize {
+        self.house.ledger.count(&self.route.key())
+    }
+
+    /// Whether it is on disk.
+    async fn save(&mut self, puts: Vec<(InstanceKey, Copied)>, gone: &[InstanceKey]) -> bool {
+        let Route { tenant, to, .. } = &*self.route;
+        match self.house.ledger.save(tenant, &to.id, puts, gone).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, to = to.name, "cannot write down what is copied, will try again");
+                self.ready_at = Instant::now() + PAUSE.1;
+                false
+            }
+        }
+    }
+
+    /// Writes the most urgent of what waits.
+    async fn write(&mut self) {
+        let now = Instant::now();
+        let Some((target, capability)) = self.target.clone().filter(|_| now >= self.ready_at)
+        else {
+            return;
+        };
+        let copies = self.copies();
+        let count = BATCH.min((self.route.rate as usize / 4).max(1));
+        let removals = if self.ended { usize::MAX } else { self.budget.left(copies, now) };
+        let actions = self.queue.take(count, removals);
+        if actions.is_empty() {
+            // What waits are removals beyond the budget.
+            self.ready_at = now + Duration::from_secs(1);
+            self.report.waits_for_budget(self.queue.len());
+            return;
+        }
+        let took = actions.len();
+        let actions = match self.not_taken(&target, actions).await {
+            Ok(actions) => actions,
+            Err(error) => return self.failed(&error),
+        };
+        let puts = actions.iter().filter_map(|action| self.ledger_row(action, None)).collect();
+        if !self.save(puts, &[]).await {
+            actions.into_iter().for_each(|action| self.queue.put(action));
+            return;
+        }
+        let mut outcomes = stream::iter(actions.into_iter().map(|action| {
+            let target = Arc::clone(&target);
+            async move {
+                let outcome = match &action.copy {
+                    Some((packed, _)) => target.register(&packed.instance).await,
+                    None => target.deregister(&action.key).await,
+                };
+                (action, outcome)
+            }
+        }))
+        .buffer_unordered(PARALLEL)
+        .collect::<Vec<_>>()
+        .await;
+        outcomes.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        let (mut puts, mut gone, mut failure) = (Vec::new(), Vec::new(), None);
+        let now = Instant::now();
+        for (action, outcome) in outcomes {
+            match outcome {
+                Ok(()) => {
+                    self.report.wrote(&action, now);
+                    match action.act {
+                        Act::Deregister => {
+                            self.budget.spend(now);
+                            self.beats.forget(&action.key);
+                            gone.push(action.key);
+                        }
+                        Act::Register | Act::Update => {
+                            if capability.heartbeat {
+                                let first =
+                                    capability.heartbeat_every.mul_f64(0.5 + fastrand::f64() / 2.0);
+                                self.beats.put(action.key.clone(), now + first);
+                            }
+                            puts.extend(self.ledger_row(&action, Some(now)));
+                        }
+                    }
+                }
+                Err(error)
+                    if error.kind() == ErrorKind::Invalid
+                        || error.kind() == ErrorKind::TooLarge =>
+                {
+                    // The target does not take it, and will not: until the original changes.
+                    self.report.refused(&action, &error);
+                    tracing::warn!(%error, copy = %action.key, to = self.route.to.name,
+                        "the target does not take this copy");
+                }
+                Err(error) => {
+                    self.queue.put(action);
+                    failure = Some(error);
+                }
+            }
+        }
+        self.save(puts, &gone).await;
+        match failure {
+            Some(error) => self.failed(&error),
+            None => {
+                self.succeeded();
+                let took = Duration::from_secs(1) * took as u32 / self.route.rate;
+                self.ready_at = self.ready_at.max(now + took);
+            }
+        }
+    }
+
+    /// These without new copies at addresses that somebody has meanwhile: what a watch shows is a
+    /// moment old, and where instances have no ids of their own a copy would be written over them.
+    async fn not_taken(
+        &mut self,
+        target: &Arc<dyn Registry>,
+        actions: Vec<Action>,
+    ) -> Result<Vec<Action>, Error> {
+        let new = actions.iter().filter(|action| action.act == Act::Register);
+        let services: BTreeSet<_> = new.map(|action| action.key.service.clone()).collect();
+        let reads = stream::iter(services.into_iter().map(|service| {
+            let target = Arc::clone(target);
+            async move { target.instances(&service).await }
+        }));
+        let reads: Vec<_> = reads.buffer_unordered(PARALLEL).collect().await;
+        let mut taken = BTreeSet::new();
+        for read in reads {
+            match read {
+                Ok(list) => {
+                    let own = &self.house.ledger.owner;
+                    let is_own = |i: &Instance| i.mark.as_ref().is_some_and(|m| m.owner == *own);
+                    taken.extend(list.into_iter().filter(|i| !is_own(i)).map(|i| i.key));
+                }
+                Err(error) => {
+                    actions.into_iter().for_each(|action| self.queue.put(action));
+                    return Err(error);
+                }
+            }
+        }
+        let is_taken = |action: &Action| action.act == Act::Register && taken.contains(&action.key);
+        let (left_alone, free): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_taken);
+        let why = "it is registered there itself";
+        let left_alone: Vec<_> = left_alone.into_iter().map(|action| (action.key, why)).collect();
+        self.report.skipped(&left_alone, false);
+        Ok(free)
+    }
+
+    /// The row of a copy that was written, or is about to be: then it has no print, so that one
+    /// whose outcome nobody knows is written again.
+    fn ledger_row(
+        &self,
+        action: &Action,
+        written_at: Option<Instant>,
+    ) -> Option<(InstanceKey, Copied)> {
+        let (packed, print) = action.copy.as_ref()?;
+        let copied = Copied {
+            from: self.route.from.id.clone(),
+            original: action.from.service.clone(),
+            print: written_at.map(|_| print.clone()).unwrap_or_default(),
+            orphan: self.route.orphan,
+            lost: packed.lost.clone(),
+            written_at,
+        };
+        Some((action.key.clone(), copied))
+    }
+
+    /// Renews the copies that are due.
+    async fn renew(&mut self) {
+        let now = Instant::now();
+        let Some((target, capability)) = self.target.clone().filter(|_| now >= self.ready_at)
+        else {
+            return;
+        };
+        let due = self.beats.due(now, BATCH);
+        if due.is_empty() {
+            return;
+        }
+        let way = self.route.key();
+        let due: Vec<_> =
+            due.into_iter().filter(|key| self.house.ledger.get(&way, key).is_some()).collect();
+        let outcomes: Vec<_> = stream::iter(due.into_iter().map(|key| {
+            let target = Arc::clone(&target);
+            async move {
+                let outcome = target.heartbeat(&key).await;
+                (key, outcome)
+            }
+        }))
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await;
+        let mut failure = None;
+        for (key, outcome) in outcomes {
+            let next = match outcome {
+                Ok(()) => {
+                    self.report.beat(Done::Well);
+                    now + capability.heartbeat_every
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.report.beat(Done::Unknown);
+                    // Written anew as what it is now; if it is wanted no more, nothing is to be done.
+                    self.write_anew(&key).await;
+                    now + capability.heartbeat_every
+                }
+                Err(error) => {
+                    self.report.beat(Done::Badly);
+                    failure = Some(error);
+                    now + PAUSE.1
+                }
+            };
+            self.beats.put(key, next);
+        }
+        if let Some(error) = failure {
+            self.failed(&error);
+        }
+    }
+
+    /// The target does not know this copy any more.
+    async fn write_anew(&mut self, key: &InstanceKey) {
+        let Some(copied) = self.house.ledger.get(&self.route.key(), key) else { return };
+        let copied = Copied { print: String::new(), ..copied };
+        self.dirty.insert(copied.original.clone());
+        // Another print than any: what it was written from counts as changed.
+        self.save(vec![(key.clone(), copied)], &[]).await;
+    }
+}
+
+impl Route {
+    /// The services at the source whose copies may be this service, and itself.
+    fn sources<'r>(&'r self, key: &'r ServiceKey) -> impl Iterator<Item = ServiceKey> + 'r {
+        let mapped = self.groups.iter().filter(|(_, to)| **to == key.group);
+        let own = self.from.default_group.clone();
+        let groups = mapped.map(|(from, _)| from.clone()).chain([key.group.clone(), own]);
+        let groups: BTreeSet<_> = groups.collect();
+        groups.into_iter().map(|group| ServiceKey::new(group, key.name.clone()))
+    }
+}
+
+/// Lets go of the copies of a rule that is no more, where they are to stay.
+pub(super) async fn keep(ledger: &Ledger, key: &RouteKey) {
+    let kept = ledger.select(key, usize::MAX, |copied| copied.orphan == Orphan::Keep);
+    let kept: Vec<_> = kept.into_iter().map(|(key, _)| key).collect();
+    if kept.is_empty() {
+        return;
+    }
+    let (tenant, from, to) = key;
+    tracing::info!(
+        copies = kept.len(),
+        from = from.as_str(),
+        to = to.as_str(),
+        "a rule ended: its copies stay, and are the hub's no more"
+    );
+    if let Err(error) = ledger.save(tenant, to, Vec::new(), &kept).await {
+        tracing::warn!(%error, "cannot write down that copies stay, will try again");
+    }
+}

@@ -20,7 +20,7 @@ fn copy(number: u16) -> CopyRow {
         port_number: i64::from(number),
         content_print: "0123456789abcdef0123456789abcdef".to_owned(),
         orphan_policy: "KEEP".to_owned(),
-        lost_fields: (number % 2 == 0).then(|| r#"["metadata.k"]"#.to_owned()),
+        lost_fields: number.is_multiple_of(2).then(|| r#"["metadata.k"]"#.to_owned()),
     }
 }
 

@@ -320,8 +320,8 @@ struct RegistriesOf {
 #[async_trait]
 impl Ends for RegistriesOf {
     async fn configs(&self) -> Configs {
-        let (running, wrong) = self.federation.configs().await;
-        Configs { running, wrong }
+        let (running, rows) = self.federation.configs().await;
+        Configs { running, rows }
     }
 
     async fn connect(

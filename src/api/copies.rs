@@ -87,7 +87,7 @@ fn route_json(status: &RouteStatus) -> Value {
     json!({
         "source": route.from.name,
         "target": route.to.name,
-        "ended": route.rule_of.is_none(),
+        "mode": route.mode.as_str(),
         "orphan": route.orphan.as_str(),
         "rate": route.rate,
         "copies": report.copies,

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hub_registry_core::egress::EgressPolicy;
-use hub_registry_core::{
-    Error as CallError, ErrorKind as CallErrorKind, Registry, RegistryKind, TenantId,
-};
+use hub_registry_core::{Error as CallError, ErrorKind as CallErrorKind, Registry, RegistryKind};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::SourceKey;
-use super::connect::connect;
+use super::connect::{Purpose, connect};
 use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::links::{self, Links};
@@ -77,6 +75,8 @@ struct State {
     kept: BTreeMap<SourceKey, SourceSnapshot>,
     // Sources that are shown as they were last known, and not started yet.
     found: BTreeMap<SourceKey, Arc<ExternalConfig>>,
+    // Every row there is.
+    rows: BTreeSet<SourceKey>,
     started: bool,
     suspicious: bool,
 }
@@ -255,12 +255,11 @@ impl Manager {
         Ok(())
     }
 
-    /// The configurations whose sources run, in the order of tenant and id; and the tenants that
-    /// have rows which break a rule.
-    pub async fn configs(&self) -> (Vec<Arc<ExternalConfig>>, BTreeSet<TenantId>) {
+    /// The configurations whose sources run, in the order of tenant and id; and every row there is.
+    pub async fn configs(&self) -> (Vec<Arc<ExternalConfig>>, BTreeSet<SourceKey>) {
         let state = self.state.lock().await;
         let running = state.running.values().map(|running| Arc::clone(&running.config)).collect();
-        (running, state.complaints.keys().map(|(tenant, _)| tenant.clone()).collect())
+        (running, state.rows.clone())
     }
 
     /// A connection of its own to the registry of a running source, to write through.
@@ -276,7 +275,7 @@ impl Manager {
             return Err(CallError::new(CallErrorKind::NotReady, "connect", message));
         };
         let status = self.board.entry(key, &config.name, config.spec.kind.as_str());
-        connect(&self.context.drivers, &config, status).await
+        connect(&self.context.drivers, &config, status, Purpose::Writing).await
     }
 
     /// Ends a source's pause between two attempts; one that reads, or is reading, goes on.
@@ -374,6 +373,7 @@ impl Manager {
             }
         }
         state.checked = checked;
+        state.rows = wanted.keys().cloned().collect();
         links::refuse(&mut wanted);
         Ok(wanted)
     }

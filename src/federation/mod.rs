@@ -24,7 +24,7 @@ mod probe;
 mod source;
 mod status;
 
-pub use connect::connect;
+pub use connect::{Purpose, connect};
 pub use drivers::Drivers;
 pub use failover::Waits;
 pub use manager::{Manager, ManagerSettings, Stores};

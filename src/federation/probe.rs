@@ -7,7 +7,7 @@ use hub_registry_core::{Error, Scope};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::connect::connect;
+use super::connect::{Purpose, connect};
 use super::drivers::Drivers;
 use crate::model::external::ExternalConfig;
 
@@ -39,7 +39,7 @@ pub async fn probe(
     let mut config = config.clone();
     config.spec.max_retries = 0;
     let start = Instant::now();
-    let registry = match connect(drivers, &config, observer).await {
+    let registry = match connect(drivers, &config, observer, Purpose::Reading).await {
         Ok(registry) => registry,
         Err(error) => {
             steps.push(failed("login", start, &error));

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::SourceKey;
 use super::backoff::Backoff;
-use super::connect::connect;
+use super::connect::{Purpose, connect};
 use super::drivers::Drivers;
 use super::keeper::Keeper;
 use super::looks::{Looked, Looks};
@@ -108,7 +108,8 @@ impl Source {
             Some(registry) => registry,
             None => {
                 let observer = Arc::clone(&self.status);
-                let new = connect(&self.context.drivers, &self.config, observer).await?;
+                let new = connect(&self.context.drivers, &self.config, observer, Purpose::Reading)
+                    .await?;
                 registry.insert(new)
             }
         };

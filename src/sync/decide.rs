@@ -23,6 +23,8 @@ pub(super) struct Case<'a> {
     pub there: Option<&'a Instance>,
     /// It is looked at for what others did to copies, too.
     pub thorough: bool,
+    /// The target's instances have ids, and a copy is beside what a client registers.
+    pub ids: bool,
 }
 
 /// What was last written.
@@ -93,15 +95,15 @@ impl Case<'_> {
 
     fn known(&self, (packed, print): (&Packed, &str), written: Written<'_>) -> Verdict {
         if let Some(lost) = self.lost() {
-            return Verdict::Yield(lost);
+            return lost;
         }
         if !self.source_is_current {
             return Verdict::Rest;
         }
-        if written.print != print {
-            return Verdict::Do(Act::Update, "the original changed");
-        }
         match self.there {
+            // Not an update: somebody may have the address by now.
+            None if written.print != print => Verdict::Do(Act::Register, "it is to be there"),
+            Some(_) if written.print != print => Verdict::Do(Act::Update, "the original changed"),
             None if written.settled => Verdict::Do(Act::Register, "it is there no more"),
             Some(there) if self.thorough && written.settled && differs(packed, there) => {
                 Verdict::Do(Act::Update, "somebody changed the copy")
@@ -112,7 +114,7 @@ impl Case<'_> {
 
     fn gone(&self) -> Verdict {
         if let Some(lost) = self.lost() {
-            return Verdict::Yield(lost);
+            return lost;
         }
         if !self.source_is_current {
             return Verdict::Rest;
@@ -123,13 +125,16 @@ impl Case<'_> {
     /// Why what is there is ours no more, if it is not. Where instances have ids a copy is known
     /// by its own; elsewhere by its mark alone, and one whose mark is gone belongs to whoever wrote
     /// it last: it is left alone, and expires if nobody renews it.
-    fn lost(&self) -> Option<&'static str> {
+    fn lost(&self) -> Option<Verdict> {
         let there = self.there?;
+        let itself = "it is registered there itself now";
         match there.mark.as_deref() {
             Some(mark) if mark.owner == self.owner => None,
-            Some(_) => Some("another hub took it over"),
+            Some(_) => Some(Verdict::Yield("another hub took it over")),
             None if there.native_id == Some(carry::copy_id(&there.key)) => None,
-            None => Some("it is registered there itself now"),
+            // The copy is another instance, behind the client's own.
+            None if self.ids => Some(Verdict::Do(Act::Deregister, itself)),
+            None => Some(Verdict::Yield(itself)),
         }
     }
 }
@@ -212,7 +217,7 @@ mod tests {
             (wanted, true, None, Some(&theirs), true, None),
             (wanted, true, None, Some(&ours), true, None),
             (wanted, true, old, Some(&ours), true, Some(Update)),
-            (wanted, true, old, None, true, Some(Update)),
+            (wanted, true, old, None, true, Some(Register)),
             (wanted, false, old, Some(&ours), true, None),
             (wanted, true, new, None, false, Some(Register)),
             (wanted, true, fresh, None, true, None),
@@ -227,7 +232,9 @@ mod tests {
         for (number, (wanted, source_is_current, written, there, thorough, act)) in
             cases.into_iter().enumerate()
         {
-            let case = Case { owner: "me", wanted, source_is_current, written, there, thorough };
+            let ids = true;
+            let case =
+                Case { owner: "me", wanted, source_is_current, written, there, thorough, ids };
             let verdict = case.verdict();
             let done = match verdict {
                 Verdict::Do(act, _) => Some(act),
@@ -235,13 +242,22 @@ mod tests {
             };
             assert_eq!(done, act, "case {number}: {verdict:?}");
         }
-        for there in [&theirs, &own] {
+        for (there, ids, act) in [
+            (&theirs, true, None),
+            (&theirs, false, None),
+            (&own, false, None),
+            (&own, true, Some(Deregister)),
+        ] {
             for wanted in [wanted, None] {
                 let (source_is_current, written) = (true, new);
-                let there = Some(there);
+                let (there, thorough) = (Some(there), true);
                 let case =
-                    Case { owner: "me", wanted, source_is_current, written, there, thorough: true };
-                assert!(matches!(case.verdict(), Verdict::Yield(_)), "{:?}", case.verdict());
+                    Case { owner: "me", wanted, source_is_current, written, there, thorough, ids };
+                match (case.verdict(), act) {
+                    (Verdict::Yield(_), None) => {}
+                    (Verdict::Do(done, _), Some(act)) if done == act => {}
+                    (other, _) => panic!("{other:?} and not {act:?}"),
+                }
             }
         }
     }

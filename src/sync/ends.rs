@@ -16,8 +16,8 @@ use crate::model::external::ExternalConfig;
 pub struct Configs {
     /// Those that run, in the order of tenant and id.
     pub running: Vec<Arc<ExternalConfig>>,
-    /// Tenants with a row that breaks a rule.
-    pub wrong: BTreeSet<TenantId>,
+    /// Every one there is, those that are switched off or break a rule too.
+    pub rows: BTreeSet<(TenantId, ConfigId)>,
 }
 
 /// How a rule fares, in this run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ConfigId, GroupName, InstanceKey, Registry, Scope, TenantId};
+use hub_registry_core::{ConfigId, InstanceKey, Registry, Scope, TenantId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::ends::{Configs, Ends, RuleFigures};
 use super::ledger::Ledger;
 use super::look::Look;
 use super::report::{Report, RouteReport};
-use super::route::{End, Route, RouteKey, routes};
+use super::route::{End, Mode, Route, RouteKey, bare_end, end, routes};
 use super::worker::{House, Hurry, Worker, keep};
 use crate::catalog::{Catalog, SourceId};
 use crate::clock::Clock;
@@ -35,7 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 struct Working {
     route: Arc<Route>,
-    ended: bool,
     report: Arc<Report>,
     hurry: Arc<Hurry>,
     tasks: TaskGroup,
@@ -133,50 +132,62 @@ impl Engine {
 
     /// Starts and ends routes as the rules say.
     async fn refresh(&self) {
-        let Configs { running: configs, wrong } = self.house.ends.configs().await;
-        let (mut wanted, problems) = routes(&configs);
+        let Configs { running, rows } = self.house.ends.configs().await;
+        let (mut wanted, problems) = routes(&running);
         for (id, problem) in &problems {
-            if !self.problems.lock().iter().any(|known| known == &(id.clone(), problem.clone())) {
+            if !self.problems.lock().contains(&(id.clone(), problem.clone())) {
                 tracing::warn!(source.id = %id, problem, "a rule of copying does nothing");
             }
         }
-        *self.problems.lock() = problems;
-        let mut wanted: BTreeMap<RouteKey, (Route, bool)> =
-            std::mem::take(&mut wanted).into_iter().map(|(key, r)| (key, (r, false))).collect();
-        let end = |tenant: &TenantId, id: &SourceId| {
-            let of = |c: &&Arc<ExternalConfig>| {
-                c.tenant == *tenant && SourceId::External(c.id.clone()) == *id
-            };
-            let config = configs.iter().find(of);
-            let name = config.map_or_else(|| id.as_str().to_owned(), |c| c.name.clone());
-            let group =
-                config.map_or_else(GroupName::default_group, |c| c.spec.default_group.clone());
-            let known = config.is_some() || *id == SourceId::Native;
-            known.then_some(End { id: id.clone(), name, default_group: group })
-        };
-        // Copies whose rule is no more.
-        for (tenant, from, to) in self.house.ledger.ways() {
-            let key = (tenant.clone(), from.clone(), to.clone());
-            // The rule may be in a row that breaks another: nothing ends for a mistake in typing.
-            if wanted.contains_key(&key) || wrong.contains(&tenant) {
+        // Copies whose rule is no more, or cannot be acted on.
+        for key in self.house.ledger.ways() {
+            if wanted.contains_key(&key) {
                 continue;
             }
-            keep(&self.house.ledger, &key).await;
-            let Some(to) = end(&tenant, &to) else { continue };
-            let none = End { id: from.clone(), name: from.as_str().to_owned(), ..to.clone() };
-            let from = end(&tenant, &from).unwrap_or(none);
-            wanted.insert(key, (ended(tenant, from, to), true));
+            let (tenant, from, to) = &key;
+            let find = |id: &SourceId| {
+                let is = |c: &&Arc<ExternalConfig>| {
+                    c.tenant == *tenant && SourceId::External(c.id.clone()) == *id
+                };
+                running.iter().find(is)
+            };
+            let runs = |id: &SourceId| *id == SourceId::Native || find(id).is_some();
+            if !runs(to) {
+                continue;
+            }
+            let is_there = |id: &SourceId| match id {
+                SourceId::Native => true,
+                SourceId::External(id) => rows.contains(&(tenant.clone(), id.clone())),
+            };
+            let in_doubt = |id: &SourceId| match id {
+                SourceId::Native => false,
+                SourceId::External(id) => problems.iter().any(|(of, _)| of == id),
+            };
+            // A rule ends when somebody takes it away, or its source: not when one of both is
+            // switched off, misspelt or called otherwise.
+            let taken_away = runs(from) && !in_doubt(from) && !in_doubt(to);
+            let mode = if !is_there(from) || taken_away { Mode::Ended } else { Mode::Frozen };
+            let end = |id: &SourceId| find(id).map_or_else(|| bare_end(id), |config| end(config));
+            let route = left(tenant.clone(), end(from), end(to), mode);
+            wanted.insert(key, route);
         }
+        *self.problems.lock() = problems;
         self.apply(wanted).await;
+        let ended: Vec<_> = {
+            let working = self.working.lock();
+            let ended = working.iter().filter(|(_, one)| one.route.mode == Mode::Ended);
+            ended.map(|(key, _)| key.clone()).collect()
+        };
+        for key in ended {
+            keep(&self.house.ledger, &key).await;
+        }
     }
 
-    async fn apply(&self, wanted: BTreeMap<RouteKey, (Route, bool)>) {
+    async fn apply(&self, wanted: BTreeMap<RouteKey, Route>) {
         let stale: Vec<_> = {
             let mut working = self.working.lock();
             let is_stale = |key: &RouteKey, working: &Working| {
-                wanted.get(key).is_none_or(|(route, ended)| {
-                    *route != *working.route || *ended != working.ended
-                })
+                wanted.get(key).is_none_or(|route| *route != *working.route)
             };
             let keys: Vec<_> = working
                 .iter()
@@ -190,25 +201,24 @@ impl Engine {
             let Route { from, to, .. } = &*working.route;
             self.metrics.sync.forget(&from.name, &to.name);
         }
-        for (key, (route, ended)) in wanted {
+        for (key, route) in wanted {
             if self.working.lock().contains_key(&key) {
                 continue;
             }
             let route = Arc::new(route);
             tracing::info!(tenant.id = %route.tenant, from = route.from.name, to = route.to.name,
-                ended, "copying");
+                mode = ?route.mode, "copying");
             let report = Report::new(Arc::clone(&route), self.clock.clone(), self.metrics.clone());
             let (report, hurry, tasks) =
                 (Arc::new(report), Arc::new(Hurry::default()), self.tasks.child());
             let worker = Worker::new(
                 self.house.clone(),
                 Arc::clone(&route),
-                ended,
                 Arc::clone(&report),
                 Arc::clone(&hurry),
             );
             tasks.spawn_until_stopped(worker.run());
-            self.working.lock().insert(key, Working { route, ended, report, hurry, tasks });
+            self.working.lock().insert(key, Working { route, report, hurry, tasks });
         }
     }
 
@@ -240,27 +250,26 @@ impl Engine {
         let routes: Vec<_> = {
             let working = self.working.lock();
             let own = working.values().filter(|one| concerns(&one.route, tenant, id));
-            own.map(|one| (Arc::clone(&one.route), one.ended)).collect()
+            own.map(|one| Arc::clone(&one.route)).collect()
         };
         if !self.enabled {
             return Err(Error::unavailable("external.enableSync is off"));
         }
         let mut planned = Vec::new();
-        for (route, ended) in routes {
+        for route in routes {
             let target = self.house.ends.connect(tenant, &route.to.id).await;
             let target = target.map_err(|error| Error::unavailable(error.to_string()))?;
-            planned.append(&mut self.plan_route(&route, ended, &target));
+            planned.append(&mut self.plan_route(&route, &target));
         }
         Ok(planned)
     }
 
-    fn plan_route(&self, route: &Route, ended: bool, target: &Arc<dyn Registry>) -> Vec<Planned> {
+    fn plan_route(&self, route: &Route, target: &Arc<dyn Registry>) -> Vec<Planned> {
         let look = Look {
             catalog: &self.house.catalog,
             ledger: &self.house.ledger,
             route,
             capability: target.capability(),
-            ended,
             thorough: true,
         };
         let now = Instant::now();
@@ -314,10 +323,11 @@ fn concerns(route: &Route, tenant: &TenantId, id: &ConfigId) -> bool {
         && (route.from.id == own || route.to.id == own || route.rule_of.as_ref() == Some(id))
 }
 
-/// What is left of a rule that is no more.
-fn ended(tenant: TenantId, from: End, to: End) -> Route {
+/// What is left of a rule that is no more, or cannot be acted on.
+fn left(tenant: TenantId, from: End, to: End, mode: Mode) -> Route {
     Route {
         tenant,
+        mode,
         rule_of: None,
         from,
         to,

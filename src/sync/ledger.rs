@@ -134,6 +134,12 @@ impl Ledger {
         self.with(tenant, to, of).flatten()
     }
 
+    /// Whether another route has a copy at this address.
+    pub(super) fn is_of_another(&self, (tenant, from, to): &RouteKey, key: &InstanceKey) -> bool {
+        let of = |copies: &Copies| copies.all.get(key).is_some_and(|c| c.from != *from);
+        self.with(tenant, to, of).unwrap_or_default()
+    }
+
     /// The copies that came this way and are such, so many at most.
     pub(super) fn select(
         &self,

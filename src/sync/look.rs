@@ -11,8 +11,9 @@ use tokio::time::{Duration, Instant};
 use super::decide::{Act, Case, Verdict, Written};
 use super::ledger::Ledger;
 use super::queue::Action;
-use super::route::Route;
+use super::route::{Mode, Route};
 use crate::catalog::{Catalog, SourceId, Standing};
+use crate::model::external::Orphan;
 
 /// A target that does not show what was written so long ago has lost it: longer than Eureka's
 /// response cache and a poll of it take.
@@ -21,13 +22,13 @@ const SETTLED: Duration = Duration::from_secs(45);
 /// What is to be done about one service of a route.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
+    /// Nobody can say now: what was to be done before stands.
+    pub(super) unknown: bool,
     pub(super) actions: Vec<Action>,
     /// Addresses that are left alone, and why.
     pub(super) skipped: Vec<(InstanceKey, &'static str)>,
     /// Copies that are ours no more, and why.
     pub(super) yielded: Vec<(InstanceKey, &'static str)>,
-    /// Addresses about which nothing is to be done.
-    pub(super) at_rest: Vec<InstanceKey>,
 }
 
 /// What looking takes.
@@ -37,8 +38,6 @@ pub(super) struct Look<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) route: &'a Route,
     pub(super) capability: Capability,
-    /// The rule is no more: nothing is wanted.
-    pub(super) ended: bool,
     /// What others did to copies counts too.
     pub(super) thorough: bool,
 }
@@ -48,11 +47,17 @@ impl Look<'_> {
     pub(super) fn services(&self) -> BTreeSet<ServiceKey> {
         let Route { tenant, from, .. } = self.route;
         let mut all: BTreeSet<_> = self.ledger.originals(&self.route.key()).into_iter().collect();
-        if !self.ended {
+        if self.route.mode == Mode::Copying {
             let keys = self.catalog.keys(tenant, &from.id).into_iter();
             all.extend(keys.filter(|key| self.route.scope.contains(key)));
         }
         all
+    }
+
+    /// Whether what the target shows is what is there.
+    pub(super) fn target_is_current(&self) -> bool {
+        let state = self.catalog.state(&self.route.tenant, &self.route.to.id);
+        state.is_some_and(|(state, _)| state.is_current())
     }
 
     /// What one service of the source asks for.
@@ -61,15 +66,20 @@ impl Look<'_> {
         let target = self.route.target(service, self.capability.groups);
         let standings = self.catalog.standings(tenant, service);
         let source = standing(&standings, &from.id);
-        let source_is_current =
-            self.ended || source.is_some_and(|standing| standing.source.state().is_current());
-        let state = self.catalog.state(tenant, &to.id);
-        if !state.is_some_and(|(state, _)| state.is_current()) {
+        let source_is_current = match self.route.mode {
+            Mode::Copying => source.is_some_and(|one| one.source.state().is_current()),
+            Mode::Frozen => false,
+            Mode::Ended => true,
+        };
+        if !self.target_is_current() {
             // What it shows is not what is there: nothing follows from it.
-            return Asked::default();
+            return Asked { unknown: true, ..Asked::default() };
         }
         let wanted = self.wanted(source, service, &target);
-        let written = self.ledger.of_service(&self.route.key(), service);
+        let mut written = self.ledger.of_service(&self.route.key(), service);
+        // Those that are to stay in the end are let go of, not removed.
+        let ended = self.route.mode == Mode::Ended;
+        written.retain(|_, copied| !(ended && copied.orphan == Orphan::Keep));
         // A rule may have led elsewhere before.
         let places: BTreeSet<_> =
             written.keys().map(|key| &key.service).chain([&target]).cloned().collect();
@@ -95,9 +105,10 @@ impl Look<'_> {
                 }),
                 there: there.get(&key).map(Arc::as_ref),
                 thorough: self.thorough,
+                ids: self.capability.ids,
             };
             match case.verdict() {
-                Verdict::Rest => asked.at_rest.push(key),
+                Verdict::Rest => {}
                 Verdict::Skip(why) => asked.skipped.push((key, why)),
                 Verdict::Yield(why) => asked.yielded.push((key, why)),
                 Verdict::Do(act, why) => {
@@ -106,11 +117,22 @@ impl Look<'_> {
                         Act::Deregister => after = after.saturating_sub(1),
                         Act::Update => {}
                     }
-                    let from = wanted.map_or_else(|| key.clone(), |wanted| wanted.from.clone());
                     let copy = wanted.map(|w| (w.packed.clone(), w.print.clone()));
                     let copy = copy.filter(|_| act != Act::Deregister);
                     let urgent = act != Act::Update && before == 0;
-                    asked.actions.push(Action { act, why, key, copy, from, urgent, since: now });
+                    let (original, failures) = (service.clone(), 0);
+                    let (since, not_before) = (now, now);
+                    asked.actions.push(Action {
+                        act,
+                        why,
+                        original,
+                        key,
+                        copy,
+                        urgent,
+                        since,
+                        failures,
+                        not_before,
+                    });
                 }
             }
         }
@@ -128,8 +150,11 @@ impl Look<'_> {
         target: &ServiceKey,
     ) -> BTreeMap<InstanceKey, Wanted> {
         let shelf = source.and_then(|standing| standing.shelf.as_ref());
-        let Some(shelf) = shelf.filter(|_| !self.ended && self.route.scope.contains(service))
-        else {
+        let Route { mode, scope, to, .. } = self.route;
+        // What the view does not show of the target cannot be seen to be there.
+        let is_wanted =
+            *mode == Mode::Copying && scope.contains(service) && to.scope.contains(target);
+        let Some(shelf) = shelf.filter(|_| is_wanted) else {
             return BTreeMap::new();
         };
         // What somebody copied there is that one's to copy on.
@@ -148,7 +173,7 @@ impl Look<'_> {
             let packed = carry::pack(&copy, &mark, self.capability);
             let print = print(&packed);
             let key = packed.instance.key.clone();
-            (key, Wanted { packed, print, from: original.key.clone() })
+            (key, Wanted { packed, print })
         })
         .collect()
     }
@@ -158,7 +183,6 @@ impl Look<'_> {
 struct Wanted {
     packed: Packed,
     print: String,
-    from: InstanceKey,
 }
 
 /// What nacos-sync writes into the metadata of its copies (`SkyWalkerConstants`).

@@ -38,4 +38,4 @@ pub use decide::Act;
 pub use ends::{Configs, Ends, RuleFigures};
 pub use engine::{Engine, Planned, RouteStatus};
 pub use report::RouteReport;
-pub use route::{End, Route, RouteKey, routes};
+pub use route::{End, Mode, Route, RouteKey, routes};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ConfigId, GroupName, Scope, ServiceKey, TenantId};
+use hub_registry_core::{ConfigId, ConnectSpec, GroupName, Scope, ServiceKey, TenantId};
 
 use crate::catalog::SourceId;
 use crate::model::external::{Direction, ExternalConfig, Orphan, SyncRule};
@@ -18,6 +18,33 @@ pub struct End {
     pub name: String,
     /// The group of what has none there.
     pub default_group: GroupName,
+    /// What of it the view shows: elsewhere nothing can be seen to be there.
+    pub scope: Scope,
+    /// How it is connected to; nothing: it is the native one, or not known.
+    pub spec: Option<ConnectSpec>,
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It copies.
+    Copying,
+    /// Its rule cannot be acted on: what was copied is renewed, and left as it is.
+    Frozen,
+    /// Its rule is no more: what was copied is removed.
+    Ended,
+}
+
+impl Mode {
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Copying => "COPYING",
+            Self::Frozen => "FROZEN",
+            Self::Ended => "ENDED",
+        }
+    }
 }
 
 /// From one registry to another.
@@ -25,6 +52,8 @@ pub struct End {
 pub struct Route {
     /// Whose.
     pub tenant: TenantId,
+    /// What it does.
+    pub mode: Mode,
     /// The configuration that has the rule; none: it is no more.
     pub rule_of: Option<ConfigId>,
     /// Where from,
@@ -112,6 +141,7 @@ fn route(
     };
     Route {
         tenant: config.tenant.clone(),
+        mode: Mode::Copying,
         rule_of: Some(config.id.clone()),
         from: from.clone(),
         to: to.clone(),
@@ -123,18 +153,31 @@ fn route(
     }
 }
 
-fn end(config: &ExternalConfig) -> End {
+/// The end that is this configuration's registry.
+pub(super) fn end(config: &ExternalConfig) -> End {
     End {
         id: SourceId::External(config.id.clone()),
         name: config.name.clone(),
         default_group: config.spec.default_group.clone(),
+        scope: config.scope(),
+        spec: Some(config.spec.clone()),
+    }
+}
+
+/// The end of this id and name of which nothing more is known, or which is the native one.
+pub(super) fn bare_end(id: &SourceId) -> End {
+    End {
+        id: id.clone(),
+        name: id.as_str().to_owned(),
+        default_group: GroupName::default_group(),
+        scope: Scope::all(),
+        spec: None,
     }
 }
 
 fn end_named(configs: &[Arc<ExternalConfig>], tenant: &TenantId, name: &str) -> Option<End> {
     if name == SourceId::Native.as_str() {
-        let default_group = GroupName::default_group();
-        return Some(End { id: SourceId::Native, name: name.to_owned(), default_group });
+        return Some(bare_end(&SourceId::Native));
     }
     let mut named = configs.iter().filter(|config| config.tenant == *tenant && config.name == name);
     named.next().map(|config| end(config))

@@ -19,7 +19,7 @@ use super::ledger::{Copied, Ledger};
 use super::look::Look;
 use super::queue::{Action, Queue};
 use super::report::{Done, Report};
-use super::route::{Route, RouteKey};
+use super::route::{Mode, Route, RouteKey};
 use crate::catalog::{Catalog, Changed};
 use crate::model::external::Orphan;
 
@@ -45,8 +45,6 @@ pub(super) struct House {
 pub(super) struct Worker {
     house: House,
     route: Arc<Route>,
-    /// The rule is no more: what was copied is removed, and then the work is done.
-    ended: bool,
     report: Arc<Report>,
     target: Option<(Arc<dyn Registry>, Capability)>,
     dirty: BTreeSet<ServiceKey>,
@@ -54,9 +52,11 @@ pub(super) struct Worker {
     queue: Queue,
     beats: Beats,
     budget: Budget,
-    /// Not before this is written or renewed again.
+    /// Not before this is written, or connected, again.
     ready_at: Instant,
     pause: Duration,
+    /// Not before this is renewed again: what cannot be written keeps nobody from being renewed.
+    renew_at: Instant,
     full_at: Instant,
     asked: Vec<oneshot::Sender<()>>,
     /// Somebody wants everything to be compared now.
@@ -84,7 +84,6 @@ impl Worker {
     pub(super) fn new(
         house: House,
         route: Arc<Route>,
-        ended: bool,
         report: Arc<Report>,
         hurry: Arc<Hurry>,
     ) -> Self {
@@ -92,7 +91,6 @@ impl Worker {
         Self {
             house,
             route,
-            ended,
             report,
             target: None,
             dirty: BTreeSet::new(),
@@ -102,6 +100,7 @@ impl Worker {
             budget: Budget::default(),
             ready_at: now,
             pause: PAUSE.0,
+            renew_at: now,
             full_at: now,
             asked: Vec::new(),
             hurry,
@@ -124,14 +123,14 @@ impl Worker {
                     // Whoever asked may have gone.
                     tell.send(()).ok();
                 }
-                if self.ended && self.copies() == 0 {
+                if self.route.mode == Mode::Ended && self.copies() == 0 {
                     return;
                 }
             }
             self.report.stands(self.copies(), self.queue.len());
             let ready = self.target.is_some();
-            let write_at = (ready && !self.queue.is_empty()).then_some(self.ready_at);
-            let beat_at = self.beats.next().filter(|_| ready).map(|at| at.max(self.ready_at));
+            let write_at = self.queue.next().filter(|_| ready).map(|at| at.max(self.ready_at));
+            let beat_at = self.beats.next().filter(|_| ready).map(|at| at.max(self.renew_at));
             let connect_at = (!ready).then_some(self.ready_at);
             let wake = [write_at, beat_at, connect_at, Some(self.full_at)];
             let wake = wake.into_iter().flatten().min().unwrap_or(self.full_at);
@@ -180,6 +179,10 @@ impl Worker {
             error.kind(),
             ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::Unsupported
         );
+        if refused {
+            // The credentials may have changed meanwhile.
+            self.target = None;
+        }
         let pause = if refused { REFUSED } else { self.pause };
         self.pause = (self.pause * 2).min(PAUSE.1);
         self.ready_at = Instant::now() + pause.mul_f64(0.75 + fastrand::f64() / 4.0);
@@ -205,7 +208,6 @@ impl Worker {
             ledger: &self.house.ledger,
             route: &self.route,
             capability: *capability,
-            ended: self.ended,
             thorough: self.thorough,
         })
     }
@@ -227,20 +229,21 @@ impl Worker {
     async fn look(&mut self) {
         let Some(look) = self.looker() else { return };
         let now = Instant::now();
-        let asked: Vec<_> = self.dirty.iter().map(|key| look.service(key, now)).collect();
+        let asked: Vec<_> =
+            self.dirty.iter().map(|key| (key.clone(), look.service(key, now))).collect();
         self.dirty.clear();
         let thorough = std::mem::take(&mut self.thorough);
         let mut yielded = Vec::new();
         let mut skipped = Vec::new();
-        for asked in asked {
-            asked.actions.into_iter().for_each(|action| self.queue.put(action));
-            asked.at_rest.iter().for_each(|key| self.queue.forget(key));
+        for (service, asked) in asked {
+            if !asked.unknown {
+                self.queue.replace(&service, asked.actions);
+            }
             skipped.extend(asked.skipped);
             yielded.extend(asked.yielded);
         }
         for (key, why) in &yielded {
             tracing::info!(copy = %key, why, to = self.route.to.name, "a copy is ours no more");
-            self.queue.forget(key);
             self.beats.forget(key);
         }
         self.report.skipped(&skipped, thorough);
@@ -272,10 +275,18 @@ impl Worker {
         else {
             return;
         };
+        if !self.looker().is_some_and(|look| look.target_is_current()) {
+            // When it is, everything is compared again.
+            self.ready_at = now + Duration::from_secs(1);
+            return;
+        }
         let copies = self.copies();
         let count = BATCH.min((self.route.rate as usize / 4).max(1));
-        let removals = if self.ended { usize::MAX } else { self.budget.left(copies, now) };
-        let actions = self.queue.take(count, removals);
+        let removals = match self.route.mode {
+            Mode::Ended => usize::MAX,
+            Mode::Copying | Mode::Frozen => self.budget.left(copies, now),
+        };
+        let actions = self.queue.take(count, removals, now);
         if actions.is_empty() {
             // What waits are removals beyond the budget.
             self.ready_at = now + Duration::from_secs(1);
@@ -283,10 +294,15 @@ impl Worker {
             return;
         }
         let took = actions.len();
-        let actions = match self.not_taken(&target, actions).await {
-            Ok(actions) => actions,
+        let actions = self.still_own(actions);
+        let (actions, taken) = match self.not_taken(&target, actions, capability.ids).await {
+            Ok(outcome) => outcome,
             Err(error) => return self.failed(&error),
         };
+        if !self.save(Vec::new(), &taken).await {
+            actions.into_iter().for_each(|action| self.queue.put(action));
+            return;
+        }
         let puts = actions.iter().filter_map(|action| self.ledger_row(action, None)).collect();
         if !self.save(puts, &[]).await {
             actions.into_iter().for_each(|action| self.queue.put(action));
@@ -328,16 +344,15 @@ impl Worker {
                         }
                     }
                 }
-                Err(error)
-                    if error.kind() == ErrorKind::Invalid
-                        || error.kind() == ErrorKind::TooLarge =>
-                {
-                    // The target does not take it, and will not: until the original changes.
+                Err(error) if is_refusal(error.kind()) => {
+                    // The target does not take it. It is asked again with the next comparison.
                     self.report.refused(&action, &error);
                     tracing::warn!(%error, copy = %action.key, to = self.route.to.name,
                         "the target does not take this copy");
                 }
                 Err(error) => {
+                    let mut action = action;
+                    action.failed(now);
                     self.queue.put(action);
                     failure = Some(error);
                 }
@@ -354,15 +369,29 @@ impl Worker {
         }
     }
 
-    /// These without new copies at addresses that somebody has meanwhile: what a watch shows is a
-    /// moment old, and where instances have no ids of their own a copy would be written over them.
+    /// These without what would change or remove a copy of another route's, or none of ours.
+    fn still_own(&self, actions: Vec<Action>) -> Vec<Action> {
+        let way = self.route.key();
+        let own = |action: &Action| match action.act {
+            Act::Register => !self.house.ledger.is_of_another(&way, &action.key),
+            Act::Update | Act::Deregister => self.house.ledger.get(&way, &action.key).is_some(),
+        };
+        actions.into_iter().filter(own).collect()
+    }
+
+    /// These without what would hit an instance that somebody else has at the address meanwhile,
+    /// and whose copies those are that are there no more: what a watch shows is a moment old, and
+    /// where instances have no ids of their own a copy would be written over them, and they removed
+    /// in its place.
     async fn not_taken(
         &mut self,
         target: &Arc<dyn Registry>,
         actions: Vec<Action>,
-    ) -> Result<Vec<Action>, Error> {
-        let new = actions.iter().filter(|action| action.act == Act::Register);
-        let services: BTreeSet<_> = new.map(|action| action.key.service.clone()).collect();
+        ids: bool,
+    ) -> Result<(Vec<Action>, Vec<InstanceKey>), Error> {
+        let doubtful = |action: &Action| action.act == Act::Register || !ids;
+        let services: BTreeSet<_> =
+            actions.iter().filter(|a| doubtful(a)).map(|a| a.key.service.clone()).collect();
         let reads = stream::iter(services.into_iter().map(|service| {
             let target = Arc::clone(target);
             async move { target.instances(&service).await }
@@ -377,17 +406,25 @@ impl Worker {
                     taken.extend(list.into_iter().filter(|i| !is_own(i)).map(|i| i.key));
                 }
                 Err(error) => {
-                    actions.into_iter().for_each(|action| self.queue.put(action));
+                    let now = Instant::now();
+                    for mut action in actions {
+                        action.failed(now);
+                        self.queue.put(action);
+                    }
                     return Err(error);
                 }
             }
         }
-        let is_taken = |action: &Action| action.act == Act::Register && taken.contains(&action.key);
+        let is_taken = |action: &Action| doubtful(action) && taken.contains(&action.key);
         let (left_alone, free): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_taken);
+        let way = self.route.key();
+        let ours = left_alone.iter().filter(|a| self.house.ledger.get(&way, &a.key).is_some());
+        let ours: Vec<_> = ours.map(|action| action.key.clone()).collect();
+        ours.iter().for_each(|key| self.beats.forget(key));
         let why = "it is registered there itself";
         let left_alone: Vec<_> = left_alone.into_iter().map(|action| (action.key, why)).collect();
         self.report.skipped(&left_alone, false);
-        Ok(free)
+        Ok((free, ours))
     }
 
     /// The row of a copy that was written, or is about to be: then it has no print, so that one
@@ -400,7 +437,7 @@ impl Worker {
         let (packed, print) = action.copy.as_ref()?;
         let copied = Copied {
             from: self.route.from.id.clone(),
-            original: action.from.service.clone(),
+            original: action.original.clone(),
             print: written_at.map(|_| print.clone()).unwrap_or_default(),
             orphan: self.route.orphan,
             lost: packed.lost.clone(),
@@ -409,53 +446,53 @@ impl Worker {
         Some((action.key.clone(), copied))
     }
 
-    /// Renews the copies that are due.
+    /// Renews the copies that are due, all of them.
     async fn renew(&mut self) {
-        let now = Instant::now();
-        let Some((target, capability)) = self.target.clone().filter(|_| now >= self.ready_at)
-        else {
-            return;
-        };
-        let due = self.beats.due(now, BATCH);
-        if due.is_empty() {
-            return;
-        }
-        let way = self.route.key();
-        let due: Vec<_> =
-            due.into_iter().filter(|key| self.house.ledger.get(&way, key).is_some()).collect();
-        let outcomes: Vec<_> = stream::iter(due.into_iter().map(|key| {
-            let target = Arc::clone(&target);
-            async move {
-                let outcome = target.heartbeat(&key).await;
-                (key, outcome)
-            }
-        }))
-        .buffer_unordered(PARALLEL)
-        .collect()
-        .await;
-        let mut failure = None;
-        for (key, outcome) in outcomes {
-            let next = match outcome {
-                Ok(()) => {
-                    self.report.beat(Done::Well);
-                    now + capability.heartbeat_every
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.report.beat(Done::Unknown);
-                    // Written anew as what it is now; if it is wanted no more, nothing is to be done.
-                    self.write_anew(&key).await;
-                    now + capability.heartbeat_every
-                }
-                Err(error) => {
-                    self.report.beat(Done::Badly);
-                    failure = Some(error);
-                    now + PAUSE.1
-                }
+        while let Some((target, capability)) = self.target.clone() {
+            let now = Instant::now();
+            let due = match now >= self.renew_at {
+                true => self.beats.due(now, BATCH),
+                false => Vec::new(),
             };
-            self.beats.put(key, next);
-        }
-        if let Some(error) = failure {
-            self.failed(&error);
+            if due.is_empty() {
+                return;
+            }
+            let way = self.route.key();
+            let own = due.into_iter().filter(|key| self.house.ledger.get(&way, key).is_some());
+            let outcomes: Vec<_> = stream::iter(own.collect::<Vec<_>>().into_iter().map(|key| {
+                let target = Arc::clone(&target);
+                async move {
+                    let outcome = target.heartbeat(&key).await;
+                    (key, outcome)
+                }
+            }))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+            let mut failure = None;
+            for (key, outcome) in outcomes {
+                let next = match outcome {
+                    Ok(()) => {
+                        self.report.beat(Done::Well);
+                        now + capability.heartbeat_every
+                    }
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.report.beat(Done::Unknown);
+                        self.write_anew(&key).await;
+                        now + capability.heartbeat_every
+                    }
+                    Err(error) => {
+                        self.report.beat(Done::Badly);
+                        failure = Some(error);
+                        now + PAUSE.1
+                    }
+                };
+                self.beats.put(key, next);
+            }
+            if let Some(error) = failure {
+                self.renew_at = Instant::now() + PAUSE.0;
+                self.failed(&error);
+            }
         }
     }
 
@@ -467,6 +504,11 @@ impl Worker {
         // Another print than any: what it was written from counts as changed.
         self.save(vec![(key.clone(), copied)], &[]).await;
     }
+}
+
+/// Whether the target would say the same again.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Protocol)
 }
 
 impl Route {

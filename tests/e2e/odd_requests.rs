@@ -12,7 +12,7 @@ use crate::input::{check_shape, raw, routes};
 /// Routes whose body, if any, means nothing.
 fn bodiless(path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or_default();
-    ["heartbeat", "connect", "disconnect", "failover", "failback"].contains(&last)
+    ["heartbeat", "connect", "disconnect", "failover", "failback", "sync"].contains(&last)
 }
 
 #[tokio::test(flavor = "multi_thread")]

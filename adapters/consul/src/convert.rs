@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use hub_registry_core::{
     GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, ServiceKey, ServiceName,
-    Weight, conventions,
+    Weight, carry, conventions,
 };
 use tracing::debug;
 
@@ -44,10 +44,14 @@ pub(crate) fn keys(
 }
 
 /// All instances of a service, sorted by key, each key once: of two registrations with one address
-/// the one with the smaller service id stays, so that the answer does not depend on the order of
+/// a client's own goes before a copy, and then the one with the smaller service id, so that the answer does not depend on the order of
 /// Consul's list. An entry that has no usable address is left out, as none could call it.
 pub(crate) fn instances(service: &ServiceKey, mut entries: Vec<ServiceEntry>) -> Vec<Instance> {
-    entries.sort_by(|a, b| (&a.service.id, &a.node.node).cmp(&(&b.service.id, &b.node.node)));
+    let is_copy = |entry: &ServiceEntry| entry.service.meta.contains_key(carry::OWNER);
+    entries.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|entry| (is_copy(entry), &entry.service.id, &entry.node.node));
+        a.cmp(&b)
+    });
     let mut all: Vec<_> =
         entries.into_iter().filter_map(|entry| instance(service, entry)).collect();
     all.sort_by(|a, b| a.key.cmp(&b.key));

@@ -55,6 +55,7 @@ impl Registry for Consul {
             groups: false,
             weight: true,
             tags: true,
+            ids: true,
             metadata: METADATA,
             empty_services: false,
             case_sensitive: true,

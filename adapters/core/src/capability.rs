@@ -25,6 +25,9 @@ pub struct Capability {
     pub weight: bool,
     /// It keeps tags; otherwise they travel in the metadata.
     pub tags: bool,
+    /// Registrations have ids, and several of one address are there beside each other.
+    #[serde(skip)]
+    pub ids: bool,
     /// What its metadata takes.
     #[serde(skip)]
     pub metadata: MetadataRoom,

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use hub_registry_core::{
     GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey,
-    ServiceName, ServiceState,
+    ServiceName, ServiceState, carry,
 };
 
 use crate::wire::{Application, InstanceInfo};
@@ -161,7 +161,7 @@ impl Rules {
 
 /// All that can be shown of an application, as the state of this service.
 ///
-/// Two registrations of one address (a client that came back under a new id, its old lease not
+/// A client's own goes before a copy. Two registrations of one address (a client that came back under a new id, its old lease not
 /// yet over) are one instance: the one that is up, then the newest, then the smallest id.
 pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
     let shown = all.values().filter_map(|one| one.instance.as_ref().ok());
@@ -169,7 +169,10 @@ pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
     for instance in &mut shown {
         instance.key.service = key.clone();
     }
-    shown.sort_by_key(|one| (one.status != InstanceStatus::Up, Reverse(one.registered_at)));
+    let is_copy = |one: &Instance| one.metadata.contains_key(carry::OWNER);
+    shown.sort_by_key(|one| {
+        (is_copy(one), one.status != InstanceStatus::Up, Reverse(one.registered_at))
+    });
     ServiceState::new(key, shown)
 }
 

@@ -77,6 +77,7 @@ impl Registry for EurekaRegistry {
         Capability {
             register: true,
             heartbeat: true,
+            ids: true,
             heartbeat_every: Duration::from_secs(30),
             metadata: MetadataRoom { keys, ..MetadataRoom::default() },
             // Clients send heartbeats, and look for a lost server, every 30 s; one that comes

@@ -67,7 +67,13 @@ fn route() -> Shape {
     object([
         ("source", text()),
         ("target", text()),
-        ("ended", boolean().about("Its rule is no more: the copies are being removed.")),
+        (
+            "mode",
+            word(&["COPYING", "FROZEN", "ENDED"]).about(
+                "FROZEN: its rule cannot be acted on, and the copies are renewed and left as they \
+                 are. ENDED: its rule is no more, and they are removed.",
+            ),
+        ),
         ("orphan", word(&["EXPIRE", "KEEP"])),
         ("rate", count().about("Writes in a second, at most.")),
         ("copies", count().about("Copies that the hub owns.")),

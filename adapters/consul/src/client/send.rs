@@ -1,11 +1,12 @@
 //! Calls that change something.
 
-use hub_registry_core::http::Call;
-use hub_registry_core::{ErrorKind, Result};
+use hub_registry_core::http::{Call, HttpClient};
+use hub_registry_core::{ErrorKind, Result, ServiceName};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::{Client, refused};
+use crate::wire::Check;
 
 impl Client {
     /// The query that names the datacenter, for calls that say in their body what else is where.
@@ -19,6 +20,17 @@ impl Client {
         let places = [("ns", &settings.namespace), ("partition", &settings.partition)];
         let named = places.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
         self.datacenter().into_iter().chain(named).collect()
+    }
+
+    /// The checks of a service's instances.
+    pub(crate) async fn checks_of(
+        &self,
+        operation: &'static str,
+        service: &ServiceName,
+    ) -> Result<Vec<Check>> {
+        let path = format!("/v1/health/checks/{}", HttpClient::segment(service.as_str()));
+        let answer = self.http.send(Call::get(operation, &path).query(&self.places())).await?;
+        refused(answer)?.json()
     }
 
     /// A PUT that says yes or no.

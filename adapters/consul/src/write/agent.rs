@@ -54,8 +54,11 @@ impl Agent {
     }
 
     pub(super) async fn heartbeat(&self, client: &Client, key: &InstanceKey) -> Result<()> {
-        let Some(words) = self.written.lock().get(key).copied() else {
-            return Err(Error::new(ErrorKind::NotFound, "heartbeat", format!("no instance {key}")));
+        let known = self.written.lock().get(key).copied();
+        let words = match known {
+            Some(words) => words,
+            // Written by a run before this one: its state goes on.
+            None => self.recall(client, key).await?,
         };
         let outcome = tell(client, &Id::of(key), words).await;
         outcome.map_err(|error| {
@@ -66,6 +69,21 @@ impl Agent {
                 false => error,
             }
         })
+    }
+}
+
+impl Agent {
+    async fn recall(&self, client: &Client, key: &InstanceKey) -> Result<Words> {
+        let id = Id::of(key);
+        let checks = client.checks_of("heartbeat", &key.service.name).await?;
+        let mut own = checks.into_iter().filter(|check| check.check_id == id.check());
+        let Some(check) = own.next() else {
+            return Err(Error::new(ErrorKind::NotFound, "heartbeat", format!("no instance {key}")));
+        };
+        let check = if check.status == "passing" { "passing" } else { "critical" };
+        let words = Words { check, maintenance: false };
+        self.written.lock().insert(key.clone(), words);
+        Ok(words)
     }
 }
 

@@ -71,7 +71,8 @@ impl Mapped {
 impl Terms {
     fn read(&self, instance: &mut Arc<Instance>) {
         carry::take(instance);
-        if self.mapping.is_empty() {
+        // A copy is in the hub's terms already.
+        if self.mapping.is_empty() || instance.mark.is_some() {
             return;
         }
         let home = instance.key.service.group.clone();
@@ -229,15 +230,18 @@ mod tests {
     #[tokio::test]
     async fn reads_and_watches_speak_the_same_terms() {
         let memory = Memory::new("m");
-        let written = [("w", "30"), ("fed-owner", "hub"), ("fed-src", "c")];
-        memory.register(&instance(1, &written)).await.unwrap();
+        memory.register(&instance(1, &[("w", "30"), ("fed-tags", "a")])).await.unwrap();
+        let copy = [("w", "40"), ("fed-owner", "hub"), ("fed-src", "c")];
+        memory.register(&instance(2, &copy)).await.unwrap();
         let mapped = Mapped::new(Arc::new(memory), mapping(&[("metadata.w", "weightValue")]));
         let read = mapped.instances(&service("home")).await.unwrap();
         assert_eq!(read[0].weight.get(), 30);
-        assert_eq!(read[0].mark.as_ref().map(|mark| mark.owner.as_str()), Some("hub"));
+        assert_eq!(read[0].tags, ["a"]);
+        assert_eq!(read[1].mark.as_ref().map(|mark| mark.owner.as_str()), Some("hub"));
+        assert_eq!(read[1].weight.get(), 100, "a copy is in the hub's terms already");
         let first = mapped.watch(Scope::all()).next().await.unwrap().unwrap();
         let Change::Reset(states) = first else { panic!("{first:?}") };
-        assert_eq!(*states[0].instances[0], read[0]);
+        assert!(states[0].instances.iter().map(|i| &**i).eq(&read));
     }
 
     #[tokio::test]

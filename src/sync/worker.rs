@@ -242,6 +242,7 @@ impl Worker {
             skipped.extend(asked.skipped);
             yielded.extend(asked.yielded);
         }
+        let yielded = self.confirmed(yielded).await;
         for (key, why) in &yielded {
             tracing::info!(copy = %key, why, to = self.route.to.name, "a copy is ours no more");
             self.beats.forget(key);
@@ -390,31 +391,18 @@ impl Worker {
         ids: bool,
     ) -> Result<(Vec<Action>, Vec<InstanceKey>), Error> {
         let doubtful = |action: &Action| action.act == Act::Register || !ids;
-        let services: BTreeSet<_> =
-            actions.iter().filter(|a| doubtful(a)).map(|a| a.key.service.clone()).collect();
-        let reads = stream::iter(services.into_iter().map(|service| {
-            let target = Arc::clone(target);
-            async move { target.instances(&service).await }
-        }));
-        let reads: Vec<_> = reads.buffer_unordered(PARALLEL).collect().await;
-        let mut taken = BTreeSet::new();
-        for read in reads {
-            match read {
-                Ok(list) => {
-                    let own = &self.house.ledger.owner;
-                    let is_own = |i: &Instance| i.mark.as_ref().is_some_and(|m| m.owner == *own);
-                    taken.extend(list.into_iter().filter(|i| !is_own(i)).map(|i| i.key));
+        let services = actions.iter().filter(|a| doubtful(a)).map(|a| a.key.service.clone());
+        let taken = match self.of_others(target, services.collect()).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                let now = Instant::now();
+                for mut action in actions {
+                    action.failed(now);
+                    self.queue.put(action);
                 }
-                Err(error) => {
-                    let now = Instant::now();
-                    for mut action in actions {
-                        action.failed(now);
-                        self.queue.put(action);
-                    }
-                    return Err(error);
-                }
+                return Err(error);
             }
-        }
+        };
         let is_taken = |action: &Action| doubtful(action) && taken.contains(&action.key);
         let (left_alone, free): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_taken);
         let way = self.route.key();
@@ -425,6 +413,48 @@ impl Worker {
         let left_alone: Vec<_> = left_alone.into_iter().map(|action| (action.key, why)).collect();
         self.report.skipped(&left_alone, false);
         Ok((free, ours))
+    }
+
+    /// These without those that the target, read once more, does not show to be another's: of two
+    /// hubs that write one copy at the same moment each sees the other's for a moment, and if both
+    /// let go of it nobody would ever remove it.
+    async fn confirmed(
+        &self,
+        yielded: Vec<(InstanceKey, &'static str)>,
+    ) -> Vec<(InstanceKey, &'static str)> {
+        let Some((target, _)) = self.target.as_ref().filter(|_| !yielded.is_empty()) else {
+            return Vec::new();
+        };
+        let services = yielded.iter().map(|(key, _)| key.service.clone()).collect();
+        let others = match self.of_others(target, services).await {
+            Ok(others) => others,
+            Err(error) => {
+                // The next comparison looks again.
+                tracing::debug!(%error, to = self.route.to.name, "cannot see whose a copy is");
+                return Vec::new();
+            }
+        };
+        yielded.into_iter().filter(|(key, _)| others.contains(key)).collect()
+    }
+
+    /// What the target has in these services that is not marked as ours.
+    async fn of_others(
+        &self,
+        target: &Arc<dyn Registry>,
+        services: BTreeSet<ServiceKey>,
+    ) -> Result<BTreeSet<InstanceKey>, Error> {
+        let reads = stream::iter(services.into_iter().map(|service| {
+            let target = Arc::clone(target);
+            async move { target.instances(&service).await }
+        }));
+        let reads: Vec<_> = reads.buffer_unordered(PARALLEL).collect().await;
+        let own = &self.house.ledger.owner;
+        let is_own = |i: &Instance| i.mark.as_ref().is_some_and(|m| m.owner == *own);
+        let mut others = BTreeSet::new();
+        for read in reads {
+            others.extend(read?.into_iter().filter(|i| !is_own(i)).map(|i| i.key));
+        }
+        Ok(others)
     }
 
     /// The row of a copy that was written, or is about to be: then it has no print, so that one

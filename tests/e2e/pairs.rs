@@ -197,6 +197,6 @@ async fn until_equal(hub: &Hub, rule: &str, ways: &[Arc<Way>]) {
                 way.nudge().await;
             }
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep((start.elapsed() / 8).max(Duration::from_millis(100))).await;
     }
 }

@@ -56,7 +56,11 @@ impl Site {
 
     /// A server of this kind, that answers from short caches.
     pub(crate) async fn start(kind: ServerKind) -> (Server, Self) {
-        let options = ServerOptions::default().with_eureka(EurekaOptions::quick());
+        let mut options = ServerOptions::default().with_eureka(EurekaOptions::quick());
+        if kind == ServerKind::Consul {
+            // Elsewhere a hub and the clients of a registry do not share one address.
+            options = options.with_argument("-hcl=limits { http_max_conns_per_client = 2000 }");
+        }
         let server = servers::start(kind, options).await.unwrap();
         let site = Self::of(&server);
         (server, site)

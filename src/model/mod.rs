@@ -7,6 +7,7 @@
 //! | [`instance`], [`service`], [`group`] | the native registry's nouns |
 //! | [`health_url`] | what an HTTP check asks |
 //! | [`external`] | the configuration of an external registry |
+//! | [`migration`] | what is moved from one registry to another, and its steps |
 //! | [`row`] | what every table has |
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
@@ -21,6 +22,7 @@ pub mod health_url;
 pub mod instance;
 pub mod json;
 pub mod labels;
+pub mod migration;
 pub mod names;
 pub mod patch;
 pub mod print;

@@ -11,6 +11,7 @@
 //! | [`SnapshotStore`] | the last known good state of each external registry |
 //! | [`TokenStore`] | the tokens callers show |
 //! | [`LedgerStore`] | what the hub wrote into registries |
+//! | [`MigrationStore`] | services on their way from one registry to another |
 //! | [`RetentionStore`] | what is too old, of any of them; [`clean`] asks it to remove that |
 //! | [`RevisionStore`] | ceilings below which revisions are given out |
 
@@ -21,6 +22,7 @@ mod error;
 mod event;
 mod external;
 mod ledger;
+mod migration;
 mod native;
 mod retention;
 mod revision;
@@ -38,6 +40,7 @@ pub use event::{
 };
 pub use external::{ChangeRow, ConfigStore, StatusStore};
 pub use ledger::{CopyKey, CopyRow, LedgerStore};
+pub use migration::{MigrationRow, MigrationStore, ParityRow};
 pub use native::{
     GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint,
     ServiceRow, Tide,

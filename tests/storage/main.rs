@@ -13,6 +13,7 @@ mod external;
 mod hand_made;
 mod ledger;
 mod migrations;
+mod moves;
 mod native;
 mod outages;
 mod outside;
@@ -63,6 +64,7 @@ on_each_database!(
     hand_made::null_columns_are_read,
     ledger::copies_are_put_replaced_and_removed,
     ledger::the_hub_is_one_owner_for_ever,
+    moves::migrations_are_put_and_removed_with_their_parity,
     migrations::a_second_run_finds_nothing_to_do,
     migrations::two_at_once_do_it_once,
     migrations::the_printed_script_makes_the_same_tables,

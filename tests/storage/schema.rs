@@ -39,7 +39,7 @@ pub(crate) async fn tables(config: &DatabaseConfig) -> Tables {
 async fn all_databases_have_the_same_tables_and_columns() {
     let sqlite = Database::fresh(Kind::Sqlite).await.unwrap();
     let expected = tables(&sqlite.config).await;
-    assert_eq!(expected.len(), 13, "{:?}", expected.keys());
+    assert_eq!(expected.len(), 15, "{:?}", expected.keys());
     let of = |table: &str, column: &str| expected[table].iter().any(|name| name == column);
     assert!(of("hub_registry_service_instance", "leaseseconds"));
     assert!(of("hub_registry_access_token", "tokenhash"));

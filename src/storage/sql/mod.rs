@@ -11,7 +11,7 @@
 //! | `text` | makes statements from tables and forms; nothing else makes text safe to run |
 //! | `table`, `value`, `row` | columns in order, what is bound, what is read |
 //! | `batch` | many rows in few statements, in the order they were written |
-//! | `native`, `event`, `config`, `status`, `snapshot`, `revision`, `token`, `ledger`, `retention` | one store each |
+//! | `native`, `event`, `config`, `status`, `snapshot`, `revision`, `token`, `ledger`, `migration`, `retention` | one store each |
 
 mod batch;
 mod config;
@@ -22,6 +22,7 @@ mod event;
 mod held;
 mod ledger;
 mod migrate;
+mod migration;
 mod mysql;
 mod native;
 mod pool;

@@ -1,0 +1,37 @@
+-- Services on their way from one registry to another.
+
+-- planJson: which services, mapped groups, gates and what becomes of the copies. servicesJson: those
+-- that are not where the migration is.
+CREATE TABLE HUB_REGISTRY_MIGRATION (
+    tenantId        VARCHAR(32)  NOT NULL,
+    migrationId     VARCHAR(32)  NOT NULL,
+    migrationName   VARCHAR(100) NOT NULL,
+    fromName        VARCHAR(100) NOT NULL,
+    toName          VARCHAR(100) NOT NULL,
+    planJson        TEXT NOT NULL,
+    servicesJson    TEXT,
+    migrationState  VARCHAR(20)  NOT NULL,
+    pausedFlag      VARCHAR(1)   NOT NULL,
+    addTime         TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
+    addWho          VARCHAR(100) DEFAULT 'system',
+    editTime        TIMESTAMP    DEFAULT CURRENT_TIMESTAMP,
+    editWho         VARCHAR(100) DEFAULT 'system',
+    oprSeqFlag      VARCHAR(32)  DEFAULT '',
+    currentVersion  INTEGER      DEFAULT 1,
+    activeFlag      CHAR(1)      DEFAULT 'Y',
+    noteText        VARCHAR(500),
+    extProperty     TEXT,
+    PRIMARY KEY (tenantId, migrationId)
+);
+
+-- How equal source and target were, over time. sampleMillis is milliseconds since 1970.
+CREATE TABLE HUB_REGISTRY_MIGRATION_PARITY (
+    tenantId       VARCHAR(32)  NOT NULL,
+    migrationId    VARCHAR(32)  NOT NULL,
+    sampleMillis   BIGINT NOT NULL,
+    equalCount     BIGINT NOT NULL,
+    missingCount   BIGINT NOT NULL,
+    extraCount     BIGINT NOT NULL,
+    differentCount BIGINT NOT NULL,
+    PRIMARY KEY (tenantId, migrationId, sampleMillis)
+);

@@ -36,7 +36,8 @@ use crate::native::{
 use crate::process::Supervisor;
 use crate::storage::sql::Migrated;
 use crate::storage::{self, ConfigStore, EventStore, SealedConfigs, SqlStore};
-use crate::sync::{Configs, Ends, Engine, RuleFigures};
+use crate::sync::migration::{Book, Bridge};
+use crate::sync::{self, Configs, Ends, Engine, RuleFigures};
 use crate::task::TaskGroup;
 use crate::telemetry::logging::Log;
 use crate::telemetry::metrics::Metrics;
@@ -165,17 +166,19 @@ impl App {
             native: Arc::clone(&native),
         });
         let copying = config.external.enabled && config.external.enable_sync;
-        let sync = Engine::start(
-            copying,
-            catalog.clone(),
-            store.clone(),
+        let book = Book::load(store.clone()).await.context("the migrations cannot be read")?;
+        let parts = sync::Parts {
+            catalog: catalog.clone(),
+            ledger: store.clone(),
+            book: Arc::new(book),
             ends,
-            clock.clone(),
-            metrics.clone(),
-            &working,
-        )
-        .await
-        .context("what was copied cannot be read")?;
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
+        let sync = Engine::start(copying, parts.clone(), &working)
+            .await
+            .context("what was copied cannot be read")?;
+        let migrations = Bridge::start(Arc::clone(&sync), parts, &working).await;
 
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
@@ -187,6 +190,7 @@ impl App {
             health,
             federation,
             sync,
+            migrations,
             configs,
             authenticator,
             tokens,

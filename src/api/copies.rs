@@ -62,8 +62,13 @@ pub(super) async fn run(
             api.sync.compare_now(tenant, &config).await?
         }
     };
+    Ok(Json(actions_json(&planned)))
+}
+
+/// What is, or would be, done.
+pub(super) fn actions_json(planned: &[Planned]) -> Value {
     let actions: Vec<_> = planned.iter().map(planned_json).collect();
-    Ok(Json(json!({ "count": actions.len(), "actions": actions })))
+    json!({ "count": actions.len(), "actions": actions })
 }
 
 fn planned_json(planned: &Planned) -> Value {
@@ -87,8 +92,8 @@ fn route_json(status: &RouteStatus) -> Value {
     json!({
         "source": route.from.name,
         "target": route.to.name,
-        "mode": route.mode.as_str(),
-        "orphan": route.orphan.as_str(),
+        "mode": route.mode().as_str(),
+        "orphan": route.orphan().as_str(),
         "rate": route.rate,
         "copies": report.copies,
         "pending": report.pending,

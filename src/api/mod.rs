@@ -19,6 +19,7 @@ mod instances;
 mod json_body;
 mod load;
 mod middleware;
+mod migrations;
 mod names;
 mod openapi;
 mod ops;

@@ -19,7 +19,7 @@ use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
     copies, discovery, docs, events, explain, external, groups, health, instances, load,
-    middleware, openapi, ops, removals, scrape, services, stats, stream, tokens,
+    middleware, migrations, openapi, ops, removals, scrape, services, stats, stream, tokens,
 };
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -155,6 +155,16 @@ fn administration() -> Routes {
             Operate,
             handler!(external::fail_back),
         )
+        .get("/api/v1/migrations", Operate, handler!(migrations::list))
+        .post("/api/v1/migrations", Operate, handler!(migrations::create))
+        .get("/api/v1/migrations/{migrationId}", Operate, handler!(migrations::get))
+        .delete("/api/v1/migrations/{migrationId}", Operate, handler!(migrations::delete))
+        .get("/api/v1/migrations/{migrationId}/plan", Operate, handler!(migrations::plan))
+        .post("/api/v1/migrations/{migrationId}/advance", Operate, handler!(migrations::advance))
+        .post("/api/v1/migrations/{migrationId}/rollback", Operate, handler!(migrations::rollback))
+        .post("/api/v1/migrations/{migrationId}/pause", Operate, handler!(migrations::pause))
+        .post("/api/v1/migrations/{migrationId}/resume", Operate, handler!(migrations::resume))
+        .get("/api/v1/migrations/{migrationId}/parity", Operate, handler!(migrations::parity))
         .get("/api/v1/tokens", Administer, handler!(tokens::list))
         .post("/api/v1/tokens", Administer, handler!(tokens::create))
         .delete("/api/v1/tokens/{tokenId}", Administer, handler!(tokens::revoke))

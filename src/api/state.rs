@@ -19,6 +19,7 @@ use crate::health::HealthChecks;
 use crate::native::Native;
 use crate::storage::{ConfigStore, Database};
 use crate::sync::Engine;
+use crate::sync::migration::Bridge;
 use crate::task::TaskGroup;
 use crate::telemetry::logging::Levels;
 use crate::telemetry::metrics::Metrics;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub federation: Arc<Manager>,
     /// What is copied between them.
     pub sync: Arc<Engine>,
+    /// Services on their way from one to another.
+    pub migrations: Arc<Bridge>,
     /// Their configurations.
     pub configs: Arc<dyn ConfigStore>,
     /// Who may ask.

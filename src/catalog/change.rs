@@ -9,6 +9,7 @@ use super::attributes::Attributes;
 use super::desk::StateChange;
 use super::diff::ServiceDelta;
 use super::holds::RemovalsHeld;
+use super::lead::Migrated;
 use super::snapshot::Snapshot;
 use super::standby::Handover;
 use crate::events::{Facts, Load, Prints};
@@ -33,6 +34,8 @@ pub struct ChangeSet {
     pub held: Option<RemovalsHeld>,
     /// A source and its standby took a step.
     pub handover: Option<Handover>,
+    /// A migration took a step.
+    pub step: Option<Migrated>,
     /// What the native registry tells of it.
     pub facts: Facts,
     /// The view at this revision.

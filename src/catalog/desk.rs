@@ -7,12 +7,14 @@ use hub_registry_core::{ServiceKey, TenantId};
 
 use super::attributes::Attributes;
 use super::diff::{self, ServiceDelta};
+use super::lead::Lead;
 use super::merge::{Contribution, merge};
 use super::shelf::Shelf;
 use super::snapshot::{ServiceView, Snapshot};
 use super::source::{Link, SourceCell, SourceId, SourceInfo, SourceState};
 use super::standby::StandIn;
 use super::tail::{SourceSet, Sources};
+use crate::model::migration::MigrationId;
 use crate::model::print::Print;
 
 /// One source: what readers see of it, what it said, how its connection stands.
@@ -29,6 +31,8 @@ pub(super) struct Desk {
     pub(super) slots: BTreeMap<SourceId, Slot>,
     // By the source whose standby it is.
     pub(super) stand_ins: BTreeMap<SourceId, StandIn>,
+    /// By the migration that says so.
+    pub(super) leads: BTreeMap<MigrationId, Lead>,
     pub(super) attributes: HashMap<ServiceKey, Attributes>,
     pub(super) sets: HashMap<Vec<SourceId>, Arc<SourceSet>>,
     /// The print of what the native registry holds.

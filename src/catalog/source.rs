@@ -71,7 +71,7 @@ impl SourceInfo {
     #[must_use]
     pub fn rank(&self) -> Rank {
         let tier = match (&self.id, self.conflict) {
-            (SourceId::External(_), Conflict::SecondaryWins) => 0,
+            (_, Conflict::SecondaryWins) => 0,
             (SourceId::Native, _) => 1,
             (SourceId::External(_), Conflict::PrimaryWins | Conflict::Merge) => 2,
         };

@@ -7,7 +7,7 @@ use hub_registry_core::{ConfigId, RegistryKind, Scope, ServiceKey, TenantId};
 
 use super::desk::{Desk, Slot};
 use super::shelf::Entry;
-use super::source::{SourceId, SourceInfo, SourceState};
+use super::source::{Conflict, SourceId, SourceInfo, SourceState};
 use super::writer::{Catalog, Written};
 use crate::model::words::FailoverStatus;
 
@@ -113,19 +113,21 @@ impl Desk {
 
     /// What is shown of a service, in the order of origins, each source once.
     pub(super) fn shown(&self, key: &ServiceKey) -> Vec<Shown<'_>> {
+        let lead = self.lead(key);
         let places = self.slots.iter().filter(|(id, _)| !self.is_hidden(id));
         let mut all: Vec<_> = places
             .filter_map(|(id, place)| {
                 let slot = self.in_place_of(id, key, DEPTH)?;
-                let entries = self.originals(&slot.shelf.service(key)?.entries);
+                let shown_too = lead.filter(|lead| lead.to == *id).map(|lead| &lead.from);
+                let entries = self.originals(&slot.shelf.service(key)?.entries, shown_too);
                 let current = slot.cell.state().is_current();
                 // It stands in the order where the one stands whose place it takes.
                 let place = &place.cell.info;
-                let info = SourceInfo {
-                    conflict: place.conflict,
-                    priority: place.priority,
-                    ..slot.cell.info.clone()
+                let (conflict, priority) = match lead.is_some_and(|lead| lead.to == *id) {
+                    true => (Conflict::SecondaryWins, i32::MIN),
+                    false => (place.conflict, place.priority),
                 };
+                let info = SourceInfo { conflict, priority, ..slot.cell.info.clone() };
                 Some(Shown { info, current, entries })
             })
             .collect();
@@ -136,11 +138,17 @@ impl Desk {
     }
 
     /// These without the copies of what a source of this view lists itself: they are shown as what
-    /// they were copied from, and gone when that is.
-    fn originals<'e>(&self, entries: &'e [Entry]) -> Cow<'e, [Entry]> {
+    /// they were copied from, and gone when that is. But those from `shown_too` stay.
+    fn originals<'e>(
+        &self,
+        entries: &'e [Entry],
+        shown_too: Option<&SourceId>,
+    ) -> Cow<'e, [Entry]> {
         let is_copy = |entry: &Entry| {
             let mark = entry.instance.mark.as_deref();
-            mark.and_then(|mark| mark.source.as_deref()).is_some_and(|source| self.knows(source))
+            let source = mark.and_then(|mark| mark.source.as_deref());
+            let source = source.filter(|source| shown_too.is_none_or(|id| id.as_str() != *source));
+            source.is_some_and(|source| self.knows(source))
         };
         if !entries.iter().any(is_copy) {
             return Cow::Borrowed(entries);

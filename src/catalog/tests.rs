@@ -12,6 +12,7 @@ use super::merge::{Contribution, merge};
 use super::*;
 use crate::access::Visible;
 
+mod lead;
 mod model;
 mod removals;
 mod sim;

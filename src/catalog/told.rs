@@ -14,6 +14,7 @@ use super::change::ChangeSet;
 use super::desk::StateChange;
 use super::diff::{RowChange, ServiceDelta};
 use super::holds::RemovalsHeld;
+use super::lead::Migrated;
 use super::merge::Row;
 use super::snapshot::ServiceView;
 use super::source::{SourceId, SourceState};
@@ -41,6 +42,7 @@ pub(super) fn tell(mut set: ChangeSet, readers: &dyn Readers) -> events::ChangeS
     set.states.iter().for_each(|change| state(change, cause, &mut shown));
     shown.extend(set.held.as_ref().map(|held| removals_held(held, cause)));
     shown.extend(set.handover.as_ref().map(|step| handover(step, cause)));
+    shown.extend(set.step.as_ref().map(|step| migrated(step, cause)));
     for row in &mut shown {
         let group = row.group_name.as_deref().and_then(|name| GroupName::parse(name).ok());
         row.readers = group.and_then(|group| readers.of(&set.tenant, &group));
@@ -344,4 +346,27 @@ fn handover(step: &Handover, cause: Cause<'_>) -> EventRow {
         "standbyInstances": step.standby_instances,
     });
     Cause { source: &step.source, ..cause }.event(kind, Some(data.to_string()))
+}
+
+/// What is told of a migration.
+fn migrated(step: &Migrated, cause: Cause<'_>) -> EventRow {
+    let kind = match (step.before, step.after) {
+        (None, _) => EventType::MigrationCreate,
+        (_, None) => EventType::MigrationDelete,
+        _ => EventType::MigrationUpdate,
+    };
+    let data = json!({
+        "migrationId": step.id,
+        "name": step.name,
+        "from": step.from,
+        "to": step.to,
+        "state": { "old": step.before, "new": step.after },
+        "paused": step.paused,
+        "forced": step.forced,
+    });
+    let (data, cause) = (Some(data.to_string()), Cause { who: &step.who, ..cause });
+    match &step.service {
+        Some(service) => cause.of_service(service, kind, data),
+        None => cause.event(kind, data),
+    }
 }

@@ -17,6 +17,7 @@ use super::diff::{RowChange, ServiceDelta};
 use super::follow::Followers;
 use super::guard::GuardPolicy;
 use super::holds::RemovalsHeld;
+use super::lead::Migrated;
 use super::merge::Row;
 use super::revision::Revisions;
 use super::shelf::Shelf;
@@ -41,6 +42,8 @@ pub(super) struct Written {
     pub held: Option<RemovalsHeld>,
     /// A source and its standby took a step.
     pub handover: Option<Handover>,
+    /// A migration took a step.
+    pub step: Option<Migrated>,
     /// What is told of it.
     pub facts: Facts,
 }
@@ -48,7 +51,10 @@ pub(super) struct Written {
 impl Written {
     /// Whether there is something to tell besides the services.
     fn is_news(&self, states: &[StateChange]) -> bool {
-        let told = self.held.is_some() || self.handover.is_some() || !self.facts.rows.is_empty();
+        let told = self.held.is_some()
+            || self.handover.is_some()
+            || self.step.is_some()
+            || !self.facts.rows.is_empty();
         told || !states.is_empty()
     }
 }
@@ -372,7 +378,7 @@ impl Catalog {
         states: Vec<StateChange>,
     ) {
         let news = written.is_news(&states);
-        let Written { changed, held, handover, facts } = written;
+        let Written { changed, held, handover, step, facts } = written;
         let mut next = Snapshot::clone(&tenant.snapshot.load());
         next.revision += 1;
         let mut services = Vec::new();
@@ -406,6 +412,7 @@ impl Catalog {
             states,
             held,
             handover,
+            step,
             facts,
             after,
             prints,

@@ -122,6 +122,12 @@ words!(
         ExternalRecover = "EXTERNAL_RECOVER",
         /// An external registry's removals are held.
         RemovalsHeld = "REMOVALS_HELD",
+        /// A migration was made.
+        MigrationCreate = "MIGRATION_CREATE",
+        /// A migration, or a service of it, took a step, was paused or resumed.
+        MigrationUpdate = "MIGRATION_UPDATE",
+        /// A migration is no more.
+        MigrationDelete = "MIGRATION_DELETE",
     }
 );
 

@@ -20,6 +20,14 @@ pub struct Configs {
     pub rows: BTreeSet<(TenantId, ConfigId)>,
 }
 
+impl Configs {
+    /// The configuration of a registry, if it runs.
+    pub(super) fn find(&self, tenant: &TenantId, id: &SourceId) -> Option<&Arc<ExternalConfig>> {
+        let SourceId::External(id) = id else { return None };
+        self.running.iter().find(|config| config.tenant == *tenant && config.id == *id)
+    }
+}
+
 /// How a rule fares, in this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleFigures {

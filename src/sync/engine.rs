@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ConfigId, InstanceKey, Registry, Scope, TenantId};
+use hub_registry_core::{ConfigId, InstanceKey, Registry, TenantId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::decide::Act;
 use super::ends::{Configs, Ends, RuleFigures};
-use super::ledger::Ledger;
+use super::ledger::{Copied, Ledger};
 use super::look::Look;
+use super::migration::Book;
 use super::report::{Report, RouteReport};
-use super::route::{End, Mode, Route, RouteKey, bare_end, end, routes};
+use super::route::{Mode, Part, Route, RouteKey, RuleOf, bare_end, end, routes};
 use super::worker::{House, Hurry, Worker, keep};
 use crate::catalog::{Catalog, SourceId};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::external::{ExternalConfig, Orphan};
+use crate::model::external::Orphan;
+use crate::model::migration::MigrationId;
 use crate::storage::LedgerStore;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -66,6 +68,23 @@ pub struct RouteStatus {
     pub lost: BTreeMap<InstanceKey, Vec<String>>,
 }
 
+/// What it works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// What the registries say.
+    pub catalog: Catalog,
+    /// What was copied.
+    pub ledger: Arc<dyn LedgerStore>,
+    /// The migrations.
+    pub book: Arc<Book>,
+    /// The registries.
+    pub ends: Arc<dyn Ends>,
+    /// Wall time.
+    pub clock: Clock,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
 /// Runs the routes.
 #[derive(Debug)]
 pub struct Engine {
@@ -74,6 +93,8 @@ pub struct Engine {
     metrics: Metrics,
     tasks: TaskGroup,
     enabled: bool,
+    book: Arc<Book>,
+    refreshing: tokio::sync::Mutex<()>,
     working: Mutex<BTreeMap<RouteKey, Working>>,
     problems: Mutex<Vec<(ConfigId, String)>>,
 }
@@ -83,20 +104,21 @@ impl Engine {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn start(
-        enabled: bool,
-        catalog: Catalog,
-        store: Arc<dyn LedgerStore>,
-        ends: Arc<dyn Ends>,
-        clock: Clock,
-        metrics: Metrics,
-        tasks: &TaskGroup,
-    ) -> Result<Arc<Self>> {
-        let ledger = Arc::new(Ledger::load(store).await?);
+    pub async fn start(enabled: bool, parts: Parts, tasks: &TaskGroup) -> Result<Arc<Self>> {
+        let Parts { catalog, ledger, book, ends, clock, metrics } = parts;
+        let ledger = Arc::new(Ledger::load(ledger).await?);
         let house = House { catalog, ledger, ends };
-        let (working, problems) = (Mutex::default(), Mutex::default());
-        let tasks = tasks.clone();
-        let engine = Arc::new(Self { house, clock, metrics, tasks, enabled, working, problems });
+        let engine = Arc::new(Self {
+            house,
+            clock,
+            metrics,
+            tasks: tasks.clone(),
+            enabled,
+            book,
+            refreshing: tokio::sync::Mutex::default(),
+            working: Mutex::default(),
+            problems: Mutex::default(),
+        });
         if enabled {
             let engine = Arc::clone(&engine);
             engine.tasks.clone().spawn_until_stopped(async move { engine.run().await });
@@ -116,14 +138,16 @@ impl Engine {
     fn tell(&self) {
         let mut all: BTreeMap<(TenantId, ConfigId), RuleFigures> = BTreeMap::new();
         for one in self.working.lock().values() {
-            let Some(rule_of) = &one.route.rule_of else { continue };
             let figures = one.report.figures();
-            let rule = all.entry((one.route.tenant.clone(), rule_of.clone())).or_default();
-            rule.pending += figures.pending;
-            rule.failing |= figures.error.is_some();
-            rule.written += figures.written;
-            rule.failed += figures.failed;
-            rule.wrote_at = rule.wrote_at.max(figures.wrote_at);
+            for part in &one.route.parts {
+                let RuleOf::Config(rule_of) = &part.rule_of else { continue };
+                let rule = all.entry((one.route.tenant.clone(), rule_of.clone())).or_default();
+                rule.pending += figures.pending;
+                rule.failing |= figures.error.is_some();
+                rule.written += figures.written;
+                rule.failed += figures.failed;
+                rule.wrote_at = rule.wrote_at.max(figures.wrote_at);
+            }
         }
         for ((tenant, id), figures) in all {
             self.house.ends.tell(&tenant, &id, figures);
@@ -132,55 +156,87 @@ impl Engine {
 
     /// Starts and ends routes as the rules say.
     async fn refresh(&self) {
-        let Configs { running, rows } = self.house.ends.configs().await;
-        let (mut wanted, problems) = routes(&running);
+        let _one_at_a_time = self.refreshing.lock().await;
+        self.refresh_now().await;
+    }
+
+    async fn refresh_now(&self) {
+        let configs = self.house.ends.configs().await;
+        let (mut wanted, problems) = routes(&configs.running, self.book.routes(&configs));
         for (id, problem) in &problems {
             if !self.problems.lock().contains(&(id.clone(), problem.clone())) {
                 tracing::warn!(source.id = %id, problem, "a rule of copying does nothing");
             }
         }
-        // Copies whose rule is no more, or cannot be acted on.
         for key in self.house.ledger.ways() {
-            if wanted.contains_key(&key) {
-                continue;
-            }
+            let Some(mut rest) = rest(&configs, &problems, &key) else { continue };
             let (tenant, from, to) = &key;
-            let find = |id: &SourceId| {
-                let is = |c: &&Arc<ExternalConfig>| {
-                    c.tenant == *tenant && SourceId::External(c.id.clone()) == *id
-                };
-                running.iter().find(is)
-            };
-            let runs = |id: &SourceId| *id == SourceId::Native || find(id).is_some();
-            if !runs(to) {
-                continue;
+            if self.book.is_in_doubt(tenant, &configs) {
+                rest = Mode::Frozen;
             }
-            let is_there = |id: &SourceId| match id {
-                SourceId::Native => true,
-                SourceId::External(id) => rows.contains(&(tenant.clone(), id.clone())),
+            let end = |id: &SourceId| {
+                configs.find(tenant, id).map_or_else(|| bare_end(id), |config| end(config))
             };
-            let in_doubt = |id: &SourceId| match id {
-                SourceId::Native => false,
-                SourceId::External(id) => problems.iter().any(|(of, _)| of == id),
-            };
-            // A rule ends when somebody takes it away, or its source: not when one of both is
-            // switched off, misspelt or called otherwise.
-            let taken_away = runs(from) && !in_doubt(from) && !in_doubt(to);
-            let mode = if !is_there(from) || taken_away { Mode::Ended } else { Mode::Frozen };
-            let end = |id: &SourceId| find(id).map_or_else(|| bare_end(id), |config| end(config));
-            let route = left(tenant.clone(), end(from), end(to), mode);
-            wanted.insert(key, route);
+            let bare = || Route::bare(tenant.clone(), end(from), end(to), rest);
+            wanted.entry(key.clone()).or_insert_with(bare).rest = rest;
         }
         *self.problems.lock() = problems;
         self.apply(wanted).await;
-        let ended: Vec<_> = {
-            let working = self.working.lock();
-            let ended = working.iter().filter(|(_, one)| one.route.mode == Mode::Ended);
-            ended.map(|(key, _)| key.clone()).collect()
-        };
-        for key in ended {
-            keep(&self.house.ledger, &key).await;
+        let routes: Vec<_> =
+            self.working.lock().values().map(|one| Arc::clone(&one.route)).collect();
+        for route in routes {
+            keep(&self.house.ledger, &route).await;
         }
+    }
+
+    /// Before a migration ends (`then` has it ended): says what becomes of its copies, on these
+    /// routes. KEEP: they are the hub's no more.
+    ///
+    /// # Errors
+    /// What `then` says; when the ledger cannot be written.
+    pub(super) async fn release(
+        &self,
+        migration: &MigrationId,
+        routes: &[Route],
+        orphan: Orphan,
+        then: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let is_own = |part: &Part| part.rule_of == RuleOf::Migration(migration.clone());
+        let stopped: Vec<_> = {
+            let mut working = self.working.lock();
+            let own = working.iter().filter(|(_, one)| one.route.parts.iter().any(is_own));
+            let keys: Vec<_> = own.map(|(key, _)| key.clone()).collect();
+            keys.iter().filter_map(|key| working.remove(key)).collect()
+        };
+        for Working { tasks, .. } in stopped {
+            tasks.stop(STOP).await;
+        }
+        for route in routes {
+            let own = self.owned_on(route);
+            let (puts, gone) = match orphan {
+                Orphan::Keep => (Vec::new(), own.into_iter().map(|(key, _)| key).collect()),
+                Orphan::Expire => {
+                    let such = |(key, copied)| (key, Copied { orphan, ..copied });
+                    (own.into_iter().map(such).collect(), Vec::new())
+                }
+            };
+            self.house.ledger.save(&route.tenant, &route.to.id, puts, &gone).await?;
+        }
+        let outcome = then.await;
+        self.refresh_now().await;
+        outcome
+    }
+
+    /// The copies of what the rules of these routes are about.
+    fn owned_on(&self, route: &Route) -> Vec<(InstanceKey, Copied)> {
+        let own = |copied: &Copied| route.part(&copied.original).is_some();
+        self.house.ledger.select(&route.key(), usize::MAX, own)
+    }
+
+    /// How many copies there are of what the rules of these routes are about.
+    pub(super) fn owned(&self, routes: &[Route]) -> usize {
+        routes.iter().map(|route| self.owned_on(route).len()).sum()
     }
 
     async fn apply(&self, wanted: BTreeMap<RouteKey, Route>) {
@@ -207,7 +263,7 @@ impl Engine {
             }
             let route = Arc::new(route);
             tracing::info!(tenant.id = %route.tenant, from = route.from.name, to = route.to.name,
-                mode = ?route.mode, "copying");
+                mode = ?route.mode(), "copying");
             let report = Report::new(Arc::clone(&route), self.clock.clone(), self.metrics.clone());
             let (report, hurry, tasks) =
                 (Arc::new(report), Arc::new(Hurry::default()), self.tasks.child());
@@ -250,18 +306,41 @@ impl Engine {
         let routes: Vec<_> = {
             let working = self.working.lock();
             let own = working.values().filter(|one| concerns(&one.route, tenant, id));
-            own.map(|one| Arc::clone(&one.route)).collect()
+            own.map(|one| Route::clone(&one.route)).collect()
         };
+        self.plan_routes(&routes).await
+    }
+
+    /// What these routes would do now.
+    pub(super) async fn plan_routes(&self, routes: &[Route]) -> Result<Vec<Planned>> {
         if !self.enabled {
             return Err(Error::unavailable("external.enableSync is off"));
         }
         let mut planned = Vec::new();
         for route in routes {
-            let target = self.house.ends.connect(tenant, &route.to.id).await;
+            let target = self.house.ends.connect(&route.tenant, &route.to.id).await;
             let target = target.map_err(|error| Error::unavailable(error.to_string()))?;
-            planned.append(&mut self.plan_route(&route, &target));
+            planned.append(&mut self.plan_route(route, &target));
         }
         Ok(planned)
+    }
+
+    /// Whether anything is copied at all.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// How the way from one registry to another fares, if anything is copied on it.
+    pub(super) fn route(&self, key: &RouteKey) -> Option<(Arc<Route>, RouteReport)> {
+        let working = self.working.lock();
+        working.get(key).map(|one| (Arc::clone(&one.route), one.report.figures()))
+    }
+
+    /// Has the rules looked at now.
+    pub(super) async fn rules_changed(&self) {
+        if self.enabled {
+            self.refresh().await;
+        }
     }
 
     fn plan_route(&self, route: &Route, target: &Arc<dyn Registry>) -> Vec<Planned> {
@@ -320,21 +399,31 @@ impl Engine {
 fn concerns(route: &Route, tenant: &TenantId, id: &ConfigId) -> bool {
     let own = SourceId::External(id.clone());
     route.tenant == *tenant
-        && (route.from.id == own || route.to.id == own || route.rule_of.as_ref() == Some(id))
+        && (route.from.id == own || route.to.id == own || has_rule_of(route, id))
 }
 
-/// What is left of a rule that is no more, or cannot be acted on.
-fn left(tenant: TenantId, from: End, to: End, mode: Mode) -> Route {
-    Route {
-        tenant,
-        mode,
-        rule_of: None,
-        from,
-        to,
-        scope: Scope::all(),
-        groups: BTreeMap::new(),
-        orphan: Orphan::Expire,
-        rate: 200,
-        interval: Duration::from_secs(30),
+fn has_rule_of(route: &Route, id: &ConfigId) -> bool {
+    route.parts.iter().any(|part| part.rule_of == RuleOf::Config(id.clone()))
+}
+
+/// What becomes of copies that no rule is about; `None`: nothing can be done, their registry is not
+/// connected.
+fn rest(configs: &Configs, problems: &[(ConfigId, String)], key: &RouteKey) -> Option<Mode> {
+    let (tenant, from, to) = key;
+    let runs = |id: &SourceId| *id == SourceId::Native || configs.find(tenant, id).is_some();
+    if !runs(to) {
+        return None;
     }
+    let is_there = |id: &SourceId| match id {
+        SourceId::Native => true,
+        SourceId::External(id) => configs.rows.contains(&(tenant.clone(), id.clone())),
+    };
+    let in_doubt = |id: &SourceId| match id {
+        SourceId::Native => false,
+        SourceId::External(id) => problems.iter().any(|(of, _)| of == id),
+    };
+    // A rule ends when somebody takes it away, or its source: not when one of both is switched off,
+    // misspelt or called otherwise.
+    let taken_away = runs(from) && !in_doubt(from) && !in_doubt(to);
+    Some(if !is_there(from) || taken_away { Mode::Ended } else { Mode::Frozen })
 }

@@ -47,10 +47,8 @@ impl Look<'_> {
     pub(super) fn services(&self) -> BTreeSet<ServiceKey> {
         let Route { tenant, from, .. } = self.route;
         let mut all: BTreeSet<_> = self.ledger.originals(&self.route.key()).into_iter().collect();
-        if self.route.mode == Mode::Copying {
-            let keys = self.catalog.keys(tenant, &from.id).into_iter();
-            all.extend(keys.filter(|key| self.route.scope.contains(key)));
-        }
+        let keys = self.catalog.keys(tenant, &from.id).into_iter();
+        all.extend(keys.filter(|key| self.route.part(key).is_some()));
         all
     }
 
@@ -66,7 +64,8 @@ impl Look<'_> {
         let target = self.route.target(service, self.capability.groups);
         let standings = self.catalog.standings(tenant, service);
         let source = standing(&standings, &from.id);
-        let source_is_current = match self.route.mode {
+        let mode = self.route.mode_of(service);
+        let source_is_current = match mode {
             Mode::Copying => source.is_some_and(|one| one.source.state().is_current()),
             Mode::Frozen => false,
             Mode::Ended => true,
@@ -78,7 +77,7 @@ impl Look<'_> {
         let wanted = self.wanted(source, service, &target);
         let mut written = self.ledger.of_service(&self.route.key(), service);
         // Those that are to stay in the end are let go of, not removed.
-        let ended = self.route.mode == Mode::Ended;
+        let ended = mode == Mode::Ended;
         written.retain(|_, copied| !(ended && copied.orphan == Orphan::Keep));
         // A rule may have led elsewhere before.
         let places: BTreeSet<_> =
@@ -120,6 +119,8 @@ impl Look<'_> {
                     let copy = wanted.map(|w| (w.packed.clone(), w.print.clone()));
                     let copy = copy.filter(|_| act != Act::Deregister);
                     let urgent = act != Act::Update && before == 0;
+                    // The operator said so: no budget holds it up.
+                    let on_demand = ended;
                     let (original, failures) = (service.clone(), 0);
                     let (since, not_before) = (now, now);
                     asked.actions.push(Action {
@@ -129,6 +130,7 @@ impl Look<'_> {
                         key,
                         copy,
                         urgent,
+                        on_demand,
                         since,
                         failures,
                         not_before,
@@ -150,10 +152,9 @@ impl Look<'_> {
         target: &ServiceKey,
     ) -> BTreeMap<InstanceKey, Wanted> {
         let shelf = source.and_then(|standing| standing.shelf.as_ref());
-        let Route { mode, scope, to, .. } = self.route;
         // What the view does not show of the target cannot be seen to be there.
         let is_wanted =
-            *mode == Mode::Copying && scope.contains(service) && to.scope.contains(target);
+            self.route.mode_of(service) == Mode::Copying && self.route.to.scope.contains(target);
         let Some(shelf) = shelf.filter(|_| is_wanted) else {
             return BTreeMap::new();
         };

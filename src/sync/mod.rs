@@ -15,6 +15,7 @@
 //! | `worker` | one route at work |
 //! | `engine` | which routes work |
 //! | `report` | how they fare |
+//! | [`migration`] | rules that follow a plan, step by step |
 //!
 //! What keeps it from doing harm:
 //! - Only what is in the ledger is changed or removed, and a copy is in there before it is written.
@@ -29,6 +30,7 @@ mod ends;
 mod engine;
 mod ledger;
 mod look;
+pub mod migration;
 mod queue;
 mod report;
 mod route;
@@ -36,6 +38,6 @@ mod worker;
 
 pub use decide::Act;
 pub use ends::{Configs, Ends, RuleFigures};
-pub use engine::{Engine, Planned, RouteStatus};
+pub use engine::{Engine, Parts, Planned, RouteStatus};
 pub use report::RouteReport;
-pub use route::{End, Mode, Route, RouteKey, routes};
+pub use route::{End, Mode, Part, Route, RouteKey, RuleOf, routes};

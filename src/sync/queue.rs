@@ -25,6 +25,8 @@ pub(super) struct Action {
     pub(super) copy: Option<(Packed, String)>,
     /// Readers of the target have nobody, or nobody any more.
     pub(super) urgent: bool,
+    /// A removal that an operator asked for.
+    pub(super) on_demand: bool,
     /// Since when.
     pub(super) since: Instant,
     /// How often it failed, and not before when it is tried again.
@@ -84,13 +86,14 @@ impl Queue {
         self.all().map(|action| action.not_before).min()
     }
 
-    /// The next ones: the urgent, then those that wait longest. `removals`: no more of these.
+    /// The next ones: the urgent, then those that wait longest. `removals`: no more of these that
+    /// nobody asked for.
     pub(super) fn take(&mut self, count: usize, removals: usize, now: Instant) -> Vec<Action> {
         let mut order: Vec<_> = self.all().filter(|action| action.not_before <= now).collect();
         order.sort_by_key(|action| (!action.urgent, action.since));
         let mut left = removals;
         let may = |action: &&Action| {
-            if action.act != Act::Deregister {
+            if action.act != Act::Deregister || action.on_demand {
                 return true;
             }
             let may = left > 0;
@@ -123,8 +126,8 @@ mod tests {
         let original = ServiceKey::new(GroupName::default_group(), name);
         let host = Host::parse("10.0.0.1").unwrap();
         let key = InstanceKey { service: original.clone(), host, port };
-        let (why, copy, failures, not_before) = ("", None, 0, since);
-        Action { act, why, original, key, copy, urgent, since, failures, not_before }
+        let (why, copy, failures, not_before, on_demand) = ("", None, 0, since, false);
+        Action { act, why, original, key, copy, urgent, on_demand, since, failures, not_before }
     }
 
     fn ports(taken: Vec<Action>) -> Vec<u16> {
@@ -143,6 +146,9 @@ mod tests {
         assert_eq!(ports(queue.take(9, 1, at(9))), [3, 1, 4]);
         assert_eq!((queue.len(), queue.next()), (1, Some(at(1))));
         assert_eq!(ports(queue.take(9, 0, at(9))), [0; 0]);
+        let asked_for = action(5, Act::Deregister, false, at(6));
+        queue.put(Action { on_demand: true, ..asked_for });
+        assert_eq!(ports(queue.take(9, 0, at(9))), [5]);
         assert_eq!(ports(queue.take(9, 1, at(9))), [2]);
         assert!(queue.is_empty());
     }

@@ -1,6 +1,7 @@
 //! Which registries copy to which: the rules of the configurations, resolved.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use hub_registry_core::{ConfigId, ConnectSpec, GroupName, Scope, ServiceKey, Ten
 
 use crate::catalog::SourceId;
 use crate::model::external::{Direction, ExternalConfig, Orphan, SyncRule};
+use crate::model::migration::{MigrationId, Services};
 
 /// A registry that copies are taken from or written to.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,25 +49,43 @@ impl Mode {
     }
 }
 
+/// Whose rule it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleOf {
+    /// A migration's.
+    Migration(MigrationId),
+    /// A configuration's.
+    Config(ConfigId),
+}
+
+/// What one rule has copied on a route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Whose rule it is.
+    pub rule_of: RuleOf,
+    /// Copying or frozen.
+    pub mode: Mode,
+    /// Which services.
+    pub services: Services,
+    /// From a group there to the group of the copies.
+    pub groups: BTreeMap<GroupName, GroupName>,
+    /// What becomes of the copies in the end.
+    pub orphan: Orphan,
+}
+
 /// From one registry to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Whose.
     pub tenant: TenantId,
-    /// What it does.
-    pub mode: Mode,
-    /// The configuration that has the rule; none: it is no more.
-    pub rule_of: Option<ConfigId>,
     /// Where from,
     pub from: End,
     /// and where to.
     pub to: End,
-    /// Which services.
-    pub scope: Scope,
-    /// From a group there to the group of the copies.
-    pub groups: BTreeMap<GroupName, GroupName>,
-    /// What becomes of the copies in the end.
-    pub orphan: Orphan,
+    /// What is copied: the first part that has a service decides on it. None: no rule is left.
+    pub parts: Vec<Part>,
+    /// What becomes of copies of services that no part has.
+    pub rest: Mode,
     /// Copies written in a second, at most.
     pub rate: u32,
     /// How often everything is compared.
@@ -76,31 +96,73 @@ pub struct Route {
 pub type RouteKey = (TenantId, SourceId, SourceId);
 
 impl Route {
+    /// One without rules.
+    pub(super) fn bare(tenant: TenantId, from: End, to: End, rest: Mode) -> Self {
+        let (rate, interval) = (200, Duration::from_secs(30));
+        Self { tenant, from, to, parts: Vec::new(), rest, rate, interval }
+    }
+
     /// What names it.
     #[must_use]
     pub fn key(&self) -> RouteKey {
         (self.tenant.clone(), self.from.id.clone(), self.to.id.clone())
     }
 
+    /// What it does, as a whole.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let copies = self.parts.iter().any(|part| part.mode == Mode::Copying);
+        match (copies, self.parts.is_empty()) {
+            (true, _) => Mode::Copying,
+            (false, true) => self.rest,
+            (false, false) => Mode::Frozen,
+        }
+    }
+
+    /// What becomes of its copies in the end.
+    #[must_use]
+    pub fn orphan(&self) -> Orphan {
+        self.parts.first().map_or(Orphan::Expire, |part| part.orphan)
+    }
+
+    /// The rule that decides on a service.
+    pub(super) fn part(&self, service: &ServiceKey) -> Option<&Part> {
+        self.parts.iter().find(|part| part.services.contains(service))
+    }
+
+    /// What is done about a service.
+    pub(super) fn mode_of(&self, service: &ServiceKey) -> Mode {
+        self.part(service).map_or(self.rest, |part| part.mode)
+    }
+
     /// Where the copies of a service are, in a target that has groups or has none.
     pub(super) fn target(&self, source: &ServiceKey, has_groups: bool) -> ServiceKey {
-        let group = match self.groups.get(&source.group) {
-            Some(group) => group.clone(),
-            None if has_groups => source.group.clone(),
-            None => self.to.default_group.clone(),
-        };
-        let group = if has_groups { group } else { self.to.default_group.clone() };
-        ServiceKey::new(group, source.name.clone())
+        let groups = self.part(source).map(|part| &part.groups);
+        mapped(source, groups, has_groups, &self.to.default_group)
     }
 }
 
+/// Where a service's copies are.
+pub(super) fn mapped(
+    source: &ServiceKey,
+    groups: Option<&BTreeMap<GroupName, GroupName>>,
+    has_groups: bool,
+    default: &GroupName,
+) -> ServiceKey {
+    let group = groups.and_then(|groups| groups.get(&source.group)).unwrap_or(&source.group);
+    let group = if has_groups { group } else { default };
+    ServiceKey::new(group.clone(), source.name.clone())
+}
+
 /// The routes of all rules, and what is wrong with the others: the configuration whose rule it is,
-/// and why it does nothing.
+/// and why it does nothing. Of two rules about one service the first of `wanted` decides, then that
+/// of the configuration with the smaller id.
 #[must_use]
 pub fn routes(
     configs: &[Arc<ExternalConfig>],
+    mut wanted: Vec<Route>,
 ) -> (BTreeMap<RouteKey, Route>, Vec<(ConfigId, String)>) {
-    let (mut routes, mut problems) = (BTreeMap::new(), Vec::new());
+    let mut problems = Vec::new();
     for config in configs {
         let Some(sync) = &config.sync else { continue };
         for name in &sync.rule.targets {
@@ -117,10 +179,21 @@ pub fn routes(
             };
             for (number, (from, to)) in ways.iter().enumerate() {
                 let back = number > 0;
-                let route = route(config, &sync.rule, sync.interval, (from, to), back);
-                // Two rules for one way: that of the smaller configuration id counts, whatever came
-                // first.
-                routes.entry(route.key()).or_insert(route);
+                wanted.push(route(config, &sync.rule, sync.interval, (from, to), back));
+            }
+        }
+    }
+    let mut routes: BTreeMap<RouteKey, Route> = BTreeMap::new();
+    for route in wanted {
+        match routes.entry(route.key()) {
+            Entry::Vacant(entry) => {
+                entry.insert(route);
+            }
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                known.parts.extend(route.parts);
+                known.rate = known.rate.max(route.rate);
+                known.interval = known.interval.min(route.interval);
             }
         }
     }
@@ -134,23 +207,25 @@ fn route(
     (from, to): (&End, &End),
     back: bool,
 ) -> Route {
-    // A way back undoes the mapping of the way there.
-    let groups = match back {
-        false => rule.group_map.clone(),
-        true => rule.group_map.iter().map(|(a, b)| (b.clone(), a.clone())).collect(),
-    };
-    Route {
-        tenant: config.tenant.clone(),
+    let groups = if back { reversed(&rule.group_map) } else { rule.group_map.clone() };
+    let part = Part {
+        rule_of: RuleOf::Config(config.id.clone()),
         mode: Mode::Copying,
-        rule_of: Some(config.id.clone()),
-        from: from.clone(),
-        to: to.clone(),
-        scope: rule.scope(),
+        services: Services::of(rule.scope()),
         groups,
         orphan: rule.orphan,
+    };
+    Route {
+        parts: vec![part],
         rate: rule.rate,
         interval,
+        ..Route::bare(config.tenant.clone(), from.clone(), to.clone(), Mode::Ended)
     }
+}
+
+/// A way back undoes the mapping of the way there.
+pub(super) fn reversed(groups: &BTreeMap<GroupName, GroupName>) -> BTreeMap<GroupName, GroupName> {
+    groups.iter().map(|(a, b)| (b.clone(), a.clone())).collect()
 }
 
 /// The end that is this configuration's registry.
@@ -175,7 +250,11 @@ pub(super) fn bare_end(id: &SourceId) -> End {
     }
 }
 
-fn end_named(configs: &[Arc<ExternalConfig>], tenant: &TenantId, name: &str) -> Option<End> {
+pub(super) fn end_named(
+    configs: &[Arc<ExternalConfig>],
+    tenant: &TenantId,
+    name: &str,
+) -> Option<End> {
     if name == SourceId::Native.as_str() {
         return Some(bare_end(&SourceId::Native));
     }

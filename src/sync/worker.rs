@@ -19,7 +19,7 @@ use super::ledger::{Copied, Ledger};
 use super::look::Look;
 use super::queue::{Action, Queue};
 use super::report::{Done, Report};
-use super::route::{Mode, Route, RouteKey};
+use super::route::{Mode, Route};
 use crate::catalog::{Catalog, Changed};
 use crate::model::external::Orphan;
 
@@ -123,7 +123,7 @@ impl Worker {
                     // Whoever asked may have gone.
                     tell.send(()).ok();
                 }
-                if self.route.mode == Mode::Ended && self.copies() == 0 {
+                if self.route.mode() == Mode::Ended && self.copies() == 0 {
                     return;
                 }
             }
@@ -221,7 +221,8 @@ impl Worker {
         let Changed { services, .. } = changed;
         for key in services {
             let sources = self.route.sources(&key);
-            self.dirty.extend(sources.filter(|key| self.route.scope.contains(key)));
+            let concerns = |key: &ServiceKey| self.route.part(key).is_some();
+            self.dirty.extend(sources.filter(concerns));
         }
     }
 
@@ -283,10 +284,7 @@ impl Worker {
         }
         let copies = self.copies();
         let count = BATCH.min((self.route.rate as usize / 4).max(1));
-        let removals = match self.route.mode {
-            Mode::Ended => usize::MAX,
-            Mode::Copying | Mode::Frozen => self.budget.left(copies, now),
-        };
+        let removals = self.budget.left(copies, now);
         let actions = self.queue.take(count, removals, now);
         if actions.is_empty() {
             // What waits are removals beyond the budget.
@@ -331,7 +329,9 @@ impl Worker {
                     self.report.wrote(&action, now);
                     match action.act {
                         Act::Deregister => {
-                            self.budget.spend(now);
+                            if !action.on_demand {
+                                self.budget.spend(now);
+                            }
                             self.beats.forget(&action.key);
                             gone.push(action.key);
                         }
@@ -469,7 +469,7 @@ impl Worker {
             from: self.route.from.id.clone(),
             original: action.original.clone(),
             print: written_at.map(|_| print.clone()).unwrap_or_default(),
-            orphan: self.route.orphan,
+            orphan: self.route.part(&action.original).map_or(Orphan::Expire, |p| p.orphan),
             lost: packed.lost.clone(),
             written_at,
         };
@@ -544,7 +544,8 @@ fn is_refusal(kind: ErrorKind) -> bool {
 impl Route {
     /// The services at the source whose copies may be this service, and itself.
     fn sources<'r>(&'r self, key: &'r ServiceKey) -> impl Iterator<Item = ServiceKey> + 'r {
-        let mapped = self.groups.iter().filter(|(_, to)| **to == key.group);
+        let all = self.parts.iter().flat_map(|part| &part.groups);
+        let mapped = all.filter(|(_, to)| **to == key.group);
         let own = self.from.default_group.clone();
         let groups = mapped.map(|(from, _)| from.clone()).chain([key.group.clone(), own]);
         let groups: BTreeSet<_> = groups.collect();
@@ -552,21 +553,23 @@ impl Route {
     }
 }
 
-/// Lets go of the copies of a rule that is no more, where they are to stay.
-pub(super) async fn keep(ledger: &Ledger, key: &RouteKey) {
-    let kept = ledger.select(key, usize::MAX, |copied| copied.orphan == Orphan::Keep);
+/// Lets go of the copies that no rule is about any more, where they are to stay.
+pub(super) async fn keep(ledger: &Ledger, route: &Route) {
+    let kept = ledger.select(&route.key(), usize::MAX, |copied| {
+        copied.orphan == Orphan::Keep && route.mode_of(&copied.original) == Mode::Ended
+    });
     let kept: Vec<_> = kept.into_iter().map(|(key, _)| key).collect();
     if kept.is_empty() {
         return;
     }
-    let (tenant, from, to) = key;
+    let Route { tenant, from, to, .. } = route;
     tracing::info!(
         copies = kept.len(),
-        from = from.as_str(),
-        to = to.as_str(),
+        from = from.name,
+        to = to.name,
         "a rule ended: its copies stay, and are the hub's no more"
     );
-    if let Err(error) = ledger.save(tenant, to, Vec::new(), &kept).await {
+    if let Err(error) = ledger.save(tenant, &to.id, Vec::new(), &kept).await {
         tracing::warn!(%error, "cannot write down that copies stay, will try again");
     }
 }

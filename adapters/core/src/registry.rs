@@ -50,6 +50,12 @@ impl RegistryKind {
             Self::System => "SYSTEM",
         }
     }
+
+    /// Whether its services are in groups; elsewhere all are in the configured default group.
+    #[must_use]
+    pub const fn has_groups(self) -> bool {
+        matches!(self, Self::Nacos | Self::System)
+    }
 }
 
 impl fmt::Display for RegistryKind {

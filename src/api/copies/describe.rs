@@ -26,18 +26,21 @@ pub(in crate::api) fn status() -> Describe {
 
 /// `POST /api/v1/external/configs/{configId}/sync`
 pub(in crate::api) fn run() -> Describe {
-    let answer =
-        object([("actions", list_of(named("SyncAction", action()))), ("count", shapes::total())]);
     let dry_run =
         Param::query("dryRun", "Only says what would be done.", boolean().default(json!(false)));
     describe(Tag::External, "syncConfig", "Compares everything and copies what differs, now")
         .text("Waits for what that asks for, at most half a minute.")
         .takes([dry_run])
-        .answers(StatusCode::OK, "What was, or would be, done.", answer)
+        .answers(StatusCode::OK, "What was, or would be, done.", actions())
         .may(
             StatusCode::SERVICE_UNAVAILABLE,
             "`external.enableSync` is off, a registry cannot be written to; or not now.",
         )
+}
+
+/// What is, or would be, done.
+pub(in crate::api) fn actions() -> Shape {
+    object([("actions", list_of(named("SyncAction", action()))), ("count", shapes::total())])
 }
 
 fn address() -> Shape {

@@ -34,6 +34,8 @@ pub(in crate::api) enum Tag {
     Events,
     /// External registries.
     External,
+    /// Moving services from one registry to another.
+    Migrations,
     /// Numbers.
     Statistics,
     /// Tokens.
@@ -44,13 +46,14 @@ pub(in crate::api) enum Tag {
 
 impl Tag {
     /// Every tag.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Discovery,
         Self::Instances,
         Self::Services,
         Self::Groups,
         Self::Events,
         Self::External,
+        Self::Migrations,
         Self::Statistics,
         Self::Tokens,
         Self::Server,
@@ -77,6 +80,11 @@ impl Tag {
                 "External registries",
                 "Nacos, Consul and Eureka: their configurations, how they fare, and what \
                  operators do with them.",
+            ),
+            Self::Migrations => (
+                "Migrations",
+                "Moving services from one registry to another, step by step, each with its \
+                 conditions and its way back.",
             ),
             Self::Statistics => ("Statistics", "How much there is, and how it fares."),
             Self::Tokens => ("Tokens", "Access tokens: who may do what."),

@@ -57,6 +57,7 @@ pub(super) fn of_path(name: &str) -> Option<Param> {
         "serviceName" => ("The service.", shapes::known_name()),
         "instanceId" => ("The instance.", shapes::instance_id()),
         "configId" => ("The configuration.", shapes::id()),
+        "migrationId" => ("The migration.", shapes::id()),
         "tokenId" => ("The token.", shapes::id()),
         _ => return None,
     };

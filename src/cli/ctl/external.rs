@@ -21,7 +21,8 @@ const ANY_STATE: Take =
 
 const DRY_RUN: Take = query("dry-run", "dryRun", Kind::Switch, "Only says what would be done");
 
-const ACTIONS: Shows = Shows::Rows(
+/// What is, or would be, copied.
+pub(super) const ACTIONS: Shows = Shows::Rows(
     "actions",
     &[
         ("ACTION", "action"),

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `verb` | what a verb is |
-//! | `services`, `instances`, `groups`, `external`, `events`, `stats` | the verbs of each noun: every one a route of the API |
+//! | `services`, `instances`, `groups`, `external`, `migration`, `events`, `stats` | the verbs of each noun: every one a route of the API |
 //! | `parser` | the command line, made from them |
 //! | `request` | the request, made from both |
 //! | `client` | one hub, asked over HTTP |
@@ -26,6 +26,7 @@ mod failure;
 mod follow;
 mod groups;
 mod instances;
+mod migration;
 mod output;
 mod parser;
 mod request;
@@ -46,8 +47,22 @@ use verb::{Noun, Verb, Watched};
 use crate::config::Env;
 
 /// Everything that can be spoken of.
-const NOUNS: &[Noun] =
-    &[services::NOUN, instances::NOUN, groups::NOUN, external::NOUN, events::NOUN, stats::NOUN];
+const NOUNS: &[Noun] = &[
+    services::NOUN,
+    instances::NOUN,
+    groups::NOUN,
+    external::NOUN,
+    migration::NOUN,
+    events::NOUN,
+    stats::NOUN,
+];
+
+/// What may be named by what people call it: the variable of a path, the list that has them, and
+/// what in it is the list, the id and the name.
+const NAMED: [[&str; 5]; 2] = [
+    ["configId", "/api/v1/external/configs", "configs", "configId", "configName"],
+    ["migrationId", "/api/v1/migrations", "migrations", "migrationId", "name"],
+];
 
 /// How often is asked whether something changed.
 const ASKED: Duration = Duration::from_secs(2);
@@ -105,31 +120,28 @@ fn has_failures(answer: &Value) -> bool {
     results.into_iter().any(|result| result["status"].as_u64().is_some_and(|code| code >= 400))
 }
 
-/// Configurations are named by their id, or by the name people gave them.
+/// Configurations and migrations are named by their id, or by the name people gave them.
 async fn named(
     client: &Client,
     verb: &Verb,
     said: &ArgMatches,
     request: &mut Request,
 ) -> Result<(), Failure> {
-    let variable = "configId";
-    if !verb.variables().any(|name| name == variable) {
+    let known = |named: &&[&str; 5]| verb.variables().any(|name| name == named[0]);
+    let Some([variable, path, list, id, called]) = NAMED.iter().find(known) else {
         return Ok(());
-    }
+    };
     let name = said.get_one::<String>(variable).map(String::as_str).unwrap_or_default();
     let is_id = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_id {
         return Ok(());
     }
     let query = vec![("pageSize".to_owned(), "1000".to_owned())];
-    let list =
-        Request { method: "GET", path: "/api/v1/external/configs".to_owned(), query, body: None };
-    let answer = client.send(&list, None, Duration::ZERO).await?.body;
-    let configs = answer["configs"].as_array().into_iter().flatten();
-    let ids: Vec<_> = configs
-        .filter(|config| config["configName"] == name)
-        .filter_map(|config| config["configId"].as_str())
-        .collect();
+    let all = Request { method: "GET", path: (*path).to_owned(), query, body: None };
+    let answer = client.send(&all, None, Duration::ZERO).await?.body;
+    let all = answer[*list].as_array().into_iter().flatten();
+    let ids: Vec<_> =
+        all.filter(|one| one[*called] == name).filter_map(|one| one[*id].as_str()).collect();
     match ids[..] {
         // An id of another form, or nothing of that name: the server says which.
         [] => Ok(()),

@@ -14,6 +14,9 @@ use crate::config::Env;
 /// The columns of rows that come one by one; what is wider moves the rest of its line.
 const WIDTHS: [usize; 9] = [24, 22, 16, 24, 16, 5, 12, 12, 0];
 
+/// How wide a bar is.
+const BAR: usize = 40;
+
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -98,6 +101,10 @@ impl Output {
                 text.push_str(&remarks(answer, list));
                 text
             }
+            Shows::Progress(list, columns) => {
+                let rows = self.table(Shows::Rows(list, columns), answer);
+                format!("{}{rows}", self.progress(answer))
+            }
             Shows::Fields => {
                 let fields = answer.as_object().into_iter().flatten();
                 let rows =
@@ -108,6 +115,34 @@ impl Output {
                 format!("{}\n", answer["message"].as_str().unwrap_or("done"))
             }
         }
+    }
+
+    /// How far it has come: a bar for those who look at it, numbers for all.
+    fn progress(self, answer: &Value) -> String {
+        let at = |place: &str| cell(&find(answer, place));
+        let number = |place: &str| find(answer, place).as_u64().unwrap_or(0);
+        let (done, total) = (number("/progress/done"), number("/progress/total"));
+        let mut text = format!("{}: {} -> {}, {}", at("name"), at("from"), at("to"), at("state"));
+        if answer["paused"] == true {
+            text.push_str(", paused");
+        }
+        text.push('\n');
+        if self.terminal {
+            let full = if total == 0 { BAR } else { done as usize * BAR / total as usize };
+            let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
+            let colour = if done == total { "\x1b[32m" } else { "\x1b[33m" };
+            text.push_str(&match self.colours {
+                true => format!("{colour}{bar}\x1b[0m "),
+                false => format!("{bar} "),
+            });
+        }
+        text.push_str(&format!(
+            "{} %  {done} of {total}, {} waiting, {} a second\n",
+            at("parityPercent"),
+            at("/progress/pending"),
+            at("/progress/ratePerSecond"),
+        ));
+        text
     }
 
     fn lines(self, titles: Option<Vec<Cell>>, rows: Vec<Vec<Cell>>) -> String {
@@ -145,7 +180,7 @@ impl Output {
     fn cell(self, text: &str) -> Cell {
         let cell = Cell::new(text);
         let colour = match text {
-            "UP" | "HEALTHY" | "LIVE" | "CONNECTED" => Color::Green,
+            "UP" | "HEALTHY" | "LIVE" | "CONNECTED" | "DONE" => Color::Green,
             "DOWN" | "UNHEALTHY" | "ERROR" => Color::Red,
             "STARTING" | "OUT_OF_SERVICE" | "STALE" | "PROTECTED" | "CONNECTING"
             | "DISCONNECTED" => Color::Yellow,

@@ -110,7 +110,7 @@ fn placeholder(variable: &str) -> &'static str {
         "groupName" => "GROUP",
         "serviceName" => "SERVICE",
         "instanceId" => "INSTANCE_ID",
-        "configId" => "ID_OR_NAME",
+        "configId" | "migrationId" => "ID_OR_NAME",
         _ => "NAME",
     }
 }

@@ -46,9 +46,7 @@ pub(super) fn request(verb: &Verb, said: &ArgMatches) -> Result<Request, Failure
             }
             (Place::Query, value) => query.push((take.field.to_owned(), plain(&value))),
             (Place::Body, value) => match &mut body {
-                Value::Object(fields) => {
-                    fields.insert(take.field.to_owned(), value);
-                }
+                Value::Object(fields) => put(fields, take.field, value),
                 _ => {
                     let message = format!("--{} does not go with a file of many", take.name);
                     return Err(Failure::Usage(message));
@@ -64,6 +62,19 @@ pub(super) fn request(verb: &Verb, said: &ArgMatches) -> Result<Request, Failure
         request.body = request.body.map(|many| serde_json::json!({ "instances": many }));
     }
     Ok(request)
+}
+
+/// Puts a value where `a.b` says: as `b` of the object `a`.
+fn put(fields: &mut Map<String, Value>, field: &str, value: Value) {
+    let Some((outer, inner)) = field.split_once('.') else {
+        fields.insert(field.to_owned(), value);
+        return;
+    };
+    let within = fields.entry(outer).or_insert_with(|| Value::Object(Map::new()));
+    // What a file says there instead is for the server to refuse.
+    if let Value::Object(within) = within {
+        put(within, inner, value);
+    }
 }
 
 fn value(take: &Take, said: &ArgMatches) -> Result<Option<Value>, Failure> {

@@ -40,7 +40,9 @@ fn verbs_are_as_the_api_is_described() {
             match take.place {
                 verb::Place::Query => assert!(query.contains(take.field), "{path} {}", take.field),
                 verb::Place::Body => {
-                    let field = schema(&body["properties"][take.field]);
+                    let field = take.field.split('.').fold(body.clone(), |within, name| {
+                        schema(&schema(&within)["properties"][name])
+                    });
                     assert!(!field.is_null(), "{path} {}", take.field);
                     if let (Kind::Word(words), Some(known)) = (take.kind, field["enum"].as_array())
                     {
@@ -50,7 +52,7 @@ fn verbs_are_as_the_api_is_described() {
                 }
             }
         }
-        if let Shows::Rows(list, columns) = verb.shows {
+        if let Shows::Rows(list, columns) | Shows::Progress(list, columns) = verb.shows {
             let answer =
                 schema(&operation["responses"]["200"]["content"]["application/json"]["schema"]);
             let row = schema(&answer["properties"][list]["items"]);

@@ -77,6 +77,8 @@ pub(super) enum Kind {
 pub(super) enum Shows {
     /// A row per entry of this list: titles, and where the values are.
     Rows(&'static str, &'static [(&'static str, &'static str)]),
+    /// How far it has come, and the same of its parts.
+    Progress(&'static str, &'static [(&'static str, &'static str)]),
     /// Every field of the answer.
     Fields,
     /// The sentence of the answer.

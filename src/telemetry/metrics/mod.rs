@@ -17,6 +17,7 @@
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
 //! | `log` | the log itself |
+//! | `migrations` | services on their way from one registry to another |
 //! | `native` | its operations |
 //! | `removals` | removals that are not believed at once |
 //! | `runtime` | what runs the tasks |
@@ -40,6 +41,7 @@ mod http;
 mod leases;
 mod log;
 mod maker;
+mod migrations;
 mod native;
 mod removals;
 mod runtime;
@@ -57,6 +59,7 @@ pub use http::{HttpMetrics, Open};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
+pub use migrations::MigrationMetrics;
 pub use native::{Look, NativeMetrics};
 pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use runtime::RuntimeMetrics;
@@ -92,6 +95,8 @@ pub struct Families {
     pub log: LogMetrics,
     /// The native registry's operations.
     pub native: NativeMetrics,
+    /// Services on their way from one registry to another.
+    pub migrations: MigrationMetrics,
     /// Removals that are not believed at once.
     pub removals: RemovalMetrics,
     /// What runs the tasks.
@@ -121,6 +126,7 @@ impl Metrics {
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),
             log: LogMetrics::new(&maker),
+            migrations: MigrationMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
             removals: RemovalMetrics::new(&maker),
             runtime: RuntimeMetrics::new(&maker),

@@ -1,0 +1,95 @@
+//! Services that are on their way from one registry to another, and whose word counts first there.
+
+use std::collections::BTreeSet;
+
+use hub_registry_core::{ServiceKey, TenantId};
+
+use super::desk::Desk;
+use super::source::SourceId;
+use super::writer::{Catalog, Written};
+use crate::model::migration::{MigrationId, MigrationState, Services};
+
+/// What the target says of these services stands before all else, copies from the source included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lead {
+    /// Where they are moved from,
+    pub from: SourceId,
+    /// and where to.
+    pub to: SourceId,
+    /// They, by their names at the source,
+    pub at_source: Services,
+    /// and at the target.
+    pub at_target: Services,
+}
+
+impl Lead {
+    fn contains(&self, service: &ServiceKey) -> bool {
+        self.at_source.contains(service) || self.at_target.contains(service)
+    }
+}
+
+/// A step of a migration, as it is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Migrated {
+    /// Which.
+    pub id: MigrationId,
+    /// Its name.
+    pub name: String,
+    /// Where from,
+    pub from: String,
+    /// and where to.
+    pub to: String,
+    /// The one service it is about, if it is not about all.
+    pub service: Option<ServiceKey>,
+    /// How far it was; nothing: it is new.
+    pub before: Option<MigrationState>,
+    /// How far it is; nothing: it is no more.
+    pub after: Option<MigrationState>,
+    /// Whether its copies stay as they are.
+    pub paused: bool,
+    /// Conditions that were not met, and overruled.
+    pub forced: Vec<String>,
+    /// Whose doing it is.
+    pub who: String,
+}
+
+impl Desk {
+    /// Who leads in a service: the target, and whose copies are shown there.
+    pub(super) fn lead(&self, service: &ServiceKey) -> Option<&Lead> {
+        self.leads.values().find(|lead| lead.contains(service))
+    }
+
+    /// Notes who leads; which services may look another way.
+    fn set_lead(&mut self, id: &MigrationId, lead: Option<Lead>) -> BTreeSet<ServiceKey> {
+        let before = self.leads.get(id).cloned();
+        if before == lead {
+            return BTreeSet::new();
+        }
+        match lead.clone() {
+            Some(lead) => self.leads.insert(id.clone(), lead),
+            None => self.leads.remove(id),
+        };
+        let all: Vec<_> = before.into_iter().chain(lead).collect();
+        let slots = self.slots.values();
+        let keys = slots.flat_map(|slot| slot.shelf.services()).map(|(key, _)| key);
+        keys.filter(|key| all.iter().any(|lead| lead.contains(key))).cloned().collect()
+    }
+}
+
+impl Catalog {
+    /// Says whose word counts first in a migration's services, `None`: it has no say. What readers
+    /// see changes at once and as a whole, and they are told of `step` with it.
+    pub fn set_lead(
+        &self,
+        tenant: &TenantId,
+        id: &MigrationId,
+        lead: Option<Lead>,
+        step: Option<Migrated>,
+    ) {
+        let by = lead.as_ref().map_or(SourceId::Native, |lead| lead.to.clone());
+        self.write_told(tenant, &by, |desk, _| {
+            let changed = desk.set_lead(id, lead);
+            Written { changed, step, ..Written::default() }
+        });
+    }
+}

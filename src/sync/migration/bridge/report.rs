@@ -1,0 +1,272 @@
+//! How migrations stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hub_registry_core::{InstanceKey, ServiceKey, TenantId};
+use tokio::time::Instant;
+
+use super::Bridge;
+use crate::catalog::{Entry, SourceId, SourceState};
+use crate::clock;
+use crate::error::Result;
+use crate::model::migration::{MigrationId, MigrationState};
+use crate::storage::ParityRow;
+use crate::sync::ends::Configs;
+use crate::sync::migration::book::Migration;
+use crate::sync::migration::gate::{Facts, Gate, Standing, gates};
+use crate::sync::migration::parity::{Parity, ServiceParity, Totals, compare, listed};
+use crate::sync::migration::plan;
+use crate::sync::migration::watch::{Sample, Watch};
+use crate::sync::route::End;
+
+/// An instance that lives at the source alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leftover {
+    /// Which.
+    pub key: InstanceKey,
+    /// Where: the source's name, or `native`.
+    pub source: String,
+}
+
+/// How a migration stands.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which.
+    pub migration: Arc<Migration>,
+    /// How equal source and target are.
+    pub parity: Parity,
+    /// All services together.
+    pub totals: Totals,
+    /// Conditions of the next step.
+    pub gates: Vec<Gate>,
+    /// Writes of copies that wait.
+    pub pending: usize,
+    /// Copies that the hub owns.
+    pub copies: usize,
+    /// Writes in a second, of late.
+    pub rate: f64,
+    /// What lives at the source alone, where that is waited for.
+    pub left: Vec<Leftover>,
+}
+
+impl Bridge {
+    /// How equal source and target are now.
+    pub(super) fn compare(&self, migration: &Migration, configs: &Configs) -> (Parity, Totals) {
+        let (mut parity, mut totals) = (Parity::new(), Totals::default());
+        let Ok((from, to)) = plan::ends(migration, configs) else { return (parity, totals) };
+        for service in self.services(migration, &from, &to) {
+            let target = plan::target(migration, &to, &service);
+            let found = self.compare_service(migration, (&from, &service), (&to, &target));
+            totals.add(found.totals());
+            parity.insert(service, found);
+        }
+        let written: u64 = plan::routes(migration, configs)
+            .iter()
+            .filter_map(|route| self.engine.route(&route.key()))
+            .map(|(_, figures)| figures.written)
+            .sum();
+        let whole = |service: &ServiceKey, totals: Totals| {
+            totals.is_whole(migration.state_of(service).copies_back())
+        };
+        let mut watches = self.watches.lock();
+        let watch = watches.entry(migration.id.clone()).or_default();
+        watch.look(&parity, whole, written, Instant::now());
+        (parity, totals)
+    }
+
+    /// The services of a migration, by their names at the source, wherever they are.
+    fn services(&self, migration: &Migration, from: &End, to: &End) -> BTreeSet<ServiceKey> {
+        let Migration { tenant, plan, .. } = migration;
+        let scope = plan.scope();
+        let mut all: BTreeSet<_> = self.catalog.keys(tenant, &from.id).into_iter().collect();
+        // What a client registered at the target alone is to be found at the source as well.
+        let back: BTreeMap<_, _> = plan.group_map.iter().map(|(a, b)| (b, a)).collect();
+        for key in self.catalog.keys(tenant, &to.id) {
+            let group = back.get(&key.group).copied().unwrap_or(&key.group).clone();
+            let here = at_source(from, ServiceKey::new(group, key.name.clone()));
+            let leads_here = plan::target(migration, to, &here) == key;
+            if leads_here && migration.state_of(&here).copies_back() {
+                all.insert(here);
+            }
+        }
+        all.retain(|key| scope.contains(key));
+        all
+    }
+
+    fn entries(&self, tenant: &TenantId, id: &SourceId, service: &ServiceKey) -> Vec<Entry> {
+        let standings = self.catalog.standings(tenant, service);
+        let standing = standings.into_iter().find(|standing| standing.source.info.id == *id);
+        standing.and_then(|s| s.shelf).map_or_else(Vec::new, |shelf| shelf.entries.to_vec())
+    }
+
+    fn compare_service(
+        &self,
+        migration: &Migration,
+        (from, service): (&End, &ServiceKey),
+        (to, target): (&End, &ServiceKey),
+    ) -> ServiceParity {
+        let source = self.entries(&migration.tenant, &from.id, service);
+        let there = self.entries(&migration.tenant, &to.id, target);
+        // What the guard of the source holds is still wanted; what the target does not list is not
+        // there.
+        let source = listed(source.iter().map(|entry| &entry.instance));
+        let there = there.iter().filter(|entry| !entry.is_missing());
+        let there = listed(there.map(|entry| &entry.instance));
+        compare((&from.id, &source), (&to.id, &there))
+    }
+
+    /// What lives at the source alone, or came through the hub, of services that are not done.
+    fn left(
+        &self,
+        migration: &Migration,
+        configs: &Configs,
+        one: Option<&ServiceKey>,
+    ) -> Vec<Leftover> {
+        let Ok((from, to)) = plan::ends(migration, configs) else { return Vec::new() };
+        let services = plan::at_source(migration, plan::takes_the_hubs_own);
+        let mut places = vec![from.id.clone()];
+        if from.id != SourceId::Native && to.id != SourceId::Native {
+            places.push(SourceId::Native);
+        }
+        let mut left = Vec::new();
+        for id in places {
+            let keys = self.catalog.keys(&migration.tenant, &id);
+            let keys = keys.into_iter().filter(|key| services.contains(key));
+            for key in keys.filter(|key| one.is_none_or(|one| one == key)) {
+                let entries = self.entries(&migration.tenant, &id, &key);
+                let own = entries.into_iter().filter(|entry| entry.instance.mark.is_none());
+                let source = if id == from.id { &from.name } else { id.as_str() };
+                left.extend(own.map(|entry| Leftover {
+                    key: entry.instance.key.clone(),
+                    source: source.to_owned(),
+                }));
+            }
+        }
+        left
+    }
+
+    pub(super) fn facts(
+        &self,
+        migration: &Migration,
+        configs: &Configs,
+        one: Option<&ServiceKey>,
+        (parity, totals): (&Parity, Totals),
+    ) -> Facts {
+        let ends = plan::ends(migration, configs);
+        let standing = |id: Option<&SourceId>, name: &str| {
+            let counts = id.map(|id| self.catalog.counts(&migration.tenant, id));
+            let state = id.and_then(|id| self.catalog.state(&migration.tenant, id));
+            Standing {
+                name: name.to_owned(),
+                state: state.map(|(state, _)| state),
+                held: counts.map_or(0, |counts| counts.held),
+            }
+        };
+        let ids = ends.as_ref().ok().map(|(from, to)| (from.id.clone(), to.id.clone()));
+        let native = |id: &SourceId| *id == SourceId::Native;
+        let mut from = standing(ids.as_ref().map(|(from, _)| from), &migration.plan.from);
+        let mut to = standing(ids.as_ref().map(|(_, to)| to), &migration.plan.to);
+        // The native registry of a tenant that has none yet is there all the same.
+        if let Some((source, target)) = &ids {
+            let live = Some(SourceState::Live);
+            from.state = from.state.or_else(|| live.filter(|_| native(source)));
+            to.state = to.state.or_else(|| live.filter(|_| native(target)));
+        }
+        let figures: Vec<_> = plan::routes(migration, configs)
+            .iter()
+            .filter_map(|route| self.engine.route(&route.key()))
+            .map(|(_, figures)| figures)
+            .collect();
+        let state = one.map_or(migration.state, |one| migration.state_of(one));
+        let behind = migration.services.iter().filter(|(key, s)| {
+            s.is_before(state) && one.is_none() && migration.plan.scope().contains(key)
+        });
+        let behind = behind.take(5).map(|(key, _)| key.to_string()).collect();
+        let left = self.left(migration, configs, one);
+        let at_source = left.iter().filter(|one| one.source == migration.plan.from).count();
+        let watches = self.watches.lock();
+        let watch = watches.get(&migration.id);
+        let totals = match one {
+            Some(one) => parity.get(one).map(ServiceParity::totals).unwrap_or_default(),
+            None => totals,
+        };
+        Facts {
+            enabled: self.engine.is_enabled(),
+            paused: migration.paused,
+            lost: ends.err(),
+            from,
+            to,
+            totals,
+            equal_for: watch.and_then(|watch| watch.equal_for(one, Instant::now())),
+            pending: figures.iter().map(|figures| figures.pending).sum(),
+            lag: figures.iter().filter_map(|figures| Some(figures.lag()?.1)).max(),
+            refused: figures.iter().map(|figures| figures.refused.len()).sum(),
+            behind,
+            left: (at_source, left.len() - at_source),
+        }
+    }
+
+    /// How a migration stands now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn report(&self, tenant: &TenantId, id: &MigrationId) -> Result<Report> {
+        let migration = self.book.get(tenant, id)?;
+        let configs = self.ends.configs().await;
+        Ok(self.report_of(migration, &configs))
+    }
+
+    fn report_of(&self, migration: Arc<Migration>, configs: &Configs) -> Report {
+        let (parity, totals) = self.compare(&migration, configs);
+        let facts = self.facts(&migration, configs, None, (&parity, totals));
+        let next = migration.state.next();
+        let gates = next.map(|next| gates(&facts, migration.plan.gates, next));
+        let is_waited_for = migration.any(|state| state == MigrationState::Drain);
+        let left = if is_waited_for { self.left(&migration, configs, None) } else { Vec::new() };
+        let rate = self.watches.lock().get(&migration.id).map_or(0.0, Watch::rate);
+        let copies = self.engine.owned(&plan::routes(&migration, configs));
+        Report {
+            gates: gates.unwrap_or_default(),
+            pending: facts.pending,
+            copies,
+            rate,
+            left,
+            migration,
+            parity,
+            totals,
+        }
+    }
+
+    /// How all of a tenant stand, by name.
+    pub async fn reports(&self, tenant: &TenantId) -> Vec<Report> {
+        let configs = self.ends.configs().await;
+        let all = self.book.of_tenant(tenant).into_iter();
+        all.map(|migration| self.report_of(migration, &configs)).collect()
+    }
+
+    /// How equal source and target were, the oldest first.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub async fn history(&self, tenant: &TenantId, id: &MigrationId) -> Result<Vec<Sample>> {
+        let rows = self.book.parity(tenant, id).await?;
+        let count = |count: i64| usize::try_from(count).unwrap_or(0);
+        let sample = |row: ParityRow| Sample {
+            time: clock::at(row.sample_millis),
+            totals: Totals {
+                equal: count(row.equal),
+                missing: count(row.missing),
+                extra: count(row.extra),
+                different: count(row.different),
+            },
+        };
+        Ok(rows.into_iter().map(sample).collect())
+    }
+}
+
+/// The name a service of the target has at the source.
+fn at_source(from: &End, service: ServiceKey) -> ServiceKey {
+    let group = if plan::has_groups(from) { service.group } else { from.default_group.clone() };
+    ServiceKey::new(group, service.name)
+}

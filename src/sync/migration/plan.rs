@@ -1,0 +1,119 @@
+//! What a migration asks of the engine and of the view. Pure.
+
+use std::collections::BTreeSet;
+
+use hub_registry_core::ServiceKey;
+
+use super::book::Migration;
+use crate::catalog::{Lead, SourceId};
+use crate::model::migration::{MigrationState, Services};
+use crate::sync::ends::Configs;
+use crate::sync::route::{End, Mode, Part, Route, RuleOf, bare_end, end_named, mapped, reversed};
+
+/// The two registries, while both are there.
+pub(super) fn ends(migration: &Migration, configs: &Configs) -> Result<(End, End), String> {
+    let Migration { tenant, plan, .. } = migration;
+    let find = |name: &str| {
+        end_named(&configs.running, tenant, name)
+            .ok_or_else(|| format!("no active configuration is named {name:?}"))
+    };
+    Ok((find(&plan.from)?, find(&plan.to)?))
+}
+
+/// Whether a registry has groups.
+pub(super) fn has_groups(end: &End) -> bool {
+    end.spec.as_ref().is_none_or(|spec| spec.kind.has_groups())
+}
+
+/// Where the copies of a service of the source are.
+pub(super) fn target(migration: &Migration, to: &End, service: &ServiceKey) -> ServiceKey {
+    mapped(service, Some(&migration.plan.group_map), has_groups(to), &to.default_group)
+}
+
+/// The services of the source that are in such a state.
+pub(super) fn at_source(migration: &Migration, such: fn(MigrationState) -> bool) -> Services {
+    let all = such(migration.state);
+    let but = migration.services.iter().filter(|(_, state)| such(**state) != all);
+    let but: BTreeSet<_> = but.map(|(key, _)| key.clone()).collect();
+    Services { scope: migration.plan.scope(), all, but }
+}
+
+/// The same by their names at the target.
+fn at_target(migration: &Migration, to: &End, such: fn(MigrationState) -> bool) -> Services {
+    let mut services = at_source(migration, such);
+    services.but = services.but.iter().map(|key| target(migration, to, key)).collect();
+    services
+}
+
+/// What is copied.
+pub(super) fn routes(migration: &Migration, configs: &Configs) -> Vec<Route> {
+    let Ok((from, to)) = ends(migration, configs) else { return Vec::new() };
+    let mode = if migration.paused { Mode::Frozen } else { Mode::Copying };
+    let forth = migration.plan.group_map.clone();
+    let back = reversed(&forth);
+    let route = |from: &End, to: &End, services, groups| {
+        let rule_of = RuleOf::Migration(migration.id.clone());
+        let orphan = migration.plan.orphan;
+        let part = Part { rule_of, mode, services, groups, orphan };
+        let bare = Route::bare(migration.tenant.clone(), from.clone(), to.clone(), Mode::Ended);
+        Route { parts: vec![part], ..bare }
+    };
+    let mut routes = Vec::new();
+    if migration.any(MigrationState::copies_forth) {
+        let services = at_source(migration, MigrationState::copies_forth);
+        routes.push(route(&from, &to, services, forth.clone()));
+    }
+    if migration.any(MigrationState::copies_back) {
+        let services = at_target(migration, &to, MigrationState::copies_back);
+        routes.push(route(&to, &from, services, back));
+    }
+    let is_native = |end: &End| end.id == SourceId::Native;
+    if migration.any(takes_the_hubs_own) && !is_native(&from) && !is_native(&to) {
+        let services = at_source(migration, takes_the_hubs_own);
+        routes.push(route(&bare_end(&SourceId::Native), &to, services, forth));
+    }
+    routes
+}
+
+/// What registers through the hub goes to the target.
+pub(super) fn takes_the_hubs_own(state: MigrationState) -> bool {
+    state.is_led_by_target() && state.copies_forth()
+}
+
+/// Whose word counts first for readers, if the migration has a say in it.
+pub(super) fn lead(migration: &Migration, configs: &Configs) -> Option<Lead> {
+    if !migration.any(MigrationState::is_led_by_target) {
+        return None;
+    }
+    let (from, to) = ends(migration, configs).ok()?;
+    Some(Lead {
+        at_source: at_source(migration, MigrationState::is_led_by_target),
+        at_target: at_target(migration, &to, MigrationState::is_led_by_target),
+        from: from.id,
+        to: to.id,
+    })
+}
+
+/// What a step would have done: the routes after it, and of those before it what it ends.
+pub(super) fn step(before: &Migration, after: &Migration, configs: &Configs) -> Vec<Route> {
+    let (mut routes, old) = (routes(after, configs), routes(before, configs));
+    for gone in old {
+        let key = gone.key();
+        let ended = gone.parts.into_iter().map(|part| Part { mode: Mode::Ended, ..part });
+        match routes.iter_mut().find(|route| route.key() == key) {
+            Some(route) => route.parts.extend(ended),
+            None => routes.push(Route {
+                parts: ended.collect(),
+                ..Route::bare(gone.tenant, gone.from, gone.to, Mode::Frozen)
+            }),
+        }
+    }
+    for route in &mut routes {
+        // Copies of other rules are not its business.
+        route.rest = Mode::Frozen;
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests;

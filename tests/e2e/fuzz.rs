@@ -1,6 +1,7 @@
 //! Requests made up from a seed: whatever comes, an answer in our shape, and a server that lives.
 
 use fastrand::Rng;
+use hub_registry_testkit::stub::consul::StubConsul;
 use serde_json::{Map, Value, json};
 
 use crate::hub::Hub;
@@ -8,7 +9,7 @@ use crate::input::{check_shape, raw, routes};
 
 /// Set `FUZZ_SEED` to try another one, `FUZZ_ROUNDS` for more.
 const SEED: u64 = 20_261_123;
-const ROUNDS: usize = 3000;
+const ROUNDS: usize = 4000;
 
 const FIELDS: &[&str] = &[
     "groupName",
@@ -150,11 +151,12 @@ fn object(rng: &mut Rng, depth: usize) -> Map<String, Value> {
 
 /// Close to something good, so that some of it gets through.
 fn body(rng: &mut Rng) -> Vec<u8> {
-    let mut body = match rng.u8(..5) {
+    let mut body = match rng.u8(..6) {
         0 => json!({ "serviceName": "web", "hostAddress": "10.0.0.1", "portNumber": rng.u8(1..9) }),
         1 => json!({ "groupName": one(rng, &["team", "other"]) }),
         2 => json!({ "serviceName": one(rng, &["web", "api"]) }),
         3 => json!({ "instances": [value(rng, 0), { "serviceName": "web" }] }),
+        4 => json!({ "name": one(rng, WORDS), "from": "native", "to": "other" }),
         _ => json!({}),
     };
     if rng.bool()
@@ -212,7 +214,11 @@ async fn made_up_requests_break_nothing() {
     let rounds = number("FUZZ_ROUNDS").map_or(ROUNDS, |rounds| rounds as usize);
     println!("seed {seed}, {rounds} rounds");
     let mut rng = Rng::with_seed(seed);
-    let hub = Hub::start().await;
+    let (hub, consul) = (Hub::start().await, StubConsul::start().await);
+    let address = consul.address().to_string();
+    let other =
+        json!({ "configName": "other", "registryType": "CONSUL", "serverAddress": address });
+    assert_eq!(hub.post("/api/v1/external/configs", &other).await.0, 201);
     // Those that call other servers, or wait, are no matter of input alone.
     let waits = ["/connect", "/configs/test", "{configId}/test", "/subscribe"];
     let routes: Vec<_> = routes()
@@ -259,7 +265,9 @@ async fn made_up_requests_break_nothing() {
         if (status == 200 || status == 201)
             && let Ok(answer) = serde_json::from_str::<Value>(&text)
         {
-            let ids = ["instanceId", "configId"].iter().filter_map(|name| answer[name].as_str());
+            let ids = ["instanceId", "configId", "migrationId"]
+                .iter()
+                .filter_map(|name| answer[name].as_str());
             known.extend(ids.map(str::to_owned));
         }
     }

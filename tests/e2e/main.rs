@@ -45,6 +45,7 @@ mod leases;
 mod listener;
 mod logs;
 mod metrics;
+mod migration;
 mod odd_requests;
 mod outages;
 mod pairs;

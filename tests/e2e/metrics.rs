@@ -51,8 +51,8 @@ pub(crate) fn families(text: &str) -> BTreeMap<String, Family> {
     families
 }
 
-/// A server with everything that has metrics: a registry, its standby and a rule of copying, a log file, a database on
-/// a disk.
+/// A server with everything that has metrics: a registry, its standby, a rule of copying, a migration, a log
+/// file, a database on a disk.
 pub(crate) async fn scrape() -> String {
     let consul = StubConsul::start().await;
     let hub = Hub::with("", &[("REGISTRY__LOG__FILE__PATH", "logs/registry.log")]).await;
@@ -66,6 +66,13 @@ pub(crate) async fn scrape() -> String {
         "specificConfig": { "sync": { "direction": "out", "targets": ["native"] } } });
     let (status, made) = hub.post("/api/v1/external/configs", &body).await;
     assert_eq!(status, 201, "{made}");
+    let body = json!({ "name": "away", "from": "native", "to": "consul-a" });
+    let (status, made) = hub.post("/api/v1/migrations", &body).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["migrationId"].as_str().unwrap();
+    let path = format!("/api/v1/migrations/{id}/advance?force=true");
+    let (status, answer) = hub.post(&path, &json!({})).await;
+    assert_eq!(status, 200, "{answer}");
     let read = "hub_registry_source_call_duration_seconds_count{kind=\"CONSUL\"";
     let up = "hub_registry_source_up{kind=\"CONSUL\"";
     hub.until("/metrics", Duration::from_secs(30), |_, text| {
@@ -73,6 +80,7 @@ pub(crate) async fn scrape() -> String {
         text.contains(read)
             && text.contains("hub_registry_failover_state{")
             && text.contains("hub_registry_sync_copies{")
+            && text.contains("hub_registry_migration_parity_percent{")
             && text.lines().any(|line| line.starts_with(up) && line.ends_with(" 1"))
     })
     .await;

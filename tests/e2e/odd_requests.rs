@@ -12,7 +12,9 @@ use crate::input::{check_shape, raw, routes};
 /// Routes whose body, if any, means nothing.
 fn bodiless(path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or_default();
-    ["heartbeat", "connect", "disconnect", "failover", "failback", "sync"].contains(&last)
+    let of_registries = ["connect", "disconnect", "failover", "failback", "sync"];
+    let of_migrations = ["advance", "rollback", "pause", "resume"];
+    last == "heartbeat" || of_registries.contains(&last) || of_migrations.contains(&last)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,9 +97,24 @@ impl Secured {
         });
         let made = self.with_token(admin, &post, "/api/v1/external/configs", Some(&config)).await;
         assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+        let config_id = field(&made.1, "configId");
+        let other = json!({
+            "configName": "other", "registryType": "CONSUL", "serverAddress": "127.0.0.1:9",
+        });
+        let made = self.with_token(admin, &post, "/api/v1/external/configs", Some(&other)).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+        let other = format!("/api/v1/external/configs/{}", field(&made.1, "configId"));
+        let migration = json!({ "name": CANARY, "from": "native", "to": "other" });
+        let made = self.with_token(admin, &post, "/api/v1/migrations", Some(&migration)).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+        // A registry that never answers would keep the server from being ready.
+        let off = json!({ "activeFlag": "N" });
+        let (status, text) = self.with_token(admin, &Method::PUT, &other, Some(&off)).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
         BTreeMap::from([
             ("instanceId", id),
-            ("configId", field(&made.1, "configId")),
+            ("configId", config_id),
+            ("migrationId", field(&made.1, "migrationId")),
             ("serviceName", CANARY.to_owned()),
             ("groupName", CANARY.to_owned()),
             ("tokenId", "0".repeat(32)),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use hub_registry_core::{
     Capability, Change, ChangeStream, Error, ErrorKind, Instance, InstanceKey, Registry,
-    RegistryInfo, RegistryKind, Result, Scope, ServiceKey, TenantId,
+    RegistryInfo, RegistryKind, Result, Scope, ServiceKey, TenantId, carry,
 };
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -18,6 +18,7 @@ use crate::access::Caller;
 use crate::error::ErrorCode;
 use crate::model::instance::Registration;
 use crate::model::names::instance_id;
+use crate::model::words::HealthCheckType;
 
 /// How often a quiet watch says that it still looks.
 const IDLE: Duration = Duration::from_secs(5);
@@ -103,7 +104,12 @@ impl Registry for NativeRegistry {
     }
 
     async fn register(&self, instance: &Instance) -> Result<()> {
-        let registration = Registration::of(instance);
+        let mut registration = Registration::of(instance);
+        if instance.metadata.contains_key(carry::OWNER) {
+            // A copy stays until whoever wrote it removes it: a lease would end one that is to stay
+            // when its rule has ended.
+            registration.check = Some(HealthCheckType::None);
+        }
         let outcome = self.native.register(&self.caller, registration).await;
         outcome.map(drop).map_err(|error| foreign("register", &error))
     }

@@ -320,7 +320,7 @@ impl Engine {
         for route in routes {
             let target = self.house.ends.connect(&route.tenant, &route.to.id).await;
             let target = target.map_err(|error| Error::unavailable(error.to_string()))?;
-            planned.append(&mut self.plan_route(route, &target));
+            planned.append(&mut self.plan_route(route, &target)?);
         }
         Ok(planned)
     }
@@ -343,7 +343,8 @@ impl Engine {
         }
     }
 
-    fn plan_route(&self, route: &Route, target: &Arc<dyn Registry>) -> Vec<Planned> {
+    /// What cannot be told is no empty list.
+    fn plan_route(&self, route: &Route, target: &Arc<dyn Registry>) -> Result<Vec<Planned>> {
         let look = Look {
             catalog: &self.house.catalog,
             ledger: &self.house.ledger,
@@ -351,6 +352,15 @@ impl Engine {
             capability: target.capability(),
             thorough: true,
         };
+        let unread = match (look.target_is_current(), look.source_is_loaded()) {
+            (true, true) => None,
+            (false, _) => Some((&route.to.name, "is not LIVE")),
+            (true, false) => Some((&route.from.name, "was never read")),
+        };
+        if let Some((name, why)) = unread {
+            let message = format!("{name} {why}: what would be done cannot be told");
+            return Err(Error::unavailable(message));
+        }
         let now = Instant::now();
         let mut planned = Vec::new();
         for service in look.services() {
@@ -372,7 +382,7 @@ impl Engine {
                 lost: Vec::new(),
             }));
         }
-        planned
+        Ok(planned)
     }
 
     /// Has everything compared now, and waits for what that asks for, at most half a minute. What

@@ -12,7 +12,7 @@ use super::decide::{Act, Case, Verdict, Written};
 use super::ledger::Ledger;
 use super::queue::Action;
 use super::route::{Mode, Route};
-use crate::catalog::{Catalog, SourceId, Standing};
+use crate::catalog::{Catalog, SourceId, SourceState, Standing};
 use crate::model::external::Orphan;
 
 /// A target that does not show what was written so long ago has lost it: longer than Eureka's
@@ -54,8 +54,20 @@ impl Look<'_> {
 
     /// Whether what the target shows is what is there.
     pub(super) fn target_is_current(&self) -> bool {
-        let state = self.catalog.state(&self.route.tenant, &self.route.to.id);
-        state.is_some_and(|(state, _)| state.is_current())
+        let Route { tenant, to, .. } = self.route;
+        match self.catalog.state(tenant, &to.id) {
+            Some((state, _)) => state.is_current(),
+            // The native registry of a tenant that has none yet is empty.
+            None => to.id == SourceId::Native,
+        }
+    }
+
+    /// Whether it is known what the source has.
+    pub(super) fn source_is_loaded(&self) -> bool {
+        let Route { tenant, from, .. } = self.route;
+        let state = self.catalog.state(tenant, &from.id).map(|(state, _)| state);
+        // As above.
+        from.id == SourceId::Native || state.is_some_and(SourceState::is_loaded)
     }
 
     /// What one service of the source asks for.

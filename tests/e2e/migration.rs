@@ -244,7 +244,9 @@ async fn readers_see_all_of_it_in_every_state_and_on_the_way_back() {
     let gone = Arc::new(AtomicBool::new(false));
     let beats = beat(&scene, &gone);
 
-    // Nothing is there before the first step, and what it would do can be read.
+    // Nothing is there before the first step, and what it would do can be read, once both
+    // registries were.
+    scene.hub.until(&scene.path("/plan"), SOON, |status, _| status == 200).await;
     let (_, plan) = scene.hub.get(&scene.path("/plan")).await;
     assert_eq!(plan["count"], 3 * services, "{plan}");
     assert!(plan["actions"].as_array().unwrap().iter().all(|a| a["action"] == "REGISTER"));

@@ -8,6 +8,8 @@ CREATE TABLE HUB_REGISTRY_MIGRATION (
     migrationName   VARCHAR(100) NOT NULL,
     fromName        VARCHAR(100) NOT NULL,
     toName          VARCHAR(100) NOT NULL,
+    fromConfigId    VARCHAR(32)  NOT NULL,
+    toConfigId      VARCHAR(32)  NOT NULL,
     planJson        MEDIUMTEXT NOT NULL,
     servicesJson    MEDIUMTEXT,
     migrationState  VARCHAR(20)  NOT NULL,

@@ -8,6 +8,8 @@ CREATE TABLE HUB_REGISTRY_MIGRATION (
     migrationName   VARCHAR(100) COLLATE "C" NOT NULL,
     fromName        VARCHAR(100) COLLATE "C" NOT NULL,
     toName          VARCHAR(100) COLLATE "C" NOT NULL,
+    fromConfigId    VARCHAR(32) COLLATE "C" NOT NULL,
+    toConfigId      VARCHAR(32) COLLATE "C" NOT NULL,
     planJson        TEXT NOT NULL,
     servicesJson    TEXT,
     migrationState  VARCHAR(20) COLLATE "C" NOT NULL,

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::{GroupName, ServiceKey};
+use hub_registry_core::{GroupName, ServiceName};
 use serde_json::{Value, json};
 
 use super::copies::actions_json;
@@ -109,18 +109,18 @@ async fn step(
     let service = one_service(&mut params)?;
     let force = params.flag("force")?;
     params.finish()?;
-    let asked = Asked { service: service.clone(), force, who: caller.user() };
-    let moved = api.migrations.step(caller.tenant(), &migration_id(id)?, step, asked).await?;
-    let state = service.map_or(moved.state, |service| moved.state_of(&service));
+    let asked = Asked { service, force, who: caller.user().to_owned() };
+    let id = migration_id(id)?;
+    let (moved, state) = api.migrations.step(caller.tenant(), &id, step, asked).await?;
     Ok(Json(json!({ "migrationId": moved.id, "state": state })))
 }
 
 /// The service that `serviceName` and `groupName` name, if they do.
-fn one_service(params: &mut Params) -> Result<Option<ServiceKey>> {
+fn one_service(params: &mut Params) -> Result<Option<(ServiceName, Option<GroupName>)>> {
     let (name, group) = (params.take("serviceName")?, params.group()?);
     let group = match (&name, group) {
-        (_, GroupChoice::Unsaid) => GroupName::default_group(),
-        (Some(_), GroupChoice::Named(group)) => group,
+        (_, GroupChoice::Unsaid) => None,
+        (Some(_), GroupChoice::Named(group)) => Some(group),
         (Some(_), GroupChoice::All) => {
             return Err(Error::invalid("groupName", "*", "must name one group here"));
         }
@@ -128,7 +128,7 @@ fn one_service(params: &mut Params) -> Result<Option<ServiceKey>> {
             return Err(Error::invalid("groupName", Value::Null, "goes with a serviceName"));
         }
     };
-    name.map(|name| Ok(ServiceKey::new(group, names::service(&name)?))).transpose()
+    name.map(|name| Ok((names::service(&name)?, group))).transpose()
 }
 
 /// `POST /api/v1/migrations/{migrationId}/pause`

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hub_registry_core::{ServiceKey, TenantId};
+use hub_registry_core::{Mark, ServiceKey, TenantId};
 
 use super::desk::Desk;
 use super::source::SourceId;
@@ -24,7 +24,19 @@ pub struct Lead {
 
 impl Lead {
     fn contains(&self, service: &ServiceKey) -> bool {
-        self.at_source.contains(service) || self.at_target.contains(service)
+        let (source, target) = (self.at_source.contains(service), self.at_target.contains(service));
+        // A name may be that of one service at the source and of another at the target. One that is
+        // left out is left out by either of its names.
+        if self.at_source.all { source && target } else { source || target }
+    }
+
+    /// Whether a copy of this source is shown at this place, and not only as its original: those
+    /// from the source at the target; and those that were copied back, where the original's own
+    /// group is another one.
+    pub(super) fn shows(&self, place: &SourceId, mark: &Mark, source: &str) -> bool {
+        let forth = *place == self.to && source == self.from.as_str();
+        let back = *place == self.from && source == self.to.as_str() && mark.group.is_some();
+        forth || back
     }
 }
 

@@ -18,6 +18,15 @@ pub enum SourceId {
 }
 
 impl SourceId {
+    /// From what [`as_str`](Self::as_str) says; `None`: it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "native" {
+            return Some(Self::Native);
+        }
+        ConfigId::parse(text).ok().map(Self::External)
+    }
+
     /// `native` or the configuration's id.
     #[must_use]
     pub fn as_str(&self) -> &str {

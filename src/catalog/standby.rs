@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use hub_registry_core::{ConfigId, RegistryKind, Scope, ServiceKey, TenantId};
+use hub_registry_core::{ConfigId, Mark, RegistryKind, Scope, ServiceKey, TenantId};
 
 use super::desk::{Desk, Slot};
 use super::shelf::Entry;
@@ -111,15 +111,24 @@ impl Desk {
         slots.flat_map(|(_, slot)| slot.shelf.services()).map(|(key, _)| key.clone()).collect()
     }
 
-    /// What is shown of a service, in the order of origins, each source once.
+    /// What is shown of a service, in the order of origins, each source once. One of which all is
+    /// hidden does not know the service.
     pub(super) fn shown(&self, key: &ServiceKey) -> Vec<Shown<'_>> {
         let lead = self.lead(key);
         let places = self.slots.iter().filter(|(id, _)| !self.is_hidden(id));
         let mut all: Vec<_> = places
             .filter_map(|(id, place)| {
                 let slot = self.in_place_of(id, key, DEPTH)?;
-                let shown_too = lead.filter(|lead| lead.to == *id).map(|lead| &lead.from);
-                let entries = self.originals(&slot.shelf.service(key)?.entries, shown_too);
+                let speaker = &slot.cell.info;
+                let all = &slot.shelf.service(key)?.entries;
+                let entries = self.originals(all, |mark, source| {
+                    let led = lead.is_some_and(|lead| lead.shows(id, mark, source));
+                    // A standby's copies of what it stands in for are why it can.
+                    led || (speaker.id != *id && source == id.as_str())
+                });
+                if entries.is_empty() && !all.is_empty() {
+                    return None;
+                }
                 let current = slot.cell.state().is_current();
                 // It stands in the order where the one stands whose place it takes.
                 let place = &place.cell.info;
@@ -127,7 +136,7 @@ impl Desk {
                     true => (Conflict::SecondaryWins, i32::MIN),
                     false => (place.conflict, place.priority),
                 };
-                let info = SourceInfo { conflict, priority, ..slot.cell.info.clone() };
+                let info = SourceInfo { conflict, priority, ..speaker.clone() };
                 Some(Shown { info, current, entries })
             })
             .collect();
@@ -138,22 +147,21 @@ impl Desk {
     }
 
     /// These without the copies of what a source of this view lists itself: they are shown as what
-    /// they were copied from, and gone when that is. But those from `shown_too` stay.
+    /// they were copied from, and gone when that is. But those stay that are shown `too`.
     fn originals<'e>(
         &self,
         entries: &'e [Entry],
-        shown_too: Option<&SourceId>,
+        too: impl Fn(&Mark, &str) -> bool,
     ) -> Cow<'e, [Entry]> {
-        let is_copy = |entry: &Entry| {
+        let is_hidden = |entry: &Entry| {
             let mark = entry.instance.mark.as_deref();
-            let source = mark.and_then(|mark| mark.source.as_deref());
-            let source = source.filter(|source| shown_too.is_none_or(|id| id.as_str() != *source));
-            source.is_some_and(|source| self.knows(source))
+            let source = mark.and_then(|mark| Some((mark, mark.source.as_deref()?)));
+            source.is_some_and(|(mark, source)| self.knows(source) && !too(mark, source))
         };
-        if !entries.iter().any(is_copy) {
+        if !entries.iter().any(is_hidden) {
             return Cow::Borrowed(entries);
         }
-        Cow::Owned(entries.iter().filter(|entry| !is_copy(entry)).cloned().collect())
+        Cow::Owned(entries.iter().filter(|entry| !is_hidden(entry)).cloned().collect())
     }
 
     fn knows(&self, source: &str) -> bool {

@@ -104,21 +104,30 @@ pub struct Services {
     pub scope: Scope,
     /// all of these, or none,
     pub all: bool,
-    /// but for those.
+    /// but for those,
     pub but: BTreeSet<ServiceKey>,
+    /// only in these groups, if some are named,
+    pub groups: Option<BTreeSet<GroupName>>,
+    /// and in none of those.
+    pub not_in: BTreeSet<GroupName>,
 }
 
 impl Services {
     /// All that a scope holds.
     #[must_use]
     pub fn of(scope: Scope) -> Self {
-        Self { scope, all: true, but: BTreeSet::new() }
+        let (but, groups, not_in) = (BTreeSet::new(), None, BTreeSet::new());
+        Self { scope, all: true, but, groups, not_in }
     }
 
     /// Whether the service is one.
     #[must_use]
     pub fn contains(&self, service: &ServiceKey) -> bool {
-        self.all != self.but.contains(service) && self.scope.contains(service)
+        let in_group = self.groups.as_ref().is_none_or(|groups| groups.contains(&service.group));
+        in_group
+            && !self.not_in.contains(&service.group)
+            && self.all != self.but.contains(service)
+            && self.scope.contains(service)
     }
 }
 

@@ -88,7 +88,8 @@ impl Registry for NativeRegistry {
 
     async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>> {
         self.check_runs("list instances")?;
-        Ok(self.native.instances(&self.tenant, service))
+        let all = self.native.instances(&self.tenant, service).into_iter();
+        Ok(all.map(marked).collect())
     }
 
     fn watch(&self, scope: Scope) -> ChangeStream {
@@ -175,6 +176,13 @@ impl Watch {
             }
         }
     }
+}
+
+/// What is kept of a copy in its metadata, where it belongs.
+fn marked(instance: Instance) -> Instance {
+    let mut instance = Arc::new(instance);
+    carry::take(&mut instance);
+    Arc::unwrap_or_clone(instance)
 }
 
 fn concerns(change: &Change, scope: &Scope) -> bool {

@@ -20,6 +20,10 @@ pub struct MigrationRow {
     pub from_name: String,
     /// Where to.
     pub to_name: String,
+    /// The id of the one, or `native`,
+    pub from_config_id: String,
+    /// and of the other.
+    pub to_config_id: String,
     /// Services, groups, gates and what becomes of the copies: a JSON object.
     pub plan_json: Option<String>,
     /// Services that are not where the migration is: a JSON list.

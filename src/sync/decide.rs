@@ -8,6 +8,9 @@ use hub_registry_core::Instance;
 use hub_registry_core::carry::{self, Packed};
 use std::sync::Arc;
 
+/// Why a copy that is not in the ledger is left alone, whoever wrote it.
+pub(super) const OTHERS_COPY: &str = "a copy that is not this hub's is there";
+
 /// What is known of one address at the target.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
@@ -88,7 +91,7 @@ impl Case<'_> {
         }
         match self.there {
             None => Verdict::Do(Act::Register, "it is not there"),
-            Some(there) if there.mark.is_some() => Verdict::Skip("a copy by another hub is there"),
+            Some(there) if there.mark.is_some() => Verdict::Skip(OTHERS_COPY),
             Some(_) => Verdict::Skip("it is registered there itself"),
         }
     }

@@ -14,13 +14,12 @@ use super::ledger::{Copied, Ledger};
 use super::look::Look;
 use super::migration::Book;
 use super::report::{Report, RouteReport};
-use super::route::{Mode, Part, Route, RouteKey, RuleOf, bare_end, end, routes};
+use super::route::{Mode, Route, RouteKey, RuleOf, bare_end, end, routes};
 use super::worker::{House, Hurry, Worker, keep};
 use crate::catalog::{Catalog, SourceId};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::external::Orphan;
-use crate::model::migration::MigrationId;
 use crate::storage::LedgerStore;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -189,42 +188,40 @@ impl Engine {
         }
     }
 
-    /// Before a migration ends (`then` has it ended): says what becomes of its copies, on these
-    /// routes. KEEP: they are the hub's no more.
+    /// Writes down what becomes in the end of the copies on these routes whose part is in this
+    /// mode, and has `then` change the rules before anything else is copied.
     ///
     /// # Errors
     /// What `then` says; when the ledger cannot be written.
     pub(super) async fn release(
         &self,
-        migration: &MigrationId,
         routes: &[Route],
+        mode: Mode,
         orphan: Orphan,
         then: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let is_own = |part: &Part| part.rule_of == RuleOf::Migration(migration.clone());
         let stopped: Vec<_> = {
             let mut working = self.working.lock();
-            let own = working.iter().filter(|(_, one)| one.route.parts.iter().any(is_own));
-            let keys: Vec<_> = own.map(|(key, _)| key.clone()).collect();
-            keys.iter().filter_map(|key| working.remove(key)).collect()
+            routes.iter().filter_map(|route| working.remove(&route.key())).collect()
         };
-        for Working { tasks, .. } in stopped {
-            tasks.stop(STOP).await;
+        stopped.iter().for_each(|working| working.tasks.cancel());
+        for working in stopped {
+            working.tasks.stop(STOP).await;
         }
         for route in routes {
-            let own = self.owned_on(route);
-            let (puts, gone) = match orphan {
-                Orphan::Keep => (Vec::new(), own.into_iter().map(|(key, _)| key).collect()),
-                Orphan::Expire => {
-                    let such = |(key, copied)| (key, Copied { orphan, ..copied });
-                    (own.into_iter().map(such).collect(), Vec::new())
-                }
+            let concerned = |copied: &Copied| {
+                route.part(&copied.original).is_some_and(|part| part.mode == mode)
             };
-            self.house.ledger.save(&route.tenant, &route.to.id, puts, &gone).await?;
+            let own = self.house.ledger.select(&route.key(), usize::MAX, concerned);
+            let puts = own.into_iter().map(|(key, copied)| (key, Copied { orphan, ..copied }));
+            let puts = puts.collect();
+            self.house.ledger.save(&route.tenant, &route.to.id, puts, &[]).await?;
         }
         let outcome = then.await;
-        self.refresh_now().await;
+        if self.enabled {
+            self.refresh_now().await;
+        }
         outcome
     }
 
@@ -252,6 +249,8 @@ impl Engine {
                 .collect();
             keys.iter().filter_map(|key| working.remove(key)).collect()
         };
+        // All at once: whoever waits for this may stop to.
+        stale.iter().for_each(|working| working.tasks.cancel());
         for working in stale {
             working.tasks.stop(STOP).await;
             let Route { from, to, .. } = &*working.route;

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hub_registry_core::{
-    ConfigId, GroupName, Host, InstanceKey, ServiceKey, ServiceName, TenantId, carry,
-};
+use hub_registry_core::{GroupName, Host, InstanceKey, ServiceKey, ServiceName, TenantId, carry};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
@@ -222,7 +220,7 @@ fn read(row: &CopyRow) -> Option<(Place, InstanceKey, Copied)> {
     };
     let lost = row.lost_fields.as_deref().unwrap_or("[]");
     let copied = Copied {
-        from: source(&row.from_source)?,
+        from: SourceId::parse(&row.from_source)?,
         original: service(&row.from_group, &row.from_service)?,
         print: row.content_print.clone(),
         orphan: if row.orphan_policy == Orphan::Keep.as_str() {
@@ -234,12 +232,5 @@ fn read(row: &CopyRow) -> Option<(Place, InstanceKey, Copied)> {
         written_at: None,
     };
     let tenant = TenantId::parse(&row.key.tenant_id).ok()?;
-    Some(((tenant, source(&row.key.to_source)?), key, copied))
-}
-
-fn source(text: &str) -> Option<SourceId> {
-    if text == SourceId::Native.as_str() {
-        return Some(SourceId::Native);
-    }
-    ConfigId::parse(text).ok().map(SourceId::External)
+    Some(((tenant, SourceId::parse(&row.key.to_source)?), key, copied))
 }

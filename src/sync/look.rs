@@ -201,7 +201,8 @@ struct Wanted {
 /// What nacos-sync writes into the metadata of its copies (`SkyWalkerConstants`).
 const NACOS_SYNC: [&str; 2] = ["syncSource", "sourceClusterId"];
 
-fn is_copy(instance: &Instance) -> bool {
+/// Whether somebody copied it there: that one copies it on, or nobody does.
+pub(super) fn is_copy(instance: &Instance) -> bool {
     let has = |key: &&str| instance.metadata.contains_key(*key);
     instance.mark.is_some() || NACOS_SYNC.iter().all(has)
 }

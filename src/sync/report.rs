@@ -9,6 +9,7 @@ use hub_registry_core::{Error, InstanceKey};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::decide::OTHERS_COPY;
 use super::queue::Action;
 use super::route::Route;
 use crate::clock::Clock;
@@ -16,6 +17,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// Lags kept for the quantiles.
 const LAGS: usize = 1024;
+/// What was copied of late.
+const LATE: Duration = Duration::from_secs(300);
 /// Addresses left alone that are named.
 const NAMED: usize = 100;
 
@@ -50,20 +53,39 @@ pub struct RouteReport {
     pub wrote_at: Option<DateTime<Utc>>,
     /// What went wrong last, since something was last written well.
     pub error: Option<String>,
-    /// From a change at the source to its copy, the last 1024 of them.
-    lags: VecDeque<Duration>,
+    /// When each was copied, and how long after its change at the source; the last 1024 of them.
+    lags: VecDeque<(Instant, Duration)>,
 }
 
 impl RouteReport {
     /// Half of the changes were copied within the first, 99 of 100 within the second.
     #[must_use]
     pub fn lag(&self) -> Option<(Duration, Duration)> {
-        let mut lags: Vec<_> = self.lags.iter().copied().collect();
-        lags.sort_unstable();
-        let at =
-            |percent: usize| lags.get((lags.len() * percent / 100).min(lags.len().checked_sub(1)?));
-        Some((*at(50)?, *at(99)?))
+        quantiles(self.lags.iter().map(|(_, lag)| *lag).collect())
     }
+
+    /// The second of these for what was copied within the last five minutes: a bulk of copies, or a
+    /// target that was away, must not be held against it for ever.
+    #[must_use]
+    pub fn lag_of_late(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let late = self.lags.iter().filter(|(at, _)| now < *at + LATE);
+        Some(quantiles(late.map(|(_, lag)| *lag).collect())?.1)
+    }
+
+    /// Copies that the target does not take, or that are there and not this hub's.
+    #[must_use]
+    pub fn not_ours(&self) -> usize {
+        let others = self.skipped.values().filter(|why| *why == OTHERS_COPY);
+        self.refused.len() + others.count()
+    }
+}
+
+fn quantiles(mut lags: Vec<Duration>) -> Option<(Duration, Duration)> {
+    lags.sort_unstable();
+    let last = lags.len().checked_sub(1)?;
+    let at = |percent: usize| lags.get((lags.len() * percent / 100).min(last)).copied();
+    Some((at(50)?, at(99)?))
 }
 
 /// A report that is being written.
@@ -128,7 +150,7 @@ impl Report {
         if figures.lags.len() == LAGS {
             figures.lags.pop_front();
         }
-        figures.lags.push_back(lag);
+        figures.lags.push_back((now, lag));
         drop(figures);
         self.metrics.sync.wrote(self.ends(), action.act.as_str(), lag);
     }

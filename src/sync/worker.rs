@@ -273,6 +273,7 @@ impl Worker {
     /// Writes the most urgent of what waits.
     async fn write(&mut self) {
         let now = Instant::now();
+        let began = now;
         let Some((target, capability)) = self.target.clone().filter(|_| now >= self.ready_at)
         else {
             return;
@@ -365,7 +366,7 @@ impl Worker {
             None => {
                 self.succeeded();
                 let took = Duration::from_secs(1) * took as u32 / self.route.rate;
-                self.ready_at = self.ready_at.max(now + took);
+                self.ready_at = self.ready_at.max(began + took);
             }
         }
     }

@@ -82,8 +82,9 @@ async fn every_line_of_a_request_has_its_id() {
         (&json!(400), &json!("/api/v1/services"))
     );
     assert!(!read(&file).contains("hidden") && !hub.log().contains("hidden"));
-    // The same on standard output.
-    assert!(lines(&hub.log()).iter().any(|line| line["request.id"] == "trace-4711"));
+    // The same on standard output, which is written by another thread.
+    let has_it = |log: &String| lines(log).iter().any(|line| line["request.id"] == "trace-4711");
+    until("the line on standard output", || hub.log(), has_it).await;
 }
 
 #[tokio::test]

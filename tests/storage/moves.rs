@@ -12,6 +12,8 @@ fn migration(number: u8) -> MigrationRow {
         migration_name: format!("Move {number} \u{540d}"),
         from_name: "eureka-a".to_owned(),
         to_name: "native".to_owned(),
+        from_config_id: format!("{number:032x}"),
+        to_config_id: "native".to_owned(),
         plan_json: Some("{}".to_owned()),
         services_json: Some("[]".repeat(40_000)),
         migration_state: "CUTOVER".to_owned(),

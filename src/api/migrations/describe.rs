@@ -98,7 +98,11 @@ fn step(id: &str, summary: &str) -> Describe {
     describe(Tag::Migrations, id, summary)
         .takes([
             Param::query("serviceName", "Only this service.", shapes::known_name()),
-            Param::query("groupName", "Its group at the source.", shapes::known_name()),
+            Param::query(
+                "groupName",
+                "Its group at the source; need not be said where the name is in one only.",
+                shapes::known_name(),
+            ),
         ])
         .answers(StatusCode::OK, "How far it is now, on disk.", answer)
 }
@@ -134,7 +138,6 @@ pub(in crate::api) fn delete() -> Describe {
     describe(Tag::Migrations, "deleteMigration", "Removes a migration")
         .takes([Param::query("copies", copies, word(&["keep", "remove"]))])
         .answers(StatusCode::OK, "Removed, and on disk.", answer)
-        .may(StatusCode::CONFLICT, "A registry it copied to or from is not there.")
 }
 
 /// `GET /api/v1/migrations/{migrationId}/parity`

@@ -88,3 +88,32 @@ async fn the_native_registry_can_lead_too() {
     catalog.set_lead(&tenant(), &MigrationId::random(), Some(lead), None);
     assert_eq!(shown(&catalog)[0], rows(&[(1, &["native", "a"])])[0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn copies_in_another_group_make_no_service_there_until_their_target_leads() {
+    let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
+    for name in ["a", "b"] {
+        catalog.open(&tenant(), source(name, Conflict::PrimaryWins, 1), GuardPolicy::Off);
+    }
+    let prod = GroupName::parse("prod").unwrap();
+    let at = |group: &GroupName, mut instance: Instance| {
+        instance.key.service.group = group.clone();
+        ServiceState::new(instance.key.service.clone(), [instance])
+    };
+    let original = at(&prod, instance("web", 1));
+    let mut copied = copy("web", 1, "a");
+    copied.mark.as_mut().unwrap().group = Some(prod.clone());
+    let copied = at(&GroupName::default_group(), copied);
+    catalog.apply(&tenant(), &id("a"), vec![Change::Reset(vec![original])]);
+    catalog.apply(&tenant(), &id("b"), vec![Change::Reset(vec![copied])]);
+    // Who names no group finds the one there is.
+    assert_eq!(shown(&catalog), rows(&[(1, &["a"])]));
+    let all = Services::of(Scope::all());
+    let back = Lead { from: id("b"), to: id("a"), at_source: all.clone(), at_target: all };
+    catalog.set_lead(&tenant(), &MigrationId::random(), Some(back), None);
+    let view = catalog.view();
+    let group = GroupChoice::Named(GroupName::default_group());
+    let found = view.look(&tenant(), &key("web").name, &group, &ALL_GROUPS).found;
+    let Found::One(found) = found else { panic!("readers of the old group find it there still") };
+    assert_eq!(&*found.rows[0].origins[0].source, "b");
+}

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::{HealthStatus, InstanceStatus};
+use hub_registry_core::{HealthStatus, InstanceStatus, carry};
 
 use super::expect;
 use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
+use crate::model::labels::Metadata;
 use crate::model::names::InstanceId;
 use crate::model::words::Flag;
 use crate::native::draft::Draft;
@@ -26,7 +27,12 @@ impl Draft {
         self.allow(caller, Action::Write, &registration.key.service.group)?;
         let tenant = caller.tenant();
         let id = InstanceId::of(tenant, &registration.key);
+        let owner = |metadata: &Metadata| metadata.contains_key(carry::OWNER);
+        let is_copy = registration.metadata.as_ref().is_some_and(owner);
+        // A client of its own takes nothing over from a copy that was there for it: neither that
+        // it has no lease, nor whose it is.
         let before = self.next.instance(tenant, id).cloned();
+        let before = before.filter(|before| is_copy || !owner(&before.metadata));
         let instance = match &before {
             Some(before) => self.renewed(before, registration, caller),
             None => {

@@ -45,6 +45,8 @@ columns!(MigrationRow {
     migration_name: key "migrationName",
     from_name: key "fromName",
     to_name: key "toName",
+    from_config_id: key "fromConfigId",
+    to_config_id: key "toConfigId",
     plan_json: text "planJson",
     services_json: text "servicesJson",
     migration_state: key "migrationState",

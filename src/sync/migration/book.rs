@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan;
+use crate::catalog::SourceId;
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
 use crate::model::migration::{MigrationId, MigrationPlan, MigrationState};
@@ -27,6 +28,10 @@ pub struct Migration {
     pub id: MigrationId,
     /// What is moved where.
     pub plan: MigrationPlan,
+    /// The registry it moves from, and no other one of its name,
+    pub from: SourceId,
+    /// and where to.
+    pub to: SourceId,
     /// How far it has come.
     pub state: MigrationState,
     /// Its copies stay as they are.
@@ -73,6 +78,8 @@ impl Migration {
             migration_name: self.plan.name.clone(),
             from_name: self.plan.from.clone(),
             to_name: self.plan.to.clone(),
+            from_config_id: self.from.as_str().to_owned(),
+            to_config_id: self.to.as_str().to_owned(),
             plan_json: Some(serde_json::json!(self.plan).to_string()),
             services_json: Some(serde_json::json!(apart).to_string()),
             migration_state: self.state.to_string(),
@@ -117,6 +124,8 @@ impl Migration {
             tenant: TenantId::parse(&row.tenant_id).ok()?,
             id: MigrationId::parse(&row.migration_id)?,
             plan,
+            from: SourceId::parse(&row.from_config_id)?,
+            to: SourceId::parse(&row.to_config_id)?,
             state: row.migration_state.parse().ok()?,
             paused: row.paused_flag.parse().is_ok_and(Flag::is_yes),
             services: services.collect::<Option<_>>()?,

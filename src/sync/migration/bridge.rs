@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ServiceKey, TenantId};
+use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
 use parking_lot::Mutex;
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::book::{Book, Migration};
@@ -16,16 +17,16 @@ use super::gate::{Gate, gates};
 use super::parity::Totals;
 use super::plan;
 use super::watch::Watch;
-use crate::catalog::{Catalog, Migrated};
+use crate::catalog::{Catalog, Migrated, SourceId};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::audit::Audit;
-use crate::model::external::Orphan;
+use crate::model::external::{ExternalConfig, Orphan};
 use crate::model::migration::{MigrationId, MigrationPlan, MigrationState};
 use crate::storage::ParityRow;
 use crate::sync::ends::{Configs, Ends};
 use crate::sync::engine::{Engine, Parts, Planned};
-use crate::sync::route::end_named;
+use crate::sync::route::Mode;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,13 +41,13 @@ const MOST: usize = 100;
 
 /// What a step is asked for.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
-    /// The one service it is about; nothing: all.
-    pub service: Option<ServiceKey>,
+pub struct Asked {
+    /// The one service it is about, and its group at the source where that is said; nothing: all.
+    pub service: Option<(ServiceName, Option<GroupName>)>,
     /// Conditions are overruled.
     pub force: bool,
     /// Whose doing it is.
-    pub who: &'a str,
+    pub who: String,
 }
 
 /// Which way a step leads.
@@ -67,6 +68,7 @@ pub struct Bridge {
     catalog: Catalog,
     clock: Clock,
     metrics: Metrics,
+    tasks: TaskGroup,
     /// Steps are taken one at a time.
     steps: tokio::sync::Mutex<()>,
     watches: Mutex<HashMap<MigrationId, Watch>>,
@@ -77,7 +79,9 @@ impl Bridge {
     pub async fn start(engine: Arc<Engine>, parts: Parts, tasks: &TaskGroup) -> Arc<Self> {
         let Parts { book, ends, catalog, clock, metrics, .. } = parts;
         let (steps, watches) = (tokio::sync::Mutex::default(), Mutex::default());
-        let bridge = Self { book, engine, ends, catalog, clock, metrics, steps, watches };
+        let own = tasks.clone();
+        let bridge =
+            Self { book, engine, ends, catalog, clock, metrics, tasks: own, steps, watches };
         let bridge = Arc::new(bridge);
         let configs = bridge.ends.configs().await;
         bridge.book.all().iter().for_each(|migration| bridge.lead(migration, &configs, None));
@@ -89,13 +93,40 @@ impl Bridge {
     async fn run(&self) {
         loop {
             let configs = self.ends.configs().await;
-            for migration in self.book.all() {
-                self.lead(&migration, &configs, None);
-                self.look(&migration, &configs).await;
+            for known in self.book.all() {
+                {
+                    // What was read before a step must not be told after it.
+                    let _one_at_a_time = self.steps.lock().await;
+                    let Ok(migration) = self.book.get(&known.tenant, &known.id) else { continue };
+                    self.lead(&migration, &configs, None);
+                }
+                self.look(&known, &configs).await;
+                if self.book.get(&known.tenant, &known.id).is_err() {
+                    self.forget(&known);
+                }
             }
             self.count();
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn forget(&self, migration: &Migration) {
+        self.watches.lock().remove(&migration.id);
+        self.metrics.migrations.forget(&migration.plan.name);
+    }
+
+    /// Does it to its end, whether or not whoever asked for it still waits: half of it would be on
+    /// disk and not in effect.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = oneshot::channel();
+        self.tasks.spawn(async move {
+            // Fails when the caller has gone.
+            drop(tell.send(work.await));
+        });
+        told.await.unwrap_or_else(|_| Err(Error::unavailable("the server is stopping")))
     }
 
     fn count(&self) {
@@ -160,35 +191,43 @@ impl Bridge {
     /// # Errors
     /// A registry it names is not there; its name is taken; there are too many.
     pub async fn create(
-        &self,
+        self: &Arc<Self>,
         tenant: &TenantId,
         plan: MigrationPlan,
         who: &str,
     ) -> Result<Arc<Migration>> {
+        let (bridge, tenant, who) = (Arc::clone(self), tenant.clone(), who.to_owned());
+        self.to_its_end(async move { bridge.create_now(tenant, plan, &who).await }).await
+    }
+
+    async fn create_now(
+        &self,
+        tenant: TenantId,
+        plan: MigrationPlan,
+        who: &str,
+    ) -> Result<Arc<Migration>> {
         let _one_at_a_time = self.steps.lock().await;
-        let all = self.book.of_tenant(tenant);
+        let all = self.book.of_tenant(&tenant);
         if all.iter().any(|other| other.plan.name == plan.name) {
             return Err(Error::conflict(format!("a migration is named {:?} already", plan.name)));
         }
         if all.len() >= MOST {
             return Err(Error::conflict(format!("there are {MOST} migrations already")));
         }
+        let configs = self.ends.configs().await;
+        let from = named(&configs, &tenant, "from", &plan.from)?;
+        let to = named(&configs, &tenant, "to", &plan.to)?;
         let migration = Migration {
-            tenant: tenant.clone(),
+            tenant,
             id: MigrationId::random(),
             plan,
+            from,
+            to,
             state: MigrationState::Planned,
             paused: false,
             services: BTreeMap::new(),
             audit: Audit::new(self.clock.now(), who),
         };
-        let configs = self.ends.configs().await;
-        for (field, name) in [("from", &migration.plan.from), ("to", &migration.plan.to)] {
-            if end_named(&configs.running, tenant, name).is_none() {
-                let rule = "must be the name of an active configuration, or native";
-                return Err(Error::invalid(field, name.as_str(), rule));
-            }
-        }
         let migration = self.book.save(migration).await?;
         self.tell(None, Some(&migration), None, Vec::new(), &configs, who);
         Ok(migration)
@@ -214,19 +253,31 @@ impl Bridge {
     /// # Errors
     /// There is no such step; its conditions are not met (`details.reasons`), and not overruled.
     pub async fn step(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: &MigrationId,
+        step: Step,
+        asked: Asked,
+    ) -> Result<(Arc<Migration>, MigrationState)> {
+        let (bridge, tenant, id) = (Arc::clone(self), tenant.clone(), id.clone());
+        self.to_its_end(async move { bridge.step_now(&tenant, &id, step, asked).await }).await
+    }
+
+    async fn step_now(
         &self,
         tenant: &TenantId,
         id: &MigrationId,
         step: Step,
-        asked: Asked<'_>,
-    ) -> Result<Arc<Migration>> {
+        asked: Asked,
+    ) -> Result<(Arc<Migration>, MigrationState)> {
         let _one_at_a_time = self.steps.lock().await;
         let before = self.book.get(tenant, id)?;
-        let one = asked.service.as_ref();
-        if let Some(service) = one.filter(|service| !before.plan.scope().contains(service)) {
-            let rule = "must be a service of the migration";
-            return Err(Error::invalid("serviceName", service.name.as_str(), rule));
-        }
+        let configs = self.ends.configs().await;
+        let service = match &asked.service {
+            Some((name, group)) => Some(self.service(&before, &configs, name, group.as_ref())?),
+            None => None,
+        };
+        let one = service.as_ref();
         let state = one.map_or(before.state, |one| before.state_of(one));
         let next = match step {
             Step::Advance => state.next(),
@@ -236,7 +287,6 @@ impl Bridge {
             let way = if step == Step::Advance { "next" } else { "previous" };
             return Err(Error::conflict(format!("it is {state}: there is no {way} step")));
         };
-        let configs = self.ends.configs().await;
         let mut forced = Vec::new();
         if step == Step::Advance {
             let (parity, totals) = self.compare(&before, &configs);
@@ -249,11 +299,28 @@ impl Bridge {
             return Err(Error::conflict(message).with_details(json!({ "reasons": forced })));
         }
         let mut after = moved(&before, one, next);
-        after.audit.touch(self.clock.now(), asked.who);
-        let after = self.book.save(after).await?;
-        self.tell(Some(&before), Some(&after), asked.service, forced, &configs, asked.who);
-        self.engine.rules_changed().await;
-        Ok(after)
+        after.audit.touch(self.clock.now(), &asked.who);
+        let ended = match (next, before.plan.orphan) {
+            (MigrationState::Done, Orphan::Keep) => plan::step(&before, &after, &configs),
+            _ => Vec::new(),
+        };
+        self.engine
+            .release(&ended, Mode::Ended, Orphan::Keep, async {
+                let after = self.book.save(after).await?;
+                // What was equal by the measure of the state before says nothing of this one.
+                self.watches.lock().remove(id);
+                self.tell(
+                    Some(&before),
+                    Some(&after),
+                    service.clone(),
+                    forced,
+                    &configs,
+                    &asked.who,
+                );
+                Ok(())
+            })
+            .await?;
+        Ok((self.book.get(tenant, id)?, next))
     }
 
     /// Has its copies stay as they are, or go on.
@@ -261,6 +328,18 @@ impl Bridge {
     /// # Errors
     /// There is no such migration.
     pub async fn pause(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: &MigrationId,
+        paused: bool,
+        who: &str,
+    ) -> Result<Arc<Migration>> {
+        let (bridge, tenant, id) = (Arc::clone(self), tenant.clone(), id.clone());
+        let who = who.to_owned();
+        self.to_its_end(async move { bridge.pause_now(&tenant, &id, paused, &who).await }).await
+    }
+
+    async fn pause_now(
         &self,
         tenant: &TenantId,
         id: &MigrationId,
@@ -285,9 +364,20 @@ impl Bridge {
     /// were.
     ///
     /// # Errors
-    /// There is none; nothing was said; its registries are not there, so that its copies are not
-    /// known.
+    /// There is none; nothing was said.
     pub async fn delete(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: &MigrationId,
+        copies: Option<Orphan>,
+        who: &str,
+    ) -> Result<usize> {
+        let (bridge, tenant, id) = (Arc::clone(self), tenant.clone(), id.clone());
+        let who = who.to_owned();
+        self.to_its_end(async move { bridge.delete_now(&tenant, &id, copies, &who).await }).await
+    }
+
+    async fn delete_now(
         &self,
         tenant: &TenantId,
         id: &MigrationId,
@@ -297,21 +387,21 @@ impl Bridge {
         let _one_at_a_time = self.steps.lock().await;
         let migration = self.book.get(tenant, id)?;
         let configs = self.ends.configs().await;
-        if migration.any(MigrationState::copies_forth) {
-            plan::ends(&migration, &configs).map_err(|why| {
-                Error::conflict(format!("{why}: what was copied cannot be told, connect it first"))
-            })?;
-        }
-        let routes = plan::routes(&migration, &configs);
+        let routes = plan::routes_anyway(&migration, &configs);
         let count = self.engine.owned(&routes);
         let Some(orphan) = copies.or_else(|| (count == 0).then_some(Orphan::Expire)) else {
             let rule = format!("must be keep or remove: there are {count} copies");
             return Err(Error::invalid("copies", serde_json::Value::Null, &rule));
         };
-        self.engine.release(&migration.id, &routes, orphan, self.book.remove(&migration)).await?;
-        self.watches.lock().remove(&migration.id);
-        self.metrics.migrations.forget(&migration.plan.name);
-        self.tell(Some(&migration), None, None, Vec::new(), &configs, who);
+        let mode = if migration.paused { Mode::Frozen } else { Mode::Copying };
+        self.engine
+            .release(&routes, mode, orphan, async {
+                self.book.remove(&migration).await?;
+                self.forget(&migration);
+                self.tell(Some(&migration), None, None, Vec::new(), &configs, who);
+                Ok(())
+            })
+            .await?;
         Ok(count)
     }
 
@@ -353,6 +443,26 @@ impl Bridge {
             None => self.catalog.set_lead(&of.tenant, &of.id, None, Some(step)),
         }
         self.count();
+    }
+}
+
+/// The one registry of this name.
+fn named(configs: &Configs, tenant: &TenantId, field: &str, name: &str) -> Result<SourceId> {
+    if name == SourceId::Native.as_str() {
+        return Ok(SourceId::Native);
+    }
+    let is_it = |config: &&Arc<ExternalConfig>| config.tenant == *tenant && config.name == name;
+    let mut found = configs.running.iter().filter(is_it);
+    match (found.next(), found.next()) {
+        (Some(config), None) => Ok(SourceId::External(config.id.clone())),
+        (None, _) => {
+            let rule = "must be the name of an active configuration, or native";
+            Err(Error::invalid(field, name, rule))
+        }
+        (Some(_), Some(_)) => {
+            let rule = "must be the name of one active configuration: it is that of several";
+            Err(Error::invalid(field, name, rule))
+        }
     }
 }
 

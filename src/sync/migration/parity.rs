@@ -7,6 +7,7 @@ use hub_registry_core::{Host, Instance, ServiceKey};
 use serde_json::{Value, json};
 
 use crate::catalog::SourceId;
+use crate::sync::look::is_copy;
 
 /// Where an instance is: the port of a host.
 pub type Place = (Host, u16);
@@ -100,6 +101,7 @@ pub(super) fn listed<'i>(instances: impl Iterator<Item = &'i Arc<Instance>>) -> 
 
 /// Compares a service on both sides. A copy of something that is on neither of them is left out.
 pub(super) fn compare(
+    service: &ServiceKey,
     (from, at_source): (&SourceId, &Listed),
     (to, at_target): (&SourceId, &Listed),
 ) -> ServiceParity {
@@ -118,14 +120,19 @@ pub(super) fn compare(
                 }
                 parity.differences.extend(differences);
             }
-            None if source.mark.is_none() || is_copy_of(source, to) => {
+            None if !is_copy(source) || is_copy_of(source, to) => {
                 parity.missing.push(place.clone());
             }
             None => {}
         }
     }
     for (place, target) in at_target {
-        let counts = target.mark.is_none() || is_copy_of(target, from);
+        // Services of several groups may be copied into one.
+        let group = |target: &Instance| {
+            let mark = target.mark.as_deref();
+            mark.and_then(|mark| mark.group.clone()).is_none_or(|group| group == service.group)
+        };
+        let counts = !is_copy(target) || (is_copy_of(target, from) && group(target));
         if counts && !at_source.contains_key(place) {
             parity.extra.push(place.clone());
         }
@@ -189,7 +196,8 @@ mod tests {
             let all: Vec<_> = all.into_iter().map(Arc::new).collect();
             listed(all.iter())
         };
-        compare((&source("a"), &list(at_source)), (&source("b"), &list(at_target)))
+        let service = instance(1, None).key.service;
+        compare(&service, (&source("a"), &list(at_source)), (&source("b"), &list(at_target)))
     }
 
     fn ports(places: &[Place]) -> Vec<u16> {

@@ -6,18 +6,22 @@ use hub_registry_core::ServiceKey;
 
 use super::book::Migration;
 use crate::catalog::{Lead, SourceId};
+use crate::model::external::Orphan;
 use crate::model::migration::{MigrationState, Services};
 use crate::sync::ends::Configs;
-use crate::sync::route::{End, Mode, Part, Route, RuleOf, bare_end, end_named, mapped, reversed};
+use crate::sync::route::{End, Mode, Part, Route, RuleOf, bare_end, end, mapped, reversed};
 
 /// The two registries, while both are there.
 pub(super) fn ends(migration: &Migration, configs: &Configs) -> Result<(End, End), String> {
-    let Migration { tenant, plan, .. } = migration;
-    let find = |name: &str| {
-        end_named(&configs.running, tenant, name)
-            .ok_or_else(|| format!("no active configuration is named {name:?}"))
+    let Migration { tenant, plan, from, to, .. } = migration;
+    let find = |id: &SourceId, name: &str| match id {
+        SourceId::Native => Ok(bare_end(id)),
+        SourceId::External(_) => configs
+            .find(tenant, id)
+            .map(|config| end(config))
+            .ok_or_else(|| format!("{name} is not connected, or not the registry it was")),
     };
-    Ok((find(&plan.from)?, find(&plan.to)?))
+    Ok((find(from, &plan.from)?, find(to, &plan.to)?))
 }
 
 /// Whether a registry has groups.
@@ -35,7 +39,7 @@ pub(super) fn at_source(migration: &Migration, such: fn(MigrationState) -> bool)
     let all = such(migration.state);
     let but = migration.services.iter().filter(|(_, state)| such(**state) != all);
     let but: BTreeSet<_> = but.map(|(key, _)| key.clone()).collect();
-    Services { scope: migration.plan.scope(), all, but }
+    Services { all, but, ..Services::of(migration.plan.scope()) }
 }
 
 /// The same by their names at the target.
@@ -45,15 +49,51 @@ fn at_target(migration: &Migration, to: &End, such: fn(MigrationState) -> bool) 
     services
 }
 
+/// What is copied back: only from groups that the way there leads to, or what others have in other
+/// groups of the target would all come into one of the source.
+fn copied_back(migration: &Migration, from: &End, to: &End) -> Services {
+    let mut services = at_target(migration, to, MigrationState::copies_back);
+    let map = &migration.plan.group_map;
+    match (has_groups(from), has_groups(to)) {
+        (_, false) => {}
+        (false, true) => {
+            let only = map.get(&from.default_group).unwrap_or(&from.default_group);
+            services.groups = Some([only.clone()].into());
+        }
+        (true, true) => {
+            let targets: BTreeSet<_> = map.values().collect();
+            let left = map.keys().filter(|group| !targets.contains(group));
+            services.not_in = left.cloned().collect();
+        }
+    }
+    services
+}
+
 /// What is copied.
 pub(super) fn routes(migration: &Migration, configs: &Configs) -> Vec<Route> {
-    let Ok((from, to)) = ends(migration, configs) else { return Vec::new() };
+    match ends(migration, configs) {
+        Ok((from, to)) => routes_between(migration, &from, &to),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The same, whether or not its registries are connected.
+pub(super) fn routes_anyway(migration: &Migration, configs: &Configs) -> Vec<Route> {
+    let find = |id: &SourceId| {
+        configs.find(&migration.tenant, id).map_or_else(|| bare_end(id), |config| end(config))
+    };
+    routes_between(migration, &find(&migration.from), &find(&migration.to))
+}
+
+fn routes_between(migration: &Migration, from: &End, to: &End) -> Vec<Route> {
     let mode = if migration.paused { Mode::Frozen } else { Mode::Copying };
     let forth = migration.plan.group_map.clone();
     let back = reversed(&forth);
     let route = |from: &End, to: &End, services, groups| {
         let rule_of = RuleOf::Migration(migration.id.clone());
-        let orphan = migration.plan.orphan;
+        // Those that are to stay in the end stay when it is DONE, or no more: not when a step is
+        // taken back.
+        let orphan = Orphan::Expire;
         let part = Part { rule_of, mode, services, groups, orphan };
         let bare = Route::bare(migration.tenant.clone(), from.clone(), to.clone(), Mode::Ended);
         Route { parts: vec![part], ..bare }
@@ -61,16 +101,16 @@ pub(super) fn routes(migration: &Migration, configs: &Configs) -> Vec<Route> {
     let mut routes = Vec::new();
     if migration.any(MigrationState::copies_forth) {
         let services = at_source(migration, MigrationState::copies_forth);
-        routes.push(route(&from, &to, services, forth.clone()));
+        routes.push(route(from, to, services, forth.clone()));
     }
     if migration.any(MigrationState::copies_back) {
-        let services = at_target(migration, &to, MigrationState::copies_back);
-        routes.push(route(&to, &from, services, back));
+        let services = copied_back(migration, from, to);
+        routes.push(route(to, from, services, back));
     }
     let is_native = |end: &End| end.id == SourceId::Native;
-    if migration.any(takes_the_hubs_own) && !is_native(&from) && !is_native(&to) {
+    if migration.any(takes_the_hubs_own) && !is_native(from) && !is_native(to) {
         let services = at_source(migration, takes_the_hubs_own);
-        routes.push(route(&bare_end(&SourceId::Native), &to, services, forth));
+        routes.push(route(&bare_end(&SourceId::Native), to, services, forth));
     }
     routes
 }

@@ -3,21 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hub_registry_core::{InstanceKey, ServiceKey, TenantId};
+use hub_registry_core::{GroupName, InstanceKey, ServiceKey, ServiceName, TenantId};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::Bridge;
 use crate::catalog::{Entry, SourceId, SourceState};
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::migration::{MigrationId, MigrationState};
 use crate::storage::ParityRow;
 use crate::sync::ends::Configs;
+use crate::sync::look::is_copy;
 use crate::sync::migration::book::Migration;
 use crate::sync::migration::gate::{Facts, Gate, Standing, gates};
 use crate::sync::migration::parity::{Parity, ServiceParity, Totals, compare, listed};
 use crate::sync::migration::plan;
 use crate::sync::migration::watch::{Sample, Watch};
+use crate::sync::report::RouteReport;
 use crate::sync::route::End;
 
 /// An instance that lives at the source alone.
@@ -66,8 +69,9 @@ impl Bridge {
             .filter_map(|route| self.engine.route(&route.key()))
             .map(|(_, figures)| figures.written)
             .sum();
+        let current = self.are_current(&migration.tenant, [&from, &to]);
         let whole = |service: &ServiceKey, totals: Totals| {
-            totals.is_whole(migration.state_of(service).copies_back())
+            current && totals.is_whole(migration.state_of(service).copies_back())
         };
         let mut watches = self.watches.lock();
         let watch = watches.entry(migration.id.clone()).or_default();
@@ -94,6 +98,42 @@ impl Bridge {
         all
     }
 
+    /// The service of this name that a migration is about; its group need not be said where there
+    /// is one only.
+    pub(super) fn service(
+        &self,
+        migration: &Migration,
+        configs: &Configs,
+        name: &ServiceName,
+        group: Option<&GroupName>,
+    ) -> Result<ServiceKey> {
+        let (from, to) = plan::ends(migration, configs).map_err(Error::conflict)?;
+        let known = self.services(migration, &from, &to).into_iter();
+        let apart = migration.services.keys().cloned();
+        let all: BTreeSet<_> = known
+            .chain(apart)
+            .filter(|key| key.name == *name && group.is_none_or(|group| key.group == *group))
+            .collect();
+        let mut found = all.iter();
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one.clone()),
+            (None, _) => Err(Error::not_found(format!("the migration has no service {name}"))),
+            (Some(_), Some(_)) => {
+                let groups: Vec<_> = all.iter().map(|key| &key.group).collect();
+                let message = format!("{name} is in several groups: groupName must be said");
+                Err(Error::conflict(message).with_details(json!({ "groups": groups })))
+            }
+        }
+    }
+
+    /// Whether both registries say how they are now.
+    fn are_current(&self, tenant: &TenantId, ends: [&End; 2]) -> bool {
+        ends.iter().all(|end| match self.catalog.state(tenant, &end.id) {
+            Some((state, _)) => state.is_current(),
+            None => end.id == SourceId::Native,
+        })
+    }
+
     fn entries(&self, tenant: &TenantId, id: &SourceId, service: &ServiceKey) -> Vec<Entry> {
         let standings = self.catalog.standings(tenant, service);
         let standing = standings.into_iter().find(|standing| standing.source.info.id == *id);
@@ -113,7 +153,7 @@ impl Bridge {
         let source = listed(source.iter().map(|entry| &entry.instance));
         let there = there.iter().filter(|entry| !entry.is_missing());
         let there = listed(there.map(|entry| &entry.instance));
-        compare((&from.id, &source), (&to.id, &there))
+        compare(service, (&from.id, &source), (&to.id, &there))
     }
 
     /// What lives at the source alone, or came through the hub, of services that are not done.
@@ -135,7 +175,17 @@ impl Bridge {
             let keys = keys.into_iter().filter(|key| services.contains(key));
             for key in keys.filter(|key| one.is_none_or(|one| one == key)) {
                 let entries = self.entries(&migration.tenant, &id, &key);
-                let own = entries.into_iter().filter(|entry| entry.instance.mark.is_none());
+                let target = plan::target(migration, &to, &key);
+                let there: BTreeSet<_> = self
+                    .entries(&migration.tenant, &to.id, &target)
+                    .into_iter()
+                    .filter(|entry| !entry.is_missing() && !is_copy(&entry.instance))
+                    .map(|entry| (entry.instance.key.host.clone(), entry.instance.key.port))
+                    .collect();
+                let own = entries.into_iter().filter(|entry| {
+                    let InstanceKey { host, port, .. } = &entry.instance.key;
+                    !is_copy(&entry.instance) && !there.contains(&(host.clone(), *port))
+                });
                 let source = if id == from.id { &from.name } else { id.as_str() };
                 left.extend(own.map(|entry| Leftover {
                     key: entry.instance.key.clone(),
@@ -200,8 +250,8 @@ impl Bridge {
             totals,
             equal_for: watch.and_then(|watch| watch.equal_for(one, Instant::now())),
             pending: figures.iter().map(|figures| figures.pending).sum(),
-            lag: figures.iter().filter_map(|figures| Some(figures.lag()?.1)).max(),
-            refused: figures.iter().map(|figures| figures.refused.len()).sum(),
+            lag: figures.iter().filter_map(RouteReport::lag_of_late).max(),
+            refused: figures.iter().map(RouteReport::not_ours).sum(),
             behind,
             left: (at_source, left.len() - at_source),
         }

@@ -34,7 +34,10 @@ fn migration(from: &str, to: &str, state: MigrationState, more: Value) -> Migrat
     let mut body = json!({"name": "m", "from": from, "to": to});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let plan = MigrationPlan::from_body(body.as_object().unwrap().clone()).unwrap();
+    let id = |name: &str| SourceId::parse(name).unwrap();
     Migration {
+        from: id(from),
+        to: id(to),
         tenant: TenantId::default_tenant(),
         id: MigrationId::random(),
         plan,

@@ -204,7 +204,10 @@ const NACOS_SYNC: [&str; 2] = ["syncSource", "sourceClusterId"];
 /// Whether somebody copied it there: that one copies it on, or nobody does.
 pub(super) fn is_copy(instance: &Instance) -> bool {
     let has = |key: &&str| instance.metadata.contains_key(*key);
-    instance.mark.is_some() || NACOS_SYNC.iter().all(has)
+    // A copy of a hub's that lost its mark still has its id, where registrations have any: taken for
+    // an original it would be copied back to where it came from.
+    let by_id = instance.native_id.as_ref().is_some_and(|id| *id == carry::copy_id(&instance.key));
+    instance.mark.is_some() || by_id || NACOS_SYNC.iter().all(has)
 }
 
 fn standing<'s>(standings: &'s [Standing], id: &SourceId) -> Option<&'s Standing> {

@@ -51,6 +51,11 @@ UNSAID = [
     r"endTime must be after startTime",
     r"must be the number the status shows",  # whole numbers have an end
     r"must be a path beginning with /, or an http",  # healthCheckUrl
+    r"must be the name of (an|one) active configuration",  # what a migration is from and to
+    r"must be another one than from|must lead to each group once|goes with a serviceName",
+    r"must have 1 to 100 characters, and no space at its ends|must be printable|must have no empty pattern",
+    r"\bgroupMap$",  # names of groups, in bytes
+    r"must be keep or remove: there are",  # copies
     r"level must be one of",  # levels of parts of the hub, in one line of text
 ]
 

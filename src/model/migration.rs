@@ -205,7 +205,12 @@ impl MigrationPlan {
     ///
     /// # Errors
     /// A field is missing, unknown, or breaks its rule.
-    pub fn from_body(body: Map<String, Value>) -> Result<Self> {
+    pub fn from_body(mut body: Map<String, Value>) -> Result<Self> {
+        // Null is what is not said, as everywhere.
+        for inner in body.values_mut().filter_map(Value::as_object_mut) {
+            inner.retain(|_, value| !value.is_null());
+        }
+        body.retain(|_, value| !value.is_null());
         for field in ["name", "from", "to"] {
             if body.get(field).is_none_or(Value::is_null) {
                 return Err(Error::invalid(field, Value::Null, "must be given"));
@@ -293,6 +298,8 @@ mod tests {
     #[test]
     fn each_field_has_its_rule() {
         assert_eq!(plan(json!({})).unwrap().gates, Gates::default());
+        let unsaid = json!({"orphan": null, "gates": {"maxLagMs": null}, "services": null});
+        assert_eq!(plan(unsaid), plan(json!({})));
         for (more, field) in [
             (json!({"name": null}), "name"),
             (json!({"name": ""}), "name"),
@@ -306,6 +313,7 @@ mod tests {
             (json!({"gates": {"parityMinutes": -1}}), "gates"),
             (json!({"gates": {"maxLagMs": 0}}), "gates.maxLagMs"),
             (json!({"orphan": "DROP"}), "orphan"),
+            (json!({"groupMap": {"x": 1}}), "groupMap"),
             (json!({"other": 1}), "other"),
         ] {
             let error = plan(more.clone()).unwrap_err();

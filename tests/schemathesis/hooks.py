@@ -77,6 +77,7 @@ def tame(value):
             value[field] = int(number)
     for item in value.get("instances", []) if isinstance(value.get("instances"), list) else []:
         tame(item)
+    tame(value.get("gates"))
     return value
 
 

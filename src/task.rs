@@ -1,11 +1,23 @@
 //! Tasks that somebody owns.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Why there is no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unended {
+    /// The task panicked.
+    Panicked,
+    /// The process stops.
+    Stopping,
+}
 
 /// A set of tasks that are told to stop together and waited for together.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +60,23 @@ impl TaskGroup {
                 () = task => {}
             }
         });
+    }
+
+    /// Runs a task whose outcome is waited for, and which goes on when whoever waits stops to.
+    ///
+    /// # Errors
+    /// It panicked, or the process stops.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Unended> {
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move {
+            let outcome = AssertUnwindSafe(task).catch_unwind().await;
+            // Fails when the caller has gone.
+            drop(tell.send(outcome.map_err(|_| Unended::Panicked)));
+        });
+        told.await.unwrap_or(Err(Unended::Stopping))
     }
 
     /// Counts what a library runs as one of the tasks, until this is dropped.

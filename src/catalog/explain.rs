@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::desk::Slot;
 use super::holds::{Waiting, waiting_of};
 use super::shelf::{Entry, ServiceShelf};
-use super::source::SourceCell;
+use super::source::{SourceCell, SourceId};
 use super::writer::Catalog;
 
 /// One source and what it holds of a service.
@@ -35,6 +35,17 @@ impl Standing {
 }
 
 impl Catalog {
+    /// What one source holds of a service; `None`: it does not know it.
+    #[must_use]
+    pub fn shelf(
+        &self,
+        tenant: &TenantId,
+        id: &SourceId,
+        key: &ServiceKey,
+    ) -> Option<ServiceShelf> {
+        self.with_desk(tenant, |desk| desk.slots.get(id)?.shelf.service(key).cloned())?
+    }
+
     /// What every source of the tenant holds of the service, in the order of origins.
     #[must_use]
     pub fn standings(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Standing> {

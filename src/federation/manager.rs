@@ -1,15 +1,13 @@
 //! Makes the running sources equal to the rows of the configuration table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use hub_registry_core::egress::EgressPolicy;
 use hub_registry_core::{Error as CallError, ErrorKind as CallErrorKind, Registry, RegistryKind};
-use tokio::sync::{Mutex, Notify, oneshot};
+use tokio::sync::{Mutex, Notify};
 
 use super::SourceKey;
 use super::connect::{Purpose, connect};
@@ -25,7 +23,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::external::{ExternalConfig, ExternalConfigRow};
 use crate::storage::{ConfigStore, SnapshotStore, SourceSnapshot, StatusStore};
-use crate::task::TaskGroup;
+use crate::task::{TaskGroup, Unended};
 use crate::telemetry::metrics::Metrics;
 
 /// How long a stopped source may take to let go of its connections.
@@ -234,18 +232,17 @@ impl Manager {
         if !self.settings.enabled {
             return Ok(());
         }
-        let (tell, told) = oneshot::channel();
         let manager = Arc::clone(self);
-        self.tasks.spawn(async move {
-            let work = AssertUnwindSafe(manager.refresh_now()).catch_unwind();
-            let outcome = work.await.unwrap_or_else(|_| {
-                tracing::error!("reading the configurations panicked; nothing changes");
-                Err(Error::unavailable("the configurations could not be read"))
-            });
-            // Fails when the caller has gone.
-            drop(tell.send(outcome));
-        });
-        told.await.unwrap_or_else(|_| Err(Error::unavailable("the server is stopping")))
+        let outcome = self.tasks.to_its_end(async move { manager.refresh_now().await }).await;
+        outcome.unwrap_or_else(|unended| {
+            Err(match unended {
+                Unended::Stopping => Error::unavailable("the server is stopping"),
+                Unended::Panicked => {
+                    tracing::error!("reading the configurations panicked; nothing changes");
+                    Error::unavailable("the configurations could not be read")
+                }
+            })
+        })
     }
 
     async fn refresh_now(&self) -> Result<()> {

@@ -106,9 +106,7 @@ pub struct Services {
     pub all: bool,
     /// but for those,
     pub but: BTreeSet<ServiceKey>,
-    /// only in these groups, if some are named,
-    pub groups: Option<BTreeSet<GroupName>>,
-    /// and in none of those.
+    /// and for what is in these groups.
     pub not_in: BTreeSet<GroupName>,
 }
 
@@ -116,16 +114,13 @@ impl Services {
     /// All that a scope holds.
     #[must_use]
     pub fn of(scope: Scope) -> Self {
-        let (but, groups, not_in) = (BTreeSet::new(), None, BTreeSet::new());
-        Self { scope, all: true, but, groups, not_in }
+        Self { scope, all: true, but: BTreeSet::new(), not_in: BTreeSet::new() }
     }
 
     /// Whether the service is one.
     #[must_use]
     pub fn contains(&self, service: &ServiceKey) -> bool {
-        let in_group = self.groups.as_ref().is_none_or(|groups| groups.contains(&service.group));
-        in_group
-            && !self.not_in.contains(&service.group)
+        !self.not_in.contains(&service.group)
             && self.all != self.but.contains(service)
             && self.scope.contains(service)
     }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use hub_registry_core::{ConfigId, Error, Registry, TenantId};
 
+use super::route::{End, bare_end, end};
 use crate::catalog::SourceId;
 use crate::model::external::ExternalConfig;
 
@@ -25,6 +26,19 @@ impl Configs {
     pub(super) fn find(&self, tenant: &TenantId, id: &SourceId) -> Option<&Arc<ExternalConfig>> {
         let SourceId::External(id) = id else { return None };
         self.running.iter().find(|config| config.tenant == *tenant && config.id == *id)
+    }
+
+    /// A registry as an end of a route, if it is connected; the native one always is.
+    pub(super) fn end(&self, tenant: &TenantId, id: &SourceId) -> Option<End> {
+        match id {
+            SourceId::Native => Some(bare_end(id)),
+            SourceId::External(_) => self.find(tenant, id).map(|config| end(config)),
+        }
+    }
+
+    /// The same, with no more than its id where it is not connected.
+    pub(super) fn end_anyway(&self, tenant: &TenantId, id: &SourceId) -> End {
+        self.end(tenant, id).unwrap_or_else(|| bare_end(id))
     }
 }
 

@@ -1,28 +1,30 @@
 //! Makes the working routes equal to the rules of the configurations.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{ConfigId, InstanceKey, Registry, TenantId};
+use hub_registry_core::{ConfigId, InstanceKey, TenantId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::decide::Act;
 use super::ends::{Configs, Ends, RuleFigures};
 use super::ledger::{Copied, Ledger};
-use super::look::Look;
 use super::migration::Book;
 use super::report::{Report, RouteReport};
-use super::route::{Mode, Route, RouteKey, RuleOf, bare_end, end, routes};
+use super::route::{Mode, Route, RouteKey, RuleOf, routes};
 use super::worker::{House, Hurry, Worker, keep};
 use crate::catalog::{Catalog, SourceId};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::external::Orphan;
 use crate::storage::LedgerStore;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
+
+pub use plan::Planned;
 
 /// Copies that lost something and are named.
 const NAMED: usize = 100;
@@ -39,21 +41,6 @@ struct Working {
     report: Arc<Report>,
     hurry: Arc<Hurry>,
     tasks: TaskGroup,
-}
-
-/// One thing that is, or would be, done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
-    /// What; nothing: it is left alone.
-    pub act: Option<Act>,
-    /// The target's name.
-    pub target: String,
-    /// The copy's address there.
-    pub key: InstanceKey,
-    /// Why.
-    pub reason: &'static str,
-    /// What of the original finds no room.
-    pub lost: Vec<String>,
 }
 
 /// How a route stands.
@@ -173,9 +160,7 @@ impl Engine {
             if self.book.is_in_doubt(tenant, &configs) {
                 rest = Mode::Frozen;
             }
-            let end = |id: &SourceId| {
-                configs.find(tenant, id).map_or_else(|| bare_end(id), |config| end(config))
-            };
+            let end = |id: &SourceId| configs.end_anyway(tenant, id);
             let bare = || Route::bare(tenant.clone(), end(from), end(to), rest);
             wanted.entry(key.clone()).or_insert_with(bare).rest = rest;
         }
@@ -225,15 +210,13 @@ impl Engine {
         outcome
     }
 
-    /// The copies of what the rules of these routes are about.
-    fn owned_on(&self, route: &Route) -> Vec<(InstanceKey, Copied)> {
-        let own = |copied: &Copied| route.part(&copied.original).is_some();
-        self.house.ledger.select(&route.key(), usize::MAX, own)
-    }
-
     /// How many copies there are of what the rules of these routes are about.
     pub(super) fn owned(&self, routes: &[Route]) -> usize {
-        routes.iter().map(|route| self.owned_on(route).len()).sum()
+        let own = |route: &Route| {
+            let such = |copied: &Copied| route.part(&copied.original).is_some();
+            self.house.ledger.count_such(&route.key(), such)
+        };
+        routes.iter().map(own).sum()
     }
 
     async fn apply(&self, wanted: BTreeMap<RouteKey, Route>) {
@@ -297,42 +280,16 @@ impl Engine {
         lossy.into_iter().map(|(key, copied)| (key, copied.lost)).collect()
     }
 
-    /// What a comparison of everything would do now.
-    ///
-    /// # Errors
-    /// Copying is switched off; a target that cannot be connected to.
-    pub async fn plan(&self, tenant: &TenantId, id: &ConfigId) -> Result<Vec<Planned>> {
-        let routes: Vec<_> = {
-            let working = self.working.lock();
-            let own = working.values().filter(|one| concerns(&one.route, tenant, id));
-            own.map(|one| Route::clone(&one.route)).collect()
-        };
-        self.plan_routes(&routes).await
-    }
-
-    /// What these routes would do now.
-    pub(super) async fn plan_routes(&self, routes: &[Route]) -> Result<Vec<Planned>> {
-        if !self.enabled {
-            return Err(Error::unavailable("external.enableSync is off"));
-        }
-        let mut planned = Vec::new();
-        for route in routes {
-            let target = self.house.ends.connect(&route.tenant, &route.to.id).await;
-            let target = target.map_err(|error| Error::unavailable(error.to_string()))?;
-            planned.append(&mut self.plan_route(route, &target)?);
-        }
-        Ok(planned)
-    }
-
     /// Whether anything is copied at all.
     pub(super) fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// How the way from one registry to another fares, if anything is copied on it.
-    pub(super) fn route(&self, key: &RouteKey) -> Option<(Arc<Route>, RouteReport)> {
+    /// How these routes fare, those on which anything is copied.
+    pub(super) fn figures(&self, routes: &[Route]) -> Vec<RouteReport> {
         let working = self.working.lock();
-        working.get(key).map(|one| (Arc::clone(&one.route), one.report.figures()))
+        let found = routes.iter().filter_map(|route| working.get(&route.key()));
+        found.map(|one| one.report.figures()).collect()
     }
 
     /// Has the rules looked at now.
@@ -340,48 +297,6 @@ impl Engine {
         if self.enabled {
             self.refresh().await;
         }
-    }
-
-    /// What cannot be told is no empty list.
-    fn plan_route(&self, route: &Route, target: &Arc<dyn Registry>) -> Result<Vec<Planned>> {
-        let look = Look {
-            catalog: &self.house.catalog,
-            ledger: &self.house.ledger,
-            route,
-            capability: target.capability(),
-            thorough: true,
-        };
-        let unread = match (look.target_is_current(), look.source_is_loaded()) {
-            (true, true) => None,
-            (false, _) => Some((&route.to.name, "is not LIVE")),
-            (true, false) => Some((&route.from.name, "was never read")),
-        };
-        if let Some((name, why)) = unread {
-            let message = format!("{name} {why}: what would be done cannot be told");
-            return Err(Error::unavailable(message));
-        }
-        let now = Instant::now();
-        let mut planned = Vec::new();
-        for service in look.services() {
-            let asked = look.service(&service, now);
-            let target = &route.to.name;
-            planned.extend(asked.actions.into_iter().map(|action| Planned {
-                act: Some(action.act),
-                target: target.clone(),
-                key: action.key,
-                reason: action.why,
-                lost: action.copy.map(|(packed, _)| packed.lost).unwrap_or_default(),
-            }));
-            let left_alone = asked.skipped.into_iter().chain(asked.yielded);
-            planned.extend(left_alone.map(|(key, reason)| Planned {
-                act: None,
-                target: target.clone(),
-                key,
-                reason,
-                lost: Vec::new(),
-            }));
-        }
-        Ok(planned)
     }
 
     /// Has everything compared now, and waits for what that asks for, at most half a minute. What
@@ -419,7 +334,7 @@ fn has_rule_of(route: &Route, id: &ConfigId) -> bool {
 /// connected.
 fn rest(configs: &Configs, problems: &[(ConfigId, String)], key: &RouteKey) -> Option<Mode> {
     let (tenant, from, to) = key;
-    let runs = |id: &SourceId| *id == SourceId::Native || configs.find(tenant, id).is_some();
+    let runs = |id: &SourceId| configs.end(tenant, id).is_some();
     if !runs(to) {
         return None;
     }

@@ -138,6 +138,17 @@ impl Ledger {
         self.with(tenant, to, of).unwrap_or_default()
     }
 
+    /// How many copies that came this way are such.
+    pub(super) fn count_such(
+        &self,
+        (tenant, from, to): &RouteKey,
+        such: impl Fn(&Copied) -> bool,
+    ) -> usize {
+        let of =
+            |copies: &Copies| copies.all.values().filter(|c| c.from == *from && such(c)).count();
+        self.with(tenant, to, of).unwrap_or_default()
+    }
+
     /// The copies that came this way and are such, so many at most.
     pub(super) fn select(
         &self,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hub_registry_core::carry::{self, Mark, Packed};
-use hub_registry_core::{Capability, Instance, InstanceKey, ServiceKey};
+use hub_registry_core::{Capability, Instance, InstanceKey, ServiceKey, TenantId};
 use sha2::{Digest, Sha256};
 use tokio::time::{Duration, Instant};
 
@@ -55,19 +55,13 @@ impl Look<'_> {
     /// Whether what the target shows is what is there.
     pub(super) fn target_is_current(&self) -> bool {
         let Route { tenant, to, .. } = self.route;
-        match self.catalog.state(tenant, &to.id) {
-            Some((state, _)) => state.is_current(),
-            // The native registry of a tenant that has none yet is empty.
-            None => to.id == SourceId::Native,
-        }
+        state(self.catalog, tenant, &to.id).is_some_and(SourceState::is_current)
     }
 
     /// Whether it is known what the source has.
     pub(super) fn source_is_loaded(&self) -> bool {
         let Route { tenant, from, .. } = self.route;
-        let state = self.catalog.state(tenant, &from.id).map(|(state, _)| state);
-        // As above.
-        from.id == SourceId::Native || state.is_some_and(SourceState::is_loaded)
+        state(self.catalog, tenant, &from.id).is_some_and(SourceState::is_loaded)
     }
 
     /// What one service of the source asks for.
@@ -190,6 +184,13 @@ impl Look<'_> {
         })
         .collect()
     }
+}
+
+/// How a registry stands, if it is connected. The native one of a tenant that has none yet is
+/// empty, and there.
+pub(super) fn state(catalog: &Catalog, tenant: &TenantId, id: &SourceId) -> Option<SourceState> {
+    let known = catalog.state(tenant, id).map(|(state, _)| state);
+    known.or_else(|| (*id == SourceId::Native).then_some(SourceState::Live))
 }
 
 #[derive(Debug)]

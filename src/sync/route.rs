@@ -8,7 +8,7 @@ use std::time::Duration;
 use hub_registry_core::{ConfigId, ConnectSpec, GroupName, Scope, ServiceKey, TenantId};
 
 use crate::catalog::SourceId;
-use crate::model::external::{Direction, ExternalConfig, Orphan, SyncRule};
+use crate::model::external::{Direction, ExternalConfig, INTERVAL, Orphan, RATE, SyncRule};
 use crate::model::migration::{MigrationId, Services};
 
 /// A registry that copies are taken from or written to.
@@ -98,8 +98,8 @@ pub type RouteKey = (TenantId, SourceId, SourceId);
 impl Route {
     /// One without rules.
     pub(super) fn bare(tenant: TenantId, from: End, to: End, rest: Mode) -> Self {
-        let (rate, interval) = (200, Duration::from_secs(30));
-        Self { tenant, from, to, parts: Vec::new(), rest, rate, interval }
+        let (parts, interval) = (Vec::new(), Duration::from_secs(INTERVAL.into()));
+        Self { tenant, from, to, parts, rest, rate: RATE, interval }
     }
 
     /// What names it.
@@ -250,11 +250,7 @@ pub(super) fn bare_end(id: &SourceId) -> End {
     }
 }
 
-pub(super) fn end_named(
-    configs: &[Arc<ExternalConfig>],
-    tenant: &TenantId,
-    name: &str,
-) -> Option<End> {
+fn end_named(configs: &[Arc<ExternalConfig>], tenant: &TenantId, name: &str) -> Option<End> {
     if name == SourceId::Native.as_str() {
         return Some(bare_end(&SourceId::Native));
     }

@@ -7,3 +7,5 @@ mod copy_fields;
 mod failover;
 mod migration;
 mod pairs;
+mod rules;
+mod site;

@@ -41,7 +41,7 @@ pub(super) fn report(report: &Report) -> Value {
                 "serviceName": one.key.service.name,
                 "hostAddress": one.key.host,
                 "portNumber": one.key.port,
-                "source": one.source,
+                "source": if one.at == migration.from { &plan.from } else { one.at.as_str() },
             })
         })
         .collect();

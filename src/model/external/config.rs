@@ -15,7 +15,7 @@ use super::body::MASK;
 use super::failover::Failover;
 use super::row::ExternalConfigRow;
 use super::specific::Common;
-use super::sync::Sync;
+use super::sync::{INTERVAL, Sync};
 use crate::error::{Error, Result};
 
 /// Who wins when the native registry and an external one know the same instance.
@@ -192,7 +192,7 @@ fn check_name(field: &str, value: &str) -> Result<()> {
 }
 
 fn sync(row: &ExternalConfigRow, common: &Common) -> Result<Option<Sync>> {
-    let seconds = bounded("syncInterval", row.sync_interval, 30, 1, 86_400)?;
+    let seconds = bounded("syncInterval", row.sync_interval, INTERVAL.into(), 1, 86_400)?;
     if !flag("syncEnabled", row.sync_enabled.as_deref(), false)? {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::body::MASK;
 use super::row::ExternalConfigRow;
+use super::sync::INTERVAL;
 use crate::clock::rfc3339;
 
 /// The row as JSON: secrets masked, JSON columns as values.
@@ -45,7 +46,7 @@ pub fn row_json(row: &ExternalConfigRow) -> Value {
         "failoverConfigId": row.failover_config_id,
         "failoverStrategy": row.failover_strategy.as_deref().unwrap_or("MANUAL"),
         "syncEnabled": row.sync_enabled.as_deref().unwrap_or("N"),
-        "syncInterval": row.sync_interval.unwrap_or(30),
+        "syncInterval": row.sync_interval.unwrap_or_else(|| INTERVAL.into()),
         "conflictResolution": row.conflict_resolution.as_deref().unwrap_or("primary_wins"),
         "addTime": common.add_time.map(rfc3339),
         "addWho": common.add_who,

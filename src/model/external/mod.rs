@@ -19,7 +19,7 @@ pub use json::row_json;
 pub use removal_guard::RemovalGuard;
 pub use row::{ExternalConfigRow, ExternalStatusRow};
 pub use specific::{Common, Services};
-pub use sync::{Direction, Orphan, Sync, SyncRule};
+pub use sync::{Direction, INTERVAL, Orphan, RATE, Sync, SyncRule};
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Copies at a time that a rule may write in a second, unless it says otherwise.
-const RATE: u32 = 200;
+/// Copies that a rule may write in a second, unless it says otherwise.
+pub const RATE: u32 = 200;
+/// How often everything is compared, unless the configuration says otherwise, in seconds.
+pub const INTERVAL: u32 = 30;
 
 /// Which way copies go, seen from the registry whose configuration has the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

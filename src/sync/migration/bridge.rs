@@ -9,7 +9,6 @@ use std::time::Duration;
 use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::book::{Book, Migration};
@@ -27,7 +26,7 @@ use crate::storage::ParityRow;
 use crate::sync::ends::{Configs, Ends};
 use crate::sync::engine::{Engine, Parts, Planned};
 use crate::sync::route::Mode;
-use crate::task::TaskGroup;
+use crate::task::{TaskGroup, Unended};
 use crate::telemetry::metrics::Metrics;
 
 /// How often source and target are compared.
@@ -94,15 +93,14 @@ impl Bridge {
         loop {
             let configs = self.ends.configs().await;
             for known in self.book.all() {
-                {
-                    // What was read before a step must not be told after it.
-                    let _one_at_a_time = self.steps.lock().await;
-                    let Ok(migration) = self.book.get(&known.tenant, &known.id) else { continue };
-                    self.lead(&migration, &configs, None);
-                }
-                self.look(&known, &configs).await;
+                // What was read before a step must not be told after it.
+                let one_at_a_time = self.steps.lock().await;
+                let Ok(migration) = self.book.get(&known.tenant, &known.id) else { continue };
+                self.lead(&migration, &configs, None);
+                drop(one_at_a_time);
+                self.look(&migration, &configs).await;
                 if self.book.get(&known.tenant, &known.id).is_err() {
-                    self.forget(&known);
+                    self.forget(&migration);
                 }
             }
             self.count();
@@ -121,12 +119,15 @@ impl Bridge {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let (tell, told) = oneshot::channel();
-        self.tasks.spawn(async move {
-            // Fails when the caller has gone.
-            drop(tell.send(work.await));
-        });
-        told.await.unwrap_or_else(|_| Err(Error::unavailable("the server is stopping")))
+        self.tasks.to_its_end(work).await.unwrap_or_else(|unended| {
+            Err(match unended {
+                Unended::Stopping => Error::unavailable("the server is stopping"),
+                Unended::Panicked => {
+                    tracing::error!("a step of a migration panicked");
+                    Error::unavailable("the step could not be taken")
+                }
+            })
+        })
     }
 
     fn count(&self) {
@@ -139,10 +140,8 @@ impl Bridge {
 
     /// Tells the view whose word counts first.
     fn lead(&self, migration: &Migration, configs: &Configs, step: Option<Migrated>) {
-        let Migration { tenant, id, .. } = migration;
-        // A registry that is away for the moment still leads when it is back.
         let lead = plan::lead(migration, configs);
-        self.catalog.set_lead(tenant, id, lead, step);
+        self.catalog.set_lead(&migration.tenant, &migration.id, lead, step);
     }
 
     /// Compares source and target, and keeps what was found.
@@ -290,7 +289,8 @@ impl Bridge {
         let mut forced = Vec::new();
         if step == Step::Advance {
             let (parity, totals) = self.compare(&before, &configs);
-            let facts = self.facts(&before, &configs, one, (&parity, totals));
+            let left = self.left(&before, &configs, one);
+            let facts = self.facts(&before, &configs, one, (&parity, totals), &left);
             let gates = gates(&facts, before.plan.gates, next);
             forced = gates.into_iter().filter(|gate| !gate.met).map(reason).collect();
         }

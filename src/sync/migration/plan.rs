@@ -2,24 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use hub_registry_core::ServiceKey;
+use hub_registry_core::{Scope, ServiceKey};
 
 use super::book::Migration;
 use crate::catalog::{Lead, SourceId};
 use crate::model::external::Orphan;
 use crate::model::migration::{MigrationState, Services};
 use crate::sync::ends::Configs;
-use crate::sync::route::{End, Mode, Part, Route, RuleOf, bare_end, end, mapped, reversed};
+use crate::sync::route::{End, Mode, Part, Route, RuleOf, bare_end, mapped, reversed};
 
 /// The two registries, while both are there.
 pub(super) fn ends(migration: &Migration, configs: &Configs) -> Result<(End, End), String> {
     let Migration { tenant, plan, from, to, .. } = migration;
-    let find = |id: &SourceId, name: &str| match id {
-        SourceId::Native => Ok(bare_end(id)),
-        SourceId::External(_) => configs
-            .find(tenant, id)
-            .map(|config| end(config))
-            .ok_or_else(|| format!("{name} is not connected, or not the registry it was")),
+    let find = |id: &SourceId, name: &str| {
+        let lost = || format!("{name} is not connected, or not the registry it was");
+        configs.end(tenant, id).ok_or_else(lost)
     };
     Ok((find(from, &plan.from)?, find(to, &plan.to)?))
 }
@@ -58,7 +55,8 @@ fn copied_back(migration: &Migration, from: &End, to: &End) -> Services {
         (_, false) => {}
         (false, true) => {
             let only = map.get(&from.default_group).unwrap_or(&from.default_group);
-            services.groups = Some([only.clone()].into());
+            let names = &migration.plan.services;
+            services.scope = Scope::new(&names.include, &names.exclude, vec![only.clone()]);
         }
         (true, true) => {
             let targets: BTreeSet<_> = map.values().collect();
@@ -79,10 +77,9 @@ pub(super) fn routes(migration: &Migration, configs: &Configs) -> Vec<Route> {
 
 /// The same, whether or not its registries are connected.
 pub(super) fn routes_anyway(migration: &Migration, configs: &Configs) -> Vec<Route> {
-    let find = |id: &SourceId| {
-        configs.find(&migration.tenant, id).map_or_else(|| bare_end(id), |config| end(config))
-    };
-    routes_between(migration, &find(&migration.from), &find(&migration.to))
+    let Migration { tenant, from, to, .. } = migration;
+    let (from, to) = (configs.end_anyway(tenant, from), configs.end_anyway(tenant, to));
+    routes_between(migration, &from, &to)
 }
 
 fn routes_between(migration: &Migration, from: &End, to: &End) -> Vec<Route> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::hub::Hub;
-use crate::registries::Writer;
+use crate::registries::{Writer, word};
 
 /// A copy is there, changed or gone within this.
 const SOON: Duration = Duration::from_secs(20);
@@ -22,22 +22,16 @@ struct Pair {
     from_eureka: bool,
 }
 
-fn word(kind: ServerKind) -> &'static str {
-    match kind {
-        ServerKind::Consul => "CONSUL",
-        ServerKind::Nacos => "NACOS",
-        _ => "EUREKA",
-    }
-}
-
-async fn server(kind: ServerKind) -> (Server, Writer) {
+/// A registry, and what its clients do.
+pub(super) async fn server(kind: ServerKind) -> (Server, Writer) {
     let options = ServerOptions::default().with_eureka(EurekaOptions::quick());
     let server = servers::start(kind, options).await.unwrap();
     let writer = Writer::new(word(kind), server.base_url());
     (server, writer)
 }
 
-fn config(name: &str, server: &Server, kind: ServerKind, specific: Value) -> Value {
+/// The body that makes the hub read it.
+pub(super) fn config(name: &str, server: &Server, kind: ServerKind, specific: Value) -> Value {
     let mut specific = specific;
     if kind == ServerKind::Eureka {
         specific["pollInterval"] = json!("1s");

@@ -8,7 +8,7 @@ mod ring;
 mod sources;
 mod targets;
 
-use crate::site::{Row, Site};
+use crate::patient::site::{Row, Site};
 
 /// Rows of these numbers, in a net of their own.
 fn rows(net: u8, numbers: std::ops::Range<u32>, version: &str) -> Vec<Row> {

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::federation::rows;
 use crate::hub::Hub;
-use crate::rules::{SOON, add, routes, until_done, with_rule};
-use crate::site::{Row, Site};
+use crate::patient::rules::{SOON, add, routes, until_done, with_rule};
+use crate::patient::site::{Row, Site};
 use cases::Case;
 
 /// What of an instance is compared, beside its metadata.

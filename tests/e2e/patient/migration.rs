@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hub_registry_testkit::servers::{self, EurekaOptions, Server, ServerKind, ServerOptions};
+use hub_registry_testkit::servers::{self, Server, ServerKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::copies::{config, server};
 use crate::hub::Hub;
 use crate::proofs;
 use crate::registries::Writer;
@@ -38,33 +39,18 @@ impl Scene {
         if [ServerKind::Eureka, ServerKind::Nacos].map(servers::require) != [true; 2] {
             return None;
         }
-        let quick = ServerOptions::default().with_eureka(EurekaOptions::quick());
-        let (eureka, nacos) = tokio::join!(
-            servers::start(ServerKind::Eureka, quick),
-            servers::start(ServerKind::Nacos, ServerOptions::default()),
-        );
-        let (eureka, nacos) = (eureka.unwrap(), nacos.unwrap());
-        let eureka_writer = Writer::new("EUREKA", eureka.base_url());
-        let nacos_writer = Writer::new("NACOS", nacos.base_url());
+        let (eureka, nacos) = tokio::join!(server(ServerKind::Eureka), server(ServerKind::Nacos));
         let services: Vec<_> = (0..services).map(|number| format!("moved-{number}")).collect();
         for service in &services {
             for port in PORTS {
-                eureka_writer.register(service, HOST, port, "1").await;
+                eureka.1.register(service, HOST, port, "1").await;
             }
         }
-        nacos_writer.register("somebodys-own", HOST, 1, "1").await;
+        nacos.1.register("somebodys-own", HOST, 1, "1").await;
         let hub = Hub::start().await;
-        // What leaves is believed at once: the guard has tests of its own.
-        let guard = json!({"holdSeconds": 1, "confirmations": 1, "settleSeconds": 5});
-        for (name, kind, server) in [("old", "EUREKA", &eureka), ("new", "NACOS", &nacos)] {
-            let mut specific = json!({"removalGuard": guard});
-            if kind == "EUREKA" {
-                specific["pollInterval"] = json!("1s");
-            }
-            let body = json!({
-                "configName": name, "registryType": kind, "retryInterval": 200,
-                "serverAddress": server.address().to_string(), "specificConfig": specific,
-            });
+        let ends = [("old", ServerKind::Eureka, &eureka.0), ("new", ServerKind::Nacos, &nacos.0)];
+        for (name, kind, server) in ends {
+            let body = config(name, server, kind, json!({}));
             let (status, answer) = hub.post("/api/v1/external/configs", &body).await;
             assert_eq!(status, 201, "{answer}");
         }
@@ -76,7 +62,6 @@ impl Scene {
         let (status, answer) = hub.post("/api/v1/migrations", &body).await;
         assert_eq!(status, 201, "{answer}");
         let id = answer["migrationId"].as_str().unwrap().to_owned();
-        let (eureka, nacos) = ((eureka, eureka_writer), (nacos, nacos_writer));
         let scene = Self { hub, eureka, nacos, services, id };
         scene.until_read().await;
         Some(scene)

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::hub::Hub;
+use crate::patient::rules::{add, compare, is_silent, plan, routes, told};
+use crate::patient::site::Site;
 use crate::proofs::{rounds, seed};
-use crate::rules::{add, compare, is_silent, plan, routes, told};
-use crate::site::Site;
 use crate::usage::quantile;
 use way::{Change, Seen, Way};
 

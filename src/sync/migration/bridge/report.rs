@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::migration::{MigrationId, MigrationState};
 use crate::storage::ParityRow;
 use crate::sync::ends::Configs;
-use crate::sync::look::is_copy;
+use crate::sync::look::{is_copy, state};
 use crate::sync::migration::book::Migration;
 use crate::sync::migration::gate::{Facts, Gate, Standing, gates};
 use crate::sync::migration::parity::{Parity, ServiceParity, Totals, compare, listed};
@@ -28,8 +28,8 @@ use crate::sync::route::End;
 pub struct Leftover {
     /// Which.
     pub key: InstanceKey,
-    /// Where: the source's name, or `native`.
-    pub source: String,
+    /// Where: at the source, or in the native registry.
+    pub at: SourceId,
 }
 
 /// How a migration stands.
@@ -64,12 +64,11 @@ impl Bridge {
             totals.add(found.totals());
             parity.insert(service, found);
         }
-        let written: u64 = plan::routes(migration, configs)
-            .iter()
-            .filter_map(|route| self.engine.route(&route.key()))
-            .map(|(_, figures)| figures.written)
-            .sum();
-        let current = self.are_current(&migration.tenant, [&from, &to]);
+        let figures = self.engine.figures(&plan::routes(migration, configs));
+        let written = figures.iter().map(|figures| figures.written).sum();
+        let current = [&from, &to].iter().all(|end| {
+            state(&self.catalog, &migration.tenant, &end.id).is_some_and(SourceState::is_current)
+        });
         let whole = |service: &ServiceKey, totals: Totals| {
             current && totals.is_whole(migration.state_of(service).copies_back())
         };
@@ -126,18 +125,8 @@ impl Bridge {
         }
     }
 
-    /// Whether both registries say how they are now.
-    fn are_current(&self, tenant: &TenantId, ends: [&End; 2]) -> bool {
-        ends.iter().all(|end| match self.catalog.state(tenant, &end.id) {
-            Some((state, _)) => state.is_current(),
-            None => end.id == SourceId::Native,
-        })
-    }
-
     fn entries(&self, tenant: &TenantId, id: &SourceId, service: &ServiceKey) -> Vec<Entry> {
-        let standings = self.catalog.standings(tenant, service);
-        let standing = standings.into_iter().find(|standing| standing.source.info.id == *id);
-        standing.and_then(|s| s.shelf).map_or_else(Vec::new, |shelf| shelf.entries.to_vec())
+        self.catalog.shelf(tenant, id, service).map_or_else(Vec::new, |shelf| shelf.entries)
     }
 
     fn compare_service(
@@ -157,7 +146,7 @@ impl Bridge {
     }
 
     /// What lives at the source alone, or came through the hub, of services that are not done.
-    fn left(
+    pub(super) fn left(
         &self,
         migration: &Migration,
         configs: &Configs,
@@ -186,11 +175,9 @@ impl Bridge {
                     let InstanceKey { host, port, .. } = &entry.instance.key;
                     !is_copy(&entry.instance) && !there.contains(&(host.clone(), *port))
                 });
-                let source = if id == from.id { &from.name } else { id.as_str() };
-                left.extend(own.map(|entry| Leftover {
-                    key: entry.instance.key.clone(),
-                    source: source.to_owned(),
-                }));
+                left.extend(
+                    own.map(|entry| Leftover { key: entry.instance.key.clone(), at: id.clone() }),
+                );
             }
         }
         left
@@ -202,39 +189,21 @@ impl Bridge {
         configs: &Configs,
         one: Option<&ServiceKey>,
         (parity, totals): (&Parity, Totals),
+        left: &[Leftover],
     ) -> Facts {
-        let ends = plan::ends(migration, configs);
-        let standing = |id: Option<&SourceId>, name: &str| {
-            let counts = id.map(|id| self.catalog.counts(&migration.tenant, id));
-            let state = id.and_then(|id| self.catalog.state(&migration.tenant, id));
-            Standing {
-                name: name.to_owned(),
-                state: state.map(|(state, _)| state),
-                held: counts.map_or(0, |counts| counts.held),
-            }
+        let tenant = &migration.tenant;
+        let standing = |id: &SourceId, name: &str| Standing {
+            name: name.to_owned(),
+            state: state(&self.catalog, tenant, id),
+            held: self.catalog.counts(tenant, id).held,
         };
-        let ids = ends.as_ref().ok().map(|(from, to)| (from.id.clone(), to.id.clone()));
-        let native = |id: &SourceId| *id == SourceId::Native;
-        let mut from = standing(ids.as_ref().map(|(from, _)| from), &migration.plan.from);
-        let mut to = standing(ids.as_ref().map(|(_, to)| to), &migration.plan.to);
-        // The native registry of a tenant that has none yet is there all the same.
-        if let Some((source, target)) = &ids {
-            let live = Some(SourceState::Live);
-            from.state = from.state.or_else(|| live.filter(|_| native(source)));
-            to.state = to.state.or_else(|| live.filter(|_| native(target)));
-        }
-        let figures: Vec<_> = plan::routes(migration, configs)
-            .iter()
-            .filter_map(|route| self.engine.route(&route.key()))
-            .map(|(_, figures)| figures)
-            .collect();
-        let state = one.map_or(migration.state, |one| migration.state_of(one));
+        let figures = self.engine.figures(&plan::routes(migration, configs));
+        let reached = one.map_or(migration.state, |one| migration.state_of(one));
         let behind = migration.services.iter().filter(|(key, s)| {
-            s.is_before(state) && one.is_none() && migration.plan.scope().contains(key)
+            s.is_before(reached) && one.is_none() && migration.plan.scope().contains(key)
         });
         let behind = behind.take(5).map(|(key, _)| key.to_string()).collect();
-        let left = self.left(migration, configs, one);
-        let at_source = left.iter().filter(|one| one.source == migration.plan.from).count();
+        let at_source = left.iter().filter(|one| one.at == migration.from).count();
         let watches = self.watches.lock();
         let watch = watches.get(&migration.id);
         let totals = match one {
@@ -244,9 +213,9 @@ impl Bridge {
         Facts {
             enabled: self.engine.is_enabled(),
             paused: migration.paused,
-            lost: ends.err(),
-            from,
-            to,
+            lost: plan::ends(migration, configs).err(),
+            from: standing(&migration.from, &migration.plan.from),
+            to: standing(&migration.to, &migration.plan.to),
             totals,
             equal_for: watch.and_then(|watch| watch.equal_for(one, Instant::now())),
             pending: figures.iter().map(|figures| figures.pending).sum(),
@@ -269,11 +238,14 @@ impl Bridge {
 
     fn report_of(&self, migration: Arc<Migration>, configs: &Configs) -> Report {
         let (parity, totals) = self.compare(&migration, configs);
-        let facts = self.facts(&migration, configs, None, (&parity, totals));
+        let mut left = self.left(&migration, configs, None);
+        let facts = self.facts(&migration, configs, None, (&parity, totals), &left);
         let next = migration.state.next();
         let gates = next.map(|next| gates(&facts, migration.plan.gates, next));
-        let is_waited_for = migration.any(|state| state == MigrationState::Drain);
-        let left = if is_waited_for { self.left(&migration, configs, None) } else { Vec::new() };
+        if !migration.any(|state| state == MigrationState::Drain) {
+            // Nobody waits for it yet.
+            left.clear();
+        }
         let rate = self.watches.lock().get(&migration.id).map_or(0.0, Watch::rate);
         let copies = self.engine.owned(&plan::routes(&migration, configs));
         Report {

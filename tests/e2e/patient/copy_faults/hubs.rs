@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::{put_all, rows, together};
 use crate::hub::Hub;
-use crate::rules::{SOON, add, is_silent, sum, told, trusted, until_shown, with_rule};
-use crate::site::{Row, Site};
+use crate::patient::rules::{SOON, add, is_silent, sum, told, trusted, until_shown, with_rule};
+use crate::patient::site::{Row, Site};
 
 /// For how long nothing may be written.
 const SILENCE: Duration = Duration::from_secs(4);

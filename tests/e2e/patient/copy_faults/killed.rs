@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::{put_all, rows};
 use crate::hub::Hub;
+use crate::patient::rules::{add, is_silent, sum, told, trusted, until_shown, with_rule};
+use crate::patient::site::{Row, Site};
 use crate::proofs::{rounds, seed};
-use crate::rules::{add, is_silent, sum, told, trusted, until_shown, with_rule};
-use crate::site::{Row, Site};
 
 const SERVICES: usize = 8;
 const EACH: u32 = 30;

@@ -8,9 +8,11 @@ use tokio::time::Instant;
 
 use super::{put_all, rows, together};
 use crate::hub::Hub;
+use crate::patient::rules::{
+    SOON, add, is_silent, plan, sum, told, trusted, until_shown, with_rule,
+};
+use crate::patient::site::{Row, Site};
 use crate::proofs::rounds;
-use crate::rules::{SOON, add, is_silent, plan, sum, told, trusted, until_shown, with_rule};
-use crate::site::{Row, Site};
 
 const SERVICE: &str = "marked";
 /// After this a copy that somebody changed is mended.

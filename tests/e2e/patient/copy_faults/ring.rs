@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{put_all, rows, together};
 use crate::hub::Hub;
+use crate::patient::rules::{SOON, add, is_silent, told, trusted, until_shown, with_rule};
+use crate::patient::site::{Row, Site};
 use crate::proofs::rounds;
-use crate::rules::{SOON, add, is_silent, told, trusted, until_shown, with_rule};
-use crate::site::{Row, Site};
 
 const NAMES: [&str; 3] = ["consul", "nacos", "eureka"];
 

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::{put_all, rows, together};
 use crate::hub::Hub;
+use crate::patient::rules::{SOON, add, compare, routes, told, until_shown, with_rule};
+use crate::patient::site::{Row, Site};
 use crate::proofs::rounds;
 use crate::registries::{Writer, word};
-use crate::rules::{SOON, add, compare, routes, told, until_shown, with_rule};
-use crate::site::{Row, Site};
 
 /// A source that lies on demand.
 enum Stub {

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{put_all, rows, together};
 use crate::hub::Hub;
+use crate::patient::rules::{add, is_silent, told, trusted, until_shown, with_rule};
+use crate::patient::site::{Row, Site};
 use crate::proofs::rounds;
-use crate::rules::{add, is_silent, told, trusted, until_shown, with_rule};
-use crate::site::{Row, Site};
 
 const SERVICE: &str = "returned";
 /// Where nothing tells of it, a copy that is not shown counts as lost after 45 s; then everything is

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::site::{Site, id};
+use crate::patient::site::{Site, id};
 use hub_registry_testkit::servers::ServerKind;
 
 /// One instance, of a service of its own.

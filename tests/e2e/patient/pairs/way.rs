@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::rules::SOON;
-use crate::site::{Row, Site};
+use crate::patient::rules::SOON;
+use crate::patient::site::{Row, Site};
 
 /// How long Eureka's cache is given before it is asked past it.
 const CACHED: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::hub::Hub;
-use crate::site::{Row, Site};
+use crate::patient::site::{Row, Site};
 
 /// What is copied, changed or removed is so within this on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);

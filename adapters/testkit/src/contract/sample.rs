@@ -74,7 +74,7 @@ impl Sample {
             instance.weight = Weight::new(300);
         }
         if self.traits.tags {
-            instance.tags = vec!["blue".to_owned(), format!("n{number}")];
+            instance.tags = ["blue".to_owned(), format!("n{number}")].into();
         }
         instance
     }
@@ -83,7 +83,7 @@ impl Sample {
     /// may have more keys than were written: registries add their own.
     #[must_use]
     pub fn same(&self, read: &Instance, written: &Instance) -> bool {
-        let has = |(key, value)| read.metadata.get(key) == Some(value);
+        let has = |(key, value): (&String, &String)| read.metadata.get(key) == Some(value);
         read.key == written.key
             && (read.status, read.health) == (written.status, written.health)
             && written.metadata.iter().all(has)

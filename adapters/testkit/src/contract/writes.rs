@@ -29,7 +29,7 @@ fn odd(sample: &Sample, service: &ServiceKey, number: u16) -> Instance {
     instance.weight = Weight::new(250);
     instance.protocol = Protocol::Grpc;
     instance.context_path = Some("/api/v1".to_owned());
-    instance.tags = vec!["blue".to_owned(), "a,b".to_owned()];
+    instance.tags = ["blue", "a,b"].map(str::to_owned).into();
     for (key, value) in [
         ("with.dots", "1"),
         ("under_score", "2"),
@@ -118,7 +118,7 @@ pub(super) async fn are_updated_in_place(subject: &dyn Subject) {
     for round in 0..3 {
         both[0].metadata.insert("version".to_owned(), format!("2.{round}"));
         both[0].weight = Weight::new(500 + round);
-        both[0].tags.push(format!("t{round}"));
+        both[0].tags = both[0].tags.iter().cloned().chain([format!("t{round}")]).collect();
         write(registry.as_ref(), &both[0]).await;
         let updated = async {
             while !follower.seen.get(&service).is_some_and(|list| there(list, &both)) {

@@ -7,14 +7,22 @@ use super::plan::{Plan, text};
 
 /// The reason why a server cannot be started here.
 pub(super) fn missing(name: &str) -> Option<String> {
-    plan(name, 0, &[], Vec::new()).err()
+    plan(name, Jvm::Brief { heap: 0 }, &[], Vec::new()).err()
 }
 
-/// The command line of the server that `tests/servers/install` built under this name, with so many
-/// mebibytes of heap.
+/// What a JVM is started for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Jvm {
+    /// A test, that needs so many mebibytes of heap.
+    Brief { heap: u32 },
+    /// To see how fast it is.
+    Measured,
+}
+
+/// The command line of the server that `tests/servers/install` built under this name.
 pub(super) fn plan(
     name: &str,
-    heap: u32,
+    jvm: Jvm,
     properties: &[String],
     arguments: Vec<String>,
 ) -> Result<Plan, String> {
@@ -29,7 +37,10 @@ pub(super) fn plan(
     if !jar.is_file() || !built.join(format!("{name}.stamp")).is_file() {
         return Err(format!("{} is not built", jar.display()));
     }
-    let mut all = options(heap, built.join(format!("{name}.jsa")));
+    let mut all = match jvm {
+        Jvm::Brief { heap } => brief(heap, built.join(format!("{name}.jsa"))),
+        Jvm::Measured => vec!["-Xmx1g".to_owned()],
+    };
     all.extend(properties.iter().cloned());
     all.extend(["-jar".to_owned(), text(&jar)]);
     all.extend(arguments);
@@ -38,7 +49,7 @@ pub(super) fn plan(
 
 /// A server that lives for minutes on two cores needs neither the optimising compiler nor a
 /// concurrent collector.
-fn options(heap: u32, archive: PathBuf) -> Vec<String> {
+fn brief(heap: u32, archive: PathBuf) -> Vec<String> {
     let mut options = vec![
         "-XX:TieredStopAtLevel=1".to_owned(),
         "-XX:+UseSerialGC".to_owned(),

@@ -10,16 +10,17 @@ const FOLDERS: &str = "/usr/sbin";
 /// Makes the system tables if there are none, then becomes the server. What the first statements
 /// make stays, and they may run again at each start.
 const START: &str = r#"
+# A start deletes what looks like left-over tables in there, the start that makes the system tables
+# too: not those of another server.
+mkdir -p "$data.tmp"
+own "$data.tmp"
 if [ ! -d "$data/mysql" ]; then
     own "$data"
-    as "$install" --no-defaults --datadir="$data" --auth-root-authentication-method=normal \
-        --skip-test-db >/dev/null || exit 1
+    as "$install" --no-defaults --datadir="$data" --tmpdir="$data.tmp" \
+        --auth-root-authentication-method=normal --skip-test-db >/dev/null || exit 1
 fi
 printf '%s' "$first" >"$data.first.sql"
 own "$data.first.sql"
-# A start deletes what looks like left-over tables in there: not those of another server.
-mkdir -p "$data.tmp"
-own "$data.tmp"
 become "$mariadbd" --no-defaults --datadir="$data" --tmpdir="$data.tmp" --init-file="$data.first.sql" "$@"
 "#;
 

@@ -34,6 +34,7 @@ pub use options::{Data, EurekaOptions, Login, ServerKind, ServerOptions};
 pub use server::{Server, StartError};
 
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Starts a server and waits until it serves.
 ///
@@ -76,13 +77,31 @@ pub fn missing(kind: ServerKind) -> Option<String> {
 /// When the server is missing in CI, where a skipped test would go unnoticed.
 #[must_use]
 pub fn require(kind: ServerKind) -> bool {
-    let Some(reason) = missing(kind) else {
-        return true;
-    };
-    let cure = format!("tests/servers/install {kind}");
-    assert!(!environment::is_ci(), "{kind} is missing: {reason}; it is installed by: {cure}");
+    let reason = missing(kind);
+    if let Some(reason) = &reason {
+        tell_missing(&kind.to_string(), reason);
+    }
+    reason.is_none()
+}
+
+/// The program of a client that a test needs, as `tests/servers/install` unpacked its package.
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+pub fn require_client(name: &str) -> Option<PathBuf> {
+    let unpacked = environment::built_servers()?.join(name).join("usr/bin").join(name);
+    let found = environment::program(name).or_else(|| unpacked.is_file().then_some(unpacked));
+    if found.is_none() {
+        tell_missing(name, &format!("there is no `{name}`"));
+    }
+    found
+}
+
+fn tell_missing(name: &str, reason: &str) {
+    let cure = format!("tests/servers/install {name}");
+    assert!(!environment::is_ci(), "{name} is missing: {reason}; it is installed by: {cure}");
     // Not `eprintln!`: the test runner keeps what that prints of a test that passes.
-    let line = format!("SKIPPED {kind}: {reason}; it is installed by: {cure}\n");
+    let line = format!("SKIPPED {name}: {reason}; it is installed by: {cure}\n");
     std::io::stderr().write_all(line.as_bytes()).ok();
-    false
 }

@@ -66,6 +66,7 @@ pub struct ServerOptions {
     pub(super) eureka: EurekaOptions,
     pub(super) arguments: Vec<String>,
     pub(super) far: Option<Far>,
+    pub(super) production: bool,
     /// The HTTP ports of a cluster, when it is one, and the place among them of this server.
     pub(super) cluster: Option<(Vec<u16>, usize)>,
 }
@@ -83,6 +84,14 @@ impl ServerOptions {
     #[must_use]
     pub fn with_eureka(mut self, eureka: EurekaOptions) -> Self {
         self.eureka = eureka;
+        self
+    }
+
+    /// As one would be run to be measured: a JVM with its optimising compiler, its usual collector
+    /// and a gigabyte of heap. Otherwise it has what a server needs that lives for minutes.
+    #[must_use]
+    pub fn as_in_production(mut self) -> Self {
+        self.production = true;
         self
     }
 

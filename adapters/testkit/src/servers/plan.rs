@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use super::java::Jvm;
 use super::network::Far;
 use super::options::{Login, ServerKind, ServerOptions};
 use super::{consul, eureka, java, mariadb, nacos, postgres};
@@ -85,9 +86,9 @@ impl Setup {
     pub(super) fn plan(&self) -> Result<Plan, String> {
         let mut plan = match self.kind {
             ServerKind::Consul => consul::plan(self),
-            ServerKind::Eureka => java::plan("eureka", 256, &[], eureka::arguments(self)),
+            ServerKind::Eureka => self.java("eureka", 256, &[], eureka::arguments(self)),
             ServerKind::Nacos => {
-                java::plan("nacos", 512, &nacos::properties(self), nacos::arguments(self))
+                self.java("nacos", 512, &nacos::properties(self), nacos::arguments(self))
             }
             ServerKind::Postgres => postgres::plan(self),
             ServerKind::MariaDb => mariadb::plan(self),
@@ -97,6 +98,20 @@ impl Setup {
             Some(far) => plan.within(far),
             None => plan,
         })
+    }
+
+    fn java(
+        &self,
+        name: &str,
+        heap: u32,
+        properties: &[String],
+        arguments: Vec<String>,
+    ) -> Result<Plan, String> {
+        let jvm = match self.options.production {
+            true => Jvm::Measured,
+            false => Jvm::Brief { heap },
+        };
+        java::plan(name, jvm, properties, arguments)
     }
 
     /// Whether it serves now.

@@ -33,9 +33,10 @@ pub(super) async fn list(
 ) -> ApiResult<Json<Value>> {
     let page = params.page()?;
     params.finish()?;
-    let reports = api.migrations.reports(caller.tenant()).await;
-    let count = reports.len();
-    let shown: Vec<_> = page.of(reports).iter().map(show::report).collect();
+    let all = api.migrations.of_tenant(caller.tenant());
+    let count = all.len();
+    let reports = api.migrations.reports(page.of(all)).await;
+    let shown: Vec<_> = reports.iter().map(show::report).collect();
     Ok(Json(json!({ "migrations": shown, "count": count })))
 }
 

@@ -134,7 +134,7 @@ impl Case<'_> {
         match there.mark.as_deref() {
             Some(mark) if mark.owner == self.owner => None,
             Some(_) => Some(Verdict::Yield("another hub took it over")),
-            None if there.native_id == Some(carry::copy_id(&there.key)) => None,
+            None if there.native_id.as_deref() == Some(&carry::copy_id(&there.key)) => None,
             // The copy is another instance, behind the client's own.
             None if self.ids => Some(Verdict::Do(Act::Deregister, itself)),
             None => Some(Verdict::Yield(itself)),
@@ -203,7 +203,7 @@ mod tests {
         let packed = packed(&original());
         let (ours, theirs, own) = (marked("me"), marked("you"), original());
         let mut by_id = original();
-        by_id.native_id = Some(carry::copy_id(&by_id.key));
+        by_id.native_id = Some(carry::copy_id(&by_id.key).into());
         let mut edited = marked("me");
         edited.weight = Weight::new(7);
         let written = |print, settled| Some(Written { print, settled });

@@ -19,6 +19,11 @@ use crate::model::external::Orphan;
 /// response cache and a poll of it take.
 const SETTLED: Duration = Duration::from_secs(45);
 
+/// Where a copy is known by its mark alone it is removed no sooner than this after its original was
+/// seen to be gone: a client may have registered at its address meanwhile, and Java Nacos shows that
+/// to nobody for up to 0.8 s.
+const SHOWN: Duration = Duration::from_secs(1);
+
 /// What is to be done about one service of a route.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -127,8 +132,9 @@ impl Look<'_> {
                     let urgent = act != Act::Update && before == 0;
                     // The operator said so: no budget holds it up.
                     let on_demand = ended;
-                    let (original, failures) = (service.clone(), 0);
-                    let (since, not_before) = (now, now);
+                    let (original, failures, since) = (service.clone(), 0, now);
+                    let waits = act == Act::Deregister && !self.capability.ids;
+                    let not_before = if waits { now + SHOWN } else { now };
                     asked.actions.push(Action {
                         act,
                         why,
@@ -173,7 +179,7 @@ impl Look<'_> {
                 source: Some(self.route.from.id.as_str().to_owned()),
                 group: (target.group != service.group).then(|| service.group.clone()),
                 service: (!self.capability.case_sensitive).then(|| service.name.clone()),
-                id: original.native_id.clone(),
+                id: original.native_id.as_deref().map(str::to_owned),
             };
             let mut copy = Instance::clone(original);
             copy.key.service = target.clone();
@@ -201,14 +207,17 @@ struct Wanted {
 
 /// What nacos-sync writes into the metadata of its copies (`SkyWalkerConstants`).
 const NACOS_SYNC: [&str; 2] = ["syncSource", "sourceClusterId"];
+/// What polaris-sync does: the name of the source (`DefaultValues.META_SYNC`, `NacosRegistryCenter`).
+const POLARIS_SYNC: &str = "__sync__";
 
 /// Whether somebody copied it there: that one copies it on, or nobody does.
 pub(super) fn is_copy(instance: &Instance) -> bool {
-    let has = |key: &&str| instance.metadata.contains_key(*key);
+    let has = |key: &&str| instance.metadata.contains_key(key);
+    let by_others = has(&POLARIS_SYNC) || NACOS_SYNC.iter().all(has);
     // A copy of a hub's that lost its mark still has its id, where registrations have any: taken for
     // an original it would be copied back to where it came from.
-    let by_id = instance.native_id.as_ref().is_some_and(|id| *id == carry::copy_id(&instance.key));
-    instance.mark.is_some() || by_id || NACOS_SYNC.iter().all(has)
+    let by_id = instance.native_id.as_ref().is_some_and(|id| **id == carry::copy_id(&instance.key));
+    instance.mark.is_some() || by_id || by_others
 }
 
 fn standing<'s>(standings: &'s [Standing], id: &SourceId) -> Option<&'s Standing> {
@@ -227,4 +236,34 @@ fn print(packed: &Packed) -> String {
     // It holds nothing that cannot be written as JSON.
     let text = serde_json::to_vec(&packed.instance).unwrap_or_default();
     Sha256::digest(&text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_registry_core::{GroupName, Host, ServiceName};
+
+    use super::*;
+
+    #[test]
+    fn copies_of_whatever_bridge_are_known() {
+        let name = ServiceName::parse("web").unwrap();
+        let service = ServiceKey::new(GroupName::default_group(), name);
+        let host = Host::parse("10.0.0.1").unwrap();
+        let original = Instance::new(InstanceKey { service, host, port: 80 });
+        let with = |keys: &[&str]| {
+            let mut instance = original.clone();
+            let pairs = keys.iter().map(|key| ((*key).to_owned(), "nacos-1".to_owned()));
+            instance.metadata = pairs.collect();
+            is_copy(&instance)
+        };
+        assert!(!with(&[]) && !with(&["version"]));
+        assert!(with(&["syncSource", "sourceClusterId"]), "nacos-sync");
+        assert!(!with(&["syncSource"]), "half of its mark is somebody's own");
+        assert!(with(&["__sync__"]), "polaris-sync");
+        let by_id = carry::copy_id(&original.key);
+        assert!(
+            is_copy(&Instance { native_id: Some(by_id.into()), ..original.clone() }),
+            "a lost mark"
+        );
+    }
 }

@@ -69,8 +69,14 @@ impl Queue {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.services.values().map(BTreeMap::len).sum()
+    /// How many may be tried by now.
+    pub(super) fn due(&self, now: Instant) -> usize {
+        self.all().filter(|action| action.not_before <= now).count()
+    }
+
+    /// How many are late: those that may be tried, and those that failed.
+    pub(super) fn late(&self, now: Instant) -> usize {
+        self.all().filter(|action| action.not_before <= now || action.failures > 0).count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -144,7 +150,7 @@ mod tests {
         queue.put(action(3, Act::Deregister, true, at(5)));
         queue.put(action(4, Act::Update, false, at(3)));
         assert_eq!(ports(queue.take(9, 1, at(9))), [3, 1, 4]);
-        assert_eq!((queue.len(), queue.next()), (1, Some(at(1))));
+        assert_eq!((queue.due(at(9)), queue.next()), (1, Some(at(1))));
         assert_eq!(ports(queue.take(9, 0, at(9))), [0; 0]);
         let asked_for = action(5, Act::Deregister, false, at(6));
         queue.put(Action { on_demand: true, ..asked_for });
@@ -163,8 +169,10 @@ mod tests {
         let service = old.original.clone();
         queue.replace(&service, vec![old, action(2, Act::Register, false, at(1))]);
         queue.replace(&service, vec![action(1, Act::Register, false, at(12))]);
-        assert_eq!((queue.len(), queue.next()), (1, Some(at(10) + PAUSE.0)));
+        assert_eq!((queue.due(at(12)), queue.next()), (1, Some(at(10) + PAUSE.0)));
         assert_eq!(ports(queue.take(9, 9, at(10))), [0; 0], "it failed a moment ago");
+        assert_eq!((queue.due(at(10)), queue.late(at(10))), (0, 1));
+        assert_eq!((queue.due(at(11)), queue.late(at(11))), (1, 1));
         assert_eq!(queue.take(9, 9, at(11))[0].since, at(1));
         queue.replace(&service, Vec::new());
         assert!(queue.is_empty());

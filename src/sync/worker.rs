@@ -127,7 +127,7 @@ impl Worker {
                     return;
                 }
             }
-            self.report.stands(self.copies(), self.queue.len());
+            self.report.stands(self.copies(), self.queue.late(Instant::now()));
             let ready = self.target.is_some();
             let write_at = self.queue.next().filter(|_| ready).map(|at| at.max(self.ready_at));
             let beat_at = self.beats.next().filter(|_| ready).map(|at| at.max(self.renew_at));
@@ -282,6 +282,11 @@ impl Worker {
             self.ready_at = began + Duration::from_secs(1);
             return;
         }
+        // Woken for something else.
+        let due = self.queue.due(began);
+        if due == 0 {
+            return;
+        }
         let copies = self.copies();
         let count = BATCH.min((self.route.rate as usize / 4).max(1));
         let removals = self.budget.left(copies, began);
@@ -289,7 +294,7 @@ impl Worker {
         if actions.is_empty() {
             // What waits are removals beyond the budget.
             self.ready_at = began + Duration::from_secs(1);
-            self.report.waits_for_budget(self.queue.len());
+            self.report.waits_for_budget(due);
             return;
         }
         let took = actions.len();

@@ -10,11 +10,9 @@
 //! | native id | `instanceId`, or the same text built from its parts |
 //! | native | `cluster`, if it is not `DEFAULT`; `ephemeral=false` of what stays without its client |
 
-use std::collections::BTreeMap;
-
 use hub_registry_core::{
-    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, InvalidName, ServiceKey,
-    ServiceName, Weight, carry, conventions,
+    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, InvalidName, Pairs,
+    ServiceKey, ServiceName, Weight, carry, conventions,
 };
 
 use crate::client::LEASE;
@@ -71,19 +69,18 @@ pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, Inva
         let (group, name) = (&service.group, &service.name);
         format!("{}#{}#{cluster}#{group}@@{name}", host.ip, host.port)
     });
-    let mut metadata = host.metadata;
+    let mut metadata = Pairs::from(host.metadata);
     if metadata.contains_key(carry::OWNER) {
         for (key, _) in LEASE {
             metadata.remove(key);
         }
     }
-    let mut native = BTreeMap::new();
+    let mut native = Pairs::new();
     if !host.ephemeral {
         native.insert("ephemeral".to_owned(), "false".to_owned());
     }
     if cluster != DEFAULT_CLUSTER {
-        let entry = metadata.entry(CLUSTER_KEY.to_owned());
-        entry.or_insert_with(|| cluster.to_owned());
+        metadata.add(CLUSTER_KEY, || cluster.to_owned());
         native.insert(CLUSTER_KEY.to_owned(), cluster.to_owned());
     }
     let (status, health) = match (host.enabled, host.healthy) {
@@ -99,7 +96,7 @@ pub fn instance(service: &ServiceKey, host: wire::Host) -> Result<Instance, Inva
         context_path: conventions::context_path(&metadata),
         metadata,
         native,
-        native_id: Some(native_id),
+        native_id: Some(native_id.into()),
         ..Instance::new(key)
     })
 }

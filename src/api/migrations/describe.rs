@@ -110,6 +110,7 @@ fn step(id: &str, summary: &str) -> Describe {
 /// `POST /api/v1/migrations/{migrationId}/pause`
 pub(in crate::api) fn pause() -> Describe {
     paused("pauseMigration", "Has its copies stay as they are")
+        .may(StatusCode::CONFLICT, "It is DONE: there is nothing left to pause.")
 }
 
 /// `POST /api/v1/migrations/{migrationId}/resume`

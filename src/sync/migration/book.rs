@@ -71,7 +71,7 @@ impl Migration {
             state: state.to_string(),
         });
         let apart: Vec<_> = apart.collect();
-        let audit = self.audit.clone();
+        let (audit, notes) = (&self.audit, self.audit.notes());
         MigrationRow {
             tenant_id: self.tenant.to_string(),
             migration_id: self.id.as_str().to_owned(),
@@ -86,14 +86,14 @@ impl Migration {
             paused_flag: Flag::from(self.paused).to_string(),
             common: CommonColumns {
                 add_time: Some(audit.add_time),
-                add_who: Some(audit.add_who),
+                add_who: Some(audit.add_who.to_string()),
                 edit_time: Some(audit.edit_time),
-                edit_who: Some(audit.edit_who),
-                opr_seq_flag: audit.opr_seq_flag,
+                edit_who: Some(audit.edit_who.to_string()),
+                opr_seq_flag: notes.opr_seq_flag.clone(),
                 current_version: Some(audit.version),
                 active_flag: Some(Flag::Yes.to_string()),
-                note_text: audit.note_text,
-                ext_property: audit.ext_property,
+                note_text: notes.note_text.clone(),
+                ext_property: notes.ext_property.clone(),
             },
             unreadable: Vec::new(),
         }
@@ -116,10 +116,12 @@ impl Migration {
         let add_time = common.add_time.unwrap_or_default();
         let mut audit = Audit::new(add_time, common.add_who.as_deref().unwrap_or_default());
         audit.edit_time = common.edit_time.unwrap_or(add_time);
-        audit.edit_who = common.edit_who.unwrap_or_default();
+        audit.set_editor(common.edit_who.as_deref().unwrap_or_default());
         audit.version = common.current_version.unwrap_or(1);
-        (audit.opr_seq_flag, audit.note_text) = (common.opr_seq_flag, common.note_text);
-        audit.ext_property = common.ext_property;
+        audit.note(|notes| {
+            (notes.opr_seq_flag, notes.note_text) = (common.opr_seq_flag, common.note_text);
+            notes.ext_property = common.ext_property;
+        });
         Some(Self {
             tenant: TenantId::parse(&row.tenant_id).ok()?,
             id: MigrationId::parse(&row.migration_id)?,

@@ -351,6 +351,9 @@ impl Bridge {
         if before.paused == paused {
             return Ok(before);
         }
+        if paused && before.state == MigrationState::Done {
+            return Err(Error::conflict("it is DONE: there is nothing left to pause"));
+        }
         let mut after = Migration { paused, ..Migration::clone(&before) };
         after.audit.touch(self.clock.now(), who);
         let after = self.book.save(after).await?;

@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) refused: usize,
     /// Services that have not come so far as the others.
     pub(super) behind: Vec<String>,
+    /// Services that another migration moves now, and which.
+    pub(super) shared: Vec<String>,
     /// Instances that live at the source alone, and those registered through the hub.
     pub(super) left: (usize, usize),
 }
@@ -70,6 +72,16 @@ pub(super) fn gates(facts: &Facts, rules: Gates, next: MigrationState) -> Vec<Ga
         current("source", facts, &facts.from),
         current("target", facts, &facts.to),
     ];
+    if next != MigrationState::Done {
+        gates.push(gate(
+            "alone",
+            facts.shared.is_empty(),
+            match facts.shared.is_empty() {
+                true => "no other migration moves these services".to_owned(),
+                false => format!("moved by another migration: {}", facts.shared.join(", ")),
+            },
+        ));
+    }
     if next == MigrationState::Mirror {
         return gates;
     }
@@ -164,6 +176,7 @@ mod tests {
             lag: Some(Duration::from_millis(800)),
             refused: 0,
             behind: Vec::new(),
+            shared: Vec::new(),
             left: (0, 0),
         }
     }
@@ -190,6 +203,8 @@ mod tests {
         assert_eq!(change(|f| f.from.state = Some(SourceState::Stale)), always("source"));
         assert_eq!(change(|f| f.to.state = None), always("target"));
         assert_eq!(change(|f| f.lost = Some(String::new())), always("source target"));
+        let before_done = ["alone", "alone", "alone", "alone", ""].map(ToOwned::to_owned);
+        assert_eq!(change(|f| f.shared = vec!["web by a".to_owned()]), before_done);
         assert_eq!(change(|f| f.paused = true), later("running"));
         assert_eq!(change(|f| f.behind = vec!["web".to_owned()]), later("together"));
         assert_eq!(change(|f| f.to.held = 1), later("heldRemovals"));

@@ -169,7 +169,7 @@ fn differences(place: &Place, source: &Instance, target: &Instance) -> Vec<Diffe
 #[cfg(test)]
 mod tests {
     use hub_registry_core::{
-        ConfigId, GroupName, HealthStatus, InstanceKey, Mark, ServiceName, Weight,
+        ConfigId, GroupName, HealthStatus, InstanceKey, Mark, Pairs, ServiceName, Weight,
     };
 
     use super::*;
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!((found.equal, found.different), (1, 0), "{:?}", found.differences);
         assert_eq!(ports(&found.missing), [2], "its original is gone");
         let mut copy = instance(1, Some("b"));
-        copy.metadata.clear();
+        copy.metadata = Pairs::new();
         let found = parity(vec![copy], vec![instance(1, None)]);
         assert_eq!(found.differences[0].field, "metadata.v");
         assert_eq!(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hub_registry_core::{Scope, ServiceKey};
 
 use super::book::Migration;
-use crate::catalog::{Lead, SourceId};
+use crate::catalog::{Lead, Moved, SourceId};
 use crate::model::external::Orphan;
 use crate::model::migration::{MigrationState, Services};
 use crate::sync::ends::Configs;
@@ -46,10 +46,15 @@ fn at_target(migration: &Migration, to: &End, such: fn(MigrationState) -> bool) 
     services
 }
 
-/// What is copied back: only from groups that the way there leads to, or what others have in other
-/// groups of the target would all come into one of the source.
-fn copied_back(migration: &Migration, from: &End, to: &End) -> Services {
-    let mut services = at_target(migration, to, MigrationState::copies_back);
+/// The same, only in groups that the way there leads to: what others have in other groups of the
+/// target is not its own, and copied back it would all come into one group of the source.
+fn within_reach(
+    migration: &Migration,
+    from: &End,
+    to: &End,
+    such: fn(MigrationState) -> bool,
+) -> Services {
+    let mut services = at_target(migration, to, such);
     let map = &migration.plan.group_map;
     match (has_groups(from), has_groups(to)) {
         (_, false) => {}
@@ -101,7 +106,7 @@ fn routes_between(migration: &Migration, from: &End, to: &End) -> Vec<Route> {
         routes.push(route(from, to, services, forth.clone()));
     }
     if migration.any(MigrationState::copies_back) {
-        let services = copied_back(migration, from, to);
+        let services = within_reach(migration, from, to, MigrationState::copies_back);
         routes.push(route(to, from, services, back));
     }
     let is_native = |end: &End| end.id == SourceId::Native;
@@ -123,12 +128,47 @@ pub(super) fn lead(migration: &Migration, configs: &Configs) -> Option<Lead> {
         return None;
     }
     let (from, to) = ends(migration, configs).ok()?;
+    let moved = |such| Moved {
+        at_source: at_source(migration, such),
+        at_target: at_target(migration, &to, such),
+    };
     Some(Lead {
-        at_source: at_source(migration, MigrationState::is_led_by_target),
-        at_target: at_target(migration, &to, MigrationState::is_led_by_target),
+        services: moved(MigrationState::is_led_by_target),
+        over: moved(|state| state == MigrationState::Done),
         from: from.id,
-        to: to.id,
+        to: to.id.clone(),
+        since: migration.audit.edit_time.timestamp_millis(),
     })
+}
+
+/// What a migration that goes on has to do with, whether or not its registries are connected.
+#[derive(Debug)]
+pub(super) struct Claims {
+    from: SourceId,
+    to: SourceId,
+    services: Moved,
+}
+
+pub(super) fn claims(migration: &Migration, configs: &Configs) -> Claims {
+    let Migration { tenant, from, to, .. } = migration;
+    let there = configs.end_anyway(tenant, to);
+    let here = configs.end_anyway(tenant, from);
+    let such = MigrationState::copies_forth;
+    let services = Moved {
+        at_source: at_source(migration, such),
+        at_target: within_reach(migration, &here, &there, such),
+    };
+    Claims { from: from.clone(), to: to.clone(), services }
+}
+
+impl Claims {
+    /// Whether it has to do with this service of this registry: what two migrations would have it
+    /// be cannot be told.
+    pub(super) fn concern(&self, registry: &SourceId, service: &ServiceKey) -> bool {
+        let Moved { at_source, at_target } = &self.services;
+        let is_source = *registry == self.from && at_source.contains(service);
+        is_source || (*registry == self.to && at_target.contains(service))
+    }
 }
 
 /// What a step would have done: the routes after it, and of those before it what it ends.

@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use hub_registry_testkit::servers::Data;
+use hub_registry_testkit::stub::consul::StubConsul;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -166,9 +167,12 @@ async fn a_flapping_primary_is_held_down() {
 async fn what_is_no_standby_is_refused_by_rest_and_an_error_by_sql() {
     use sqlx::ConnectOptions;
     let hub = Hub::with_config("external:\n  pollInterval: 300ms\n").await;
+    // It answers: else the next failure to connect would take the place of the error looked for.
+    let stub = StubConsul::start().await;
+    let address = stub.address().to_string();
     let add = async |name: &str, more: Value| {
         let mut body =
-            json!({ "configName": name, "registryType": "CONSUL", "serverAddress": "127.0.0.1:1" });
+            json!({ "configName": name, "registryType": "CONSUL", "serverAddress": address });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         hub.post("/api/v1/external/configs", &body).await
     };

@@ -197,6 +197,7 @@ async fn until_equal(hub: &Hub, rule: &str, ways: &[Arc<Way>]) {
                 way.nudge().await;
             }
         }
-        tokio::time::sleep((start.elapsed() / 8).max(Duration::from_millis(100))).await;
+        let pause = Duration::from_millis(rounds(100, 1000).into());
+        tokio::time::sleep((start.elapsed() / 8).max(pause)).await;
     }
 }

@@ -80,7 +80,7 @@ pub(crate) async fn until_shown(
 ) -> Duration {
     let start = Instant::now();
     loop {
-        let seen = site.look_again(service).await;
+        let seen = site.look_again(service, rows).await;
         let seen = seen.map(|all| all.into_iter().map(|one| one.row).collect::<Vec<_>>());
         if seen.as_deref() == Some(rows) {
             return start.elapsed();

@@ -1,12 +1,14 @@
 //! A registry as its own clients write and read it, past the hub: with weights, and with the marks
 //! of copies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use hub_registry_core::{GroupName, Host, InstanceKey, ServiceKey, ServiceName, carry};
 use hub_registry_testkit::servers::{self, EurekaOptions, Server, ServerKind, ServerOptions};
 use serde_json::{Value, json};
 
+use crate::proofs::is_long;
 use crate::registries::word;
 
 /// What a client says of itself.
@@ -57,6 +59,9 @@ impl Site {
     /// A server of this kind, that answers from short caches.
     pub(crate) async fn start(kind: ServerKind) -> (Server, Self) {
         let mut options = ServerOptions::default().with_eureka(EurekaOptions::quick());
+        if is_long() {
+            options = options.as_in_production();
+        }
         if kind == ServerKind::Consul {
             // Elsewhere a hub and the clients of a registry do not share one address.
             options = options.with_argument("-hcl=limits { http_max_conns_per_client = 2000 }");
@@ -213,23 +218,28 @@ impl Site {
         self.read(&path).await
     }
 
-    /// The same past the cache of a Eureka, see [`fresh`](Self::fresh).
-    pub(crate) async fn look_again(&self, service: &str) -> Option<Vec<Seen>> {
-        match self.kind {
-            ServerKind::Eureka => {
-                let mut all = self.fresh().await?;
-                all.retain(|one| one.raw["app"] == service.to_uppercase());
-                Some(all)
-            }
-            _ => self.look(service).await,
+    /// The same past the cache of a Eureka: an answer that is made while a registration comes in
+    /// can stay without it for 180 s (`ResponseCacheImpl`). What is asked for by its id comes from
+    /// no cache. `rows`: what may be there, besides what the cache has.
+    pub(crate) async fn look_again(&self, service: &str, rows: &[Row]) -> Option<Vec<Seen>> {
+        let listed = self.look(service).await?;
+        if self.kind != ServerKind::Eureka {
+            return Some(listed);
         }
-    }
-
-    /// All that a Eureka has, under a key that its cache does not hold yet: that of a region which
-    /// there is not. An answer that is made while a registration comes in can stay without it for
-    /// 180 s (`ResponseCacheImpl`), and tests ask so often that it happens to them.
-    async fn fresh(&self) -> Option<Vec<Seen>> {
-        self.read(&format!("/apps?regions=none-{:x}", fastrand::u64(..))).await
+        let listed = listed.iter().filter_map(|one| one.raw["instanceId"].as_str());
+        let mut ids: BTreeSet<_> = listed.map(str::to_owned).collect();
+        for row in rows {
+            ids.extend([id(service, &row.host, row.port), copy_id(service, row)]);
+        }
+        let app = service.to_uppercase();
+        let reads = ids.into_iter().map(|id| {
+            let path = format!("/apps/{app}/{id}");
+            async move { self.read(&path).await }
+        });
+        let reads: Vec<_> = stream::iter(reads).buffer_unordered(8).collect().await;
+        let mut all = reads.into_iter().collect::<Option<Vec<_>>>()?.concat();
+        all.sort_by(|a, b| a.row.cmp(&b.row));
+        Some(all)
     }
 
     async fn read(&self, path: &str) -> Option<Vec<Seen>> {
@@ -251,9 +261,9 @@ impl Site {
             ServerKind::Consul => list(body).collect(),
             ServerKind::Nacos => list(&body["hosts"]).collect(),
             _ => {
-                let apps =
-                    list(&body["applications"]["application"]).chain(body.get("application"));
-                apps.flat_map(|app| list(&app["instance"])).collect()
+                let apps = body.get("application").into_iter();
+                let listed = apps.flat_map(|app| list(&app["instance"]));
+                listed.chain(body.get("instance")).collect()
             }
         }
     }
@@ -282,26 +292,30 @@ impl Site {
         Seen { row, owner: text("fed-owner").map(str::to_owned), raw: raw.clone() }
     }
 
-    /// What its clients see of these services.
-    pub(crate) async fn all(&self, services: &[String]) -> Option<BTreeMap<String, Vec<Row>>> {
-        let rows = |seen: Vec<Seen>| seen.into_iter().map(|one| one.row).collect::<Vec<_>>();
-        if self.kind == ServerKind::Eureka {
-            let fresh = self.fresh().await?;
-            let of = |service: &String| {
-                let app = service.to_uppercase();
-                let own = fresh.iter().filter(|one| one.raw["app"] == app);
-                (service.clone(), own.map(|one| one.row.clone()).collect())
-            };
-            return Some(services.iter().map(of).collect());
-        }
-        let look = |service: String| async move {
-            let seen = self.look(&service).await.map(rows);
-            (service, seen)
+    /// What its clients see of these services, where this may be.
+    pub(crate) async fn all(
+        &self,
+        services: &BTreeMap<String, Vec<Row>>,
+    ) -> Option<BTreeMap<String, Vec<Row>>> {
+        let look = |(service, rows): (&String, &Vec<Row>)| {
+            let (service, rows) = (service.clone(), rows.clone());
+            async move {
+                let seen = self.look_again(&service, &rows).await?;
+                Some((service, seen.into_iter().map(|one| one.row).collect()))
+            }
         };
         let all: Vec<_> =
-            stream::iter(services.to_vec()).map(look).buffer_unordered(16).collect().await;
-        all.into_iter().map(|(service, rows)| Some((service, rows?))).collect()
+            stream::iter(services.iter().map(look)).buffer_unordered(16).collect().await;
+        all.into_iter().collect()
     }
+}
+
+/// The id of the copy of this.
+fn copy_id(service: &str, row: &Row) -> String {
+    let name = ServiceName::parse(service).unwrap();
+    let service = ServiceKey::new(GroupName::default_group(), name);
+    let host = Host::parse(&row.host).unwrap();
+    carry::copy_id(&InstanceKey { service, host, port: row.port })
 }
 
 /// The id of a client's own registration.

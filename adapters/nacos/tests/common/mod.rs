@@ -5,7 +5,6 @@
     reason = "shared by several test binaries, each of which uses a part"
 )]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +126,7 @@ impl Writer {
 
     /// Registers or updates.
     pub(crate) async fn put(&self, instance: &Instance) {
-        let mut metadata: BTreeMap<_, _> = instance.metadata.clone();
+        let mut metadata = instance.metadata.clone();
         let tags: Vec<_> = instance.tags.iter().map(|tag| tag.replace(',', "\\,")).collect();
         metadata.insert("fed-tags".to_owned(), tags.join(","));
         // Nobody beats for it: it must not turn unhealthy, or go, by itself.

@@ -203,6 +203,7 @@ impl Bridge {
             s.is_before(reached) && one.is_none() && migration.plan.scope().contains(key)
         });
         let behind = behind.take(5).map(|(key, _)| key.to_string()).collect();
+        let shared = self.shared(migration, configs, one);
         let at_source = left.iter().filter(|one| one.at == migration.from).count();
         let watches = self.watches.lock();
         let watch = watches.get(&migration.id);
@@ -222,8 +223,37 @@ impl Bridge {
             lag: figures.iter().filter_map(RouteReport::lag_of_late).max(),
             refused: figures.iter().map(RouteReport::not_ours).sum(),
             behind,
+            shared,
             left: (at_source, left.len() - at_source),
         }
+    }
+
+    /// Services that another migration moves now.
+    fn shared(
+        &self,
+        migration: &Migration,
+        configs: &Configs,
+        one: Option<&ServiceKey>,
+    ) -> Vec<String> {
+        let Ok((from, to)) = plan::ends(migration, configs) else { return Vec::new() };
+        let all = self.book.of_tenant(&migration.tenant);
+        let others = all
+            .iter()
+            .filter(|other| other.id != migration.id && other.any(MigrationState::copies_forth));
+        let others: Vec<_> = others.map(|it| (&it.plan.name, plan::claims(it, configs))).collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let mut services = self.services(migration, &from, &to);
+        services.retain(|service| one.is_none_or(|one| one == service));
+        let shared = services.iter().filter_map(|service| {
+            let target = plan::target(migration, &to, service);
+            let (name, _) = others.iter().find(|(_, claims)| {
+                claims.concern(&migration.from, service) || claims.concern(&migration.to, &target)
+            })?;
+            Some(format!("{service} by {name}"))
+        });
+        shared.take(5).collect()
     }
 
     /// How a migration stands now.
@@ -260,11 +290,21 @@ impl Bridge {
         }
     }
 
-    /// How all of a tenant stand, by name.
-    pub async fn reports(&self, tenant: &TenantId) -> Vec<Report> {
+    /// Those of a tenant, by name.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &TenantId) -> Vec<Arc<Migration>> {
+        self.book.of_tenant(tenant)
+    }
+
+    /// How these stand. Each may take long, so others have their turn in between.
+    pub async fn reports(&self, some: Vec<Arc<Migration>>) -> Vec<Report> {
         let configs = self.ends.configs().await;
-        let all = self.book.of_tenant(tenant).into_iter();
-        all.map(|migration| self.report_of(migration, &configs)).collect()
+        let mut reports = Vec::with_capacity(some.len());
+        for migration in some {
+            reports.push(self.report_of(migration, &configs));
+            tokio::task::yield_now().await;
+        }
+        reports
     }
 
     /// How equal source and target were, the oldest first.

@@ -124,3 +124,28 @@ fn a_step_shows_what_it_ends_and_leaves_other_rules_alone() {
     let modes: Vec<_> = routes.iter().map(|route| (route.mode_of(&web), route.rest)).collect();
     assert_eq!(modes, [(Mode::Copying, Mode::Frozen), (Mode::Ended, Mode::Frozen)]);
 }
+
+#[test]
+fn another_migration_that_goes_on_is_about_the_same_services_of_the_same_registries() {
+    use MigrationState::{Done, Mirror, Planned};
+    let configs = configs();
+    let concerns = |other: &Migration, name: &str| {
+        let own =
+            migration("consul", "nacos", Planned, json!({"groupMap": {"DEFAULT_GROUP": "g"}}));
+        let (service, (_, to)) = (key("DEFAULT_GROUP", name), ends(&own, &configs).unwrap());
+        let claims = claims(other, &configs);
+        claims.concern(&own.from, &service) || claims.concern(&own.to, &target(&own, &to, &service))
+    };
+    let only_web = || json!({"services": {"include": ["web"]}});
+    let forth = |state| migration("consul", "native", state, only_web());
+    assert!(concerns(&forth(Mirror), "web"));
+    assert!(!concerns(&forth(Mirror), "shop"));
+    assert!(!concerns(&forth(Planned), "web") && !concerns(&forth(Done), "web"));
+    // Back, and by its name at the target: in another group.
+    assert!(!concerns(
+        &migration("nacos", "consul", Mirror, json!({"services": {"include": ["x"]}})),
+        "web"
+    ));
+    assert!(concerns(&migration("nacos", "native", Mirror, only_web()), "web"));
+    assert!(concerns(&migration("nacos", "consul", Mirror, json!({})), "web"));
+}

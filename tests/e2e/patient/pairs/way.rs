@@ -141,7 +141,7 @@ impl Way {
         let foreign = self.foreign.lock().clone();
         let mut all = Vec::new();
         for (service, rows) in foreign {
-            let seen = self.to.look_again(&service).await.unwrap_or_default();
+            let seen = self.to.look_again(&service, &rows).await.unwrap_or_default();
             for row in rows {
                 let raw = seen.iter().find(|one| one.row == row).map(|one| one.raw.clone());
                 all.push(raw.unwrap_or_default());
@@ -213,7 +213,7 @@ impl Way {
             let steady = self.steady(&service);
             let again = start.elapsed() > CACHED && self.to.kind == ServerKind::Eureka;
             let seen = match again {
-                true => self.to.look_again(&service).await,
+                true => self.to.look_again(&service, std::slice::from_ref(&row)).await,
                 false => self.to.look(&service).await,
             };
             let Some(seen) = seen else {
@@ -280,11 +280,7 @@ impl Way {
     /// others have there, and what it is itself copied from.
     pub(super) async fn differences(&self, back: Option<&Self>) -> Vec<String> {
         let services: Vec<_> = self.services.lock().keys().cloned().collect();
-        let Some(there) = self.to.all(&services).await else {
-            return vec![format!("{} does not answer", self.to.kind)];
-        };
-        let mut differences = Vec::new();
-        for (service, seen) in there {
+        let expected = |service: String| {
             let mut expected = self.foreign(&service);
             let mut copied = self.originals(&service);
             if let Some(back) = back {
@@ -296,7 +292,16 @@ impl Way {
             copied.retain(|row| !taken.contains(&address(row)));
             expected.append(&mut copied);
             expected.sort();
-            if seen != expected {
+            (service, expected)
+        };
+        let all: BTreeMap<_, _> = services.into_iter().map(expected).collect();
+        let Some(there) = self.to.all(&all).await else {
+            return vec![format!("{} does not answer", self.to.kind)];
+        };
+        let mut differences = Vec::new();
+        for (service, seen) in there {
+            let expected = &all[&service];
+            if seen != *expected {
                 differences
                     .push(format!("{service} in {}: {seen:?}, not {expected:?}", self.to.kind));
             }

@@ -2,7 +2,9 @@
 //! read this one table.
 
 pub use super::rule::Rule;
-use super::{database, event, external, health_check, log, registry, retention, security, server};
+use super::{
+    database, event, external, facades, health_check, log, registry, retention, security, server,
+};
 
 /// One key of the configuration.
 #[derive(Clone, Debug)]
@@ -49,6 +51,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         database::KEYS,
         registry::KEYS,
         external::KEYS,
+        facades::KEYS,
         health_check::KEYS,
         event::KEYS,
         retention::KEYS,

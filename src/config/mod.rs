@@ -11,7 +11,7 @@
 //! | [`problem`] | what a person is told when something is wrong |
 //! | [`dsn`] | the database address |
 //! | `egress` | which addresses may be connected to, in two sections |
-//! | `server`, `security`, `database`, `registry`, `external`, `health_check`, `event`, `retention`, `log` | one section each |
+//! | `server`, `security`, `database`, `registry`, `external`, `facades`, `health_check`, `event`, `retention`, `log` | one section each |
 //! | `log_level` | levels of the log |
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ mod egress;
 pub mod env;
 mod event;
 mod external;
+mod facades;
 mod file;
 mod health_check;
 pub mod keys;
@@ -48,6 +49,7 @@ pub use egress::EgressConfig;
 pub use env::Env;
 pub use event::EventConfig;
 pub use external::ExternalConfig;
+pub use facades::{DnsConfig, FacadesConfig, HttpSdConfig};
 pub use health_check::HealthCheckConfig;
 pub use load::load;
 pub use log::{LogConfig, LogFileConfig, LogFormat, LogRotation};
@@ -74,6 +76,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// The external registries.
     pub external: ExternalConfig,
+    /// The same view in the words of others.
+    pub facades: FacadesConfig,
     /// Checks of native instances.
     pub health_check: HealthCheckConfig,
     /// Events.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use hub_registry_core::egress::Network;
-use hub_registry_core::{Host, duration};
+use hub_registry_core::{Host, TenantId, duration};
 use serde_json::Value;
 
 use super::dsn::Dsn;
@@ -42,6 +42,12 @@ pub enum Rule {
     },
     /// An address or a host name to listen on.
     Host,
+    /// What names in DNS end with.
+    Domain,
+    /// One part of a name in DNS.
+    Label,
+    /// A tenant.
+    Tenant,
     /// One of these words; the file and the code write them in lower case.
     OneOf(&'static [&'static str]),
     /// A list of web origins.
@@ -83,6 +89,9 @@ impl Rule {
             }
             Self::Span { .. }
             | Self::Host
+            | Self::Domain
+            | Self::Label
+            | Self::Tenant
             | Self::OneOf(_)
             | Self::LogLevels
             | Self::Folder
@@ -114,6 +123,9 @@ impl Rule {
                 _ => Err(broken(&value)),
             },
             (Self::Host, Value::String(text)) if Host::parse(text).is_ok() => Ok(value),
+            (Self::Domain, Value::String(text)) if is_domain(text) => Ok(value),
+            (Self::Label, Value::String(text)) if is_label(text) => Ok(value),
+            (Self::Tenant, Value::String(text)) if TenantId::parse(text).is_ok() => Ok(value),
             (Self::OneOf(words), Value::String(text)) => {
                 let word = text.to_ascii_lowercase();
                 if words.contains(&word.as_str()) { Ok(word.into()) } else { Err(broken(&value)) }
@@ -156,6 +168,16 @@ impl Rule {
             _ => Err(broken(&value)),
         }
     }
+}
+
+/// With room for a service and its group before it: a name has 255 bytes (RFC 1035 2.3.4).
+fn is_domain(text: &str) -> bool {
+    text.len() <= 120 && text.split('.').all(is_label)
+}
+
+fn is_label(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (1..=63).contains(&text.len()) && text.bytes().all(legal)
 }
 
 fn is_network(text: &str) -> bool {
@@ -209,6 +231,9 @@ impl fmt::Display for Rule {
             }
             Self::LogLevels => f.write_str(LogLevels::RULE),
             Self::Host => f.write_str("an IP address or a host name"),
+            Self::Domain => f.write_str("a domain, as consul or hub.example.org"),
+            Self::Label => f.write_str("1 to 63 letters, digits, - and _"),
+            Self::Tenant => f.write_str("a tenant of 1 to 32 characters"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Origins => {
                 f.write_str("a list of origins, as https://console.example.org, or \"*\" for any")

@@ -89,7 +89,7 @@ fn every_wrong_key_is_named_with_its_line() {
              corsOrigins, enableGzip, requestTimeout, bodyLimit, batchBodyLimit, maxConnections, \
              shutdownDelay, shutdownTimeout",
             ":5: colour: there is no such key; the file has server, security, database, registry, \
-             external, healthCheck, event, retention, log",
+             external, facades, healthCheck, event, retention, log",
             ":7: log: is a section with the keys level, format, stdout, access, file",
         ]
     );

@@ -1,0 +1,103 @@
+//! `facades`: the same view in the words of others.
+
+use std::time::Duration;
+
+use hub_registry_core::{TenantId, duration};
+use serde::{Deserialize, Serialize};
+
+use super::keys::Key;
+use super::rule::{PORT, Rule};
+
+/// The same view in the words of others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct FacadesConfig {
+    /// DNS.
+    pub dns: DnsConfig,
+    /// Prometheus' HTTP service discovery.
+    pub http_sd: HttpSdConfig,
+}
+
+/// DNS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DnsConfig {
+    /// The address to listen on.
+    pub host: String,
+    /// The port, UDP and TCP; 0 is any free one, `None`: DNS is not answered.
+    pub port: Option<u16>,
+    /// What names end with.
+    pub domain: String,
+    /// The name of the data centre in names.
+    pub datacenter: String,
+    /// Whose services are answered.
+    pub tenant: TenantId,
+    /// How long an answer may be kept.
+    #[serde(with = "duration")]
+    pub ttl: Duration,
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            domain: "consul".to_owned(),
+            datacenter: "dc1".to_owned(),
+            tenant: TenantId::default_tenant(),
+            ttl: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Prometheus' HTTP service discovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct HttpSdConfig {
+    /// Whether it is answered.
+    pub enabled: bool,
+}
+
+impl Default for HttpSdConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("facades.dns.host", Rule::Host, "The address that questions by DNS are answered on."),
+    Key::new(
+        "facades.dns.port",
+        PORT,
+        "The port, UDP and TCP, on which names of services are answered; 0 is any free one, null: \
+         none are.",
+    )
+    .optional(),
+    Key::new(
+        "facades.dns.domain",
+        Rule::Domain,
+        "What names end with: SERVICE.service.DOMAIN, TAG.SERVICE.service.DOMAIN, \
+         _SERVICE._tcp.service.DOMAIN, SERVICE.GROUP.DOMAIN.",
+    ),
+    Key::new(
+        "facades.dns.datacenter",
+        Rule::Label,
+        "The name of the data centre, for names that say it: SERVICE.service.DATACENTER.DOMAIN.",
+    ),
+    Key::new(
+        "facades.dns.tenant",
+        Rule::Tenant,
+        "Whose services are answered. With security on only those of groups that every reader sees: \
+         DNS knows no credentials.",
+    ),
+    Key::new(
+        "facades.dns.ttl",
+        Rule::Span { min: Duration::ZERO, max: Duration::from_secs(3600) },
+        "How long an answer may be kept, and that there is none, in whole seconds.",
+    ),
+    Key::new(
+        "facades.httpSd.enabled",
+        Rule::Switch,
+        "Answers /api/v1/sd/prometheus, for the http_sd_configs of Prometheus. Off, it is 404.",
+    ),
+];

@@ -1,0 +1,8 @@
+//! The same view in the protocols of others: codec and routes over the view (reading) and the native
+//! registry (writing).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`dns`] | addresses and ports by DNS |
+
+pub mod dns;

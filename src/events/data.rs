@@ -1,10 +1,8 @@
 //! What an event says of a change, as JSON.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use hub_registry_core::{
-    HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, Weight,
+    HealthStatus, Instance, InstanceKey, InstanceStatus, Pairs, Protocol, ServiceKey, Weight,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -95,7 +93,7 @@ struct Registered<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     lease_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a BTreeMap<String, String>>,
+    metadata: Option<&'a Pairs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a [String]>,
     /// What was too long to be told.

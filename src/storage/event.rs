@@ -1,6 +1,7 @@
 //! What is told of each change, and how far it was told.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -164,7 +165,7 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Writes all in one transaction. It outlives this process as soon as this returns, and the
     /// machine's power soon after, in the order of transactions. After an error it is *unknown*
     /// whether it happened, but never half of it.
-    async fn append(&self, batch: &LogBatch) -> Result<()>;
+    async fn append(&self, batch: Arc<LogBatch>) -> Result<()>;
 
     /// Events that were told.
     async fn events(&self, query: &EventQuery<'_>, take: Take) -> Result<EventPage>;

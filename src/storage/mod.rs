@@ -42,8 +42,8 @@ pub use external::{ChangeRow, ConfigStore, StatusStore};
 pub use ledger::{CopyKey, CopyRow, LedgerStore};
 pub use migration::{MigrationRow, MigrationStore, ParityRow};
 pub use native::{
-    GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint,
-    ServiceRow, Tide,
+    GroupRow, HeartbeatRow, InstanceRow, NativeReader, NativeRows, NativeStore, NativeWrite, Place,
+    PlacePrint, ServiceRow, Tide,
 };
 pub use retention::{Dead, Events, RetentionStore};
 pub use revision::RevisionStore;

@@ -94,6 +94,30 @@ pub struct NativeRows {
     pub instances: Vec<InstanceRow>,
 }
 
+/// Takes rows as they are read: all groups, then all services, then all instances.
+pub trait NativeReader: Send {
+    /// A group.
+    fn group(&mut self, row: GroupRow);
+    /// A service.
+    fn service(&mut self, row: ServiceRow);
+    /// An instance.
+    fn instance(&mut self, row: InstanceRow);
+}
+
+impl NativeReader for NativeRows {
+    fn group(&mut self, row: GroupRow) {
+        self.groups.push(row);
+    }
+
+    fn service(&mut self, row: ServiceRow) {
+        self.services.push(row);
+    }
+
+    fn instance(&mut self, row: InstanceRow) {
+        self.instances.push(row);
+    }
+}
+
 /// One write. Each says the whole row, so writing it twice is the same as once; only an event is
 /// there twice then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,8 +208,15 @@ pub struct PlacePrint {
 /// Keeps the hub's own registry.
 #[async_trait]
 pub trait NativeStore: fmt::Debug + Send + Sync + 'static {
+    /// Reads everything there is: all rows at once would take more memory than what they come to.
+    async fn read(&self, to: &mut dyn NativeReader) -> Result<()>;
+
     /// Everything there is.
-    async fn load(&self) -> Result<NativeRows>;
+    async fn load(&self) -> Result<NativeRows> {
+        let mut rows = NativeRows::default();
+        self.read(&mut rows).await?;
+        Ok(rows)
+    }
 
     /// Writes all in order, in one transaction that is on disk when this returns. After an error
     /// it is *unknown* whether it happened, but never half of it.

@@ -1,5 +1,7 @@
 //! The log of events.
 
+use std::sync::Arc;
+
 use hub_registry::model::words::EventType;
 use hub_registry::storage::{
     Cursor, EventCount, EventFilter, EventMark, EventQuery, EventRow, EventStore, Events, LogBatch,
@@ -58,7 +60,7 @@ pub(crate) async fn a_commit_is_numbered_read_and_counted(database: &Database) {
         positions: vec![position(6, 0)],
         forget: Vec::new(),
     };
-    store.append(&batch).await.unwrap();
+    store.append(Arc::new(batch)).await.unwrap();
     assert_eq!(store.pending().await.unwrap(), []);
     assert_eq!(store.positions().await.unwrap(), [position(6, 0)]);
     let expected = [(5, 0), (5, 1), (5, 2), (6, 0)];
@@ -75,9 +77,9 @@ pub(crate) async fn a_commit_is_numbered_read_and_counted(database: &Database) {
     assert_eq!(counts, [count(some("{}"), 1), count(None, 3)]);
     // A position never looks back, nor does a floor.
     let batch = LogBatch { positions: vec![position(9, 7)], ..LogBatch::default() };
-    store.append(&batch).await.unwrap();
+    store.append(Arc::new(batch)).await.unwrap();
     let batch = LogBatch { positions: vec![position(10, 3)], ..LogBatch::default() };
-    store.append(&batch).await.unwrap();
+    store.append(Arc::new(batch)).await.unwrap();
     assert_eq!(store.positions().await.unwrap(), [position(10, 7)]);
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn what_is_undone_is_forgotten(database: &Database) {
     let commit = [marked(0, "a"), marked(1, "a"), marked(0, "b")].map(NativeWrite::AddEvent);
     store.commit(&commit).await.unwrap();
     let numbered = LogBatch { number: vec![(mark("b"), 4)], ..LogBatch::default() };
-    store.append(&numbered).await.unwrap();
+    store.append(Arc::new(numbered)).await.unwrap();
     let undone = ["a", "b", "c"].map(|name| NativeWrite::ForgetEvents(mark(name)));
     store.commit(&undone).await.unwrap();
     assert_eq!(database.count("HUB_REGISTRY_SERVICE_EVENT").await, 1, "what was told stays");
@@ -96,7 +98,7 @@ pub(crate) async fn what_is_undone_is_forgotten(database: &Database) {
         rows: vec![EventRow { revision: 5, ..marked(0, "") }],
         ..LogBatch::default()
     };
-    store.append(&instead).await.unwrap();
+    store.append(Arc::new(instead)).await.unwrap();
     let nothing = EventFilter::default();
     assert_eq!(ids(database, &all(&nothing), Take::First(9)).await, [(4, 0), (5, 0)]);
 }
@@ -113,7 +115,7 @@ pub(crate) async fn filters_pages_and_cursors(database: &Database) {
         ..event(1)
     };
     let rows = (1..=10).flat_map(|revision| (0..3).map(move |place| row(revision, place)));
-    store.append(&LogBatch { rows: rows.collect(), ..LogBatch::default() }).await.unwrap();
+    store.append(Arc::new(LogBatch { rows: rows.collect(), ..LogBatch::default() })).await.unwrap();
     let nothing = EventFilter::default();
     let query = all(&nothing);
     assert_eq!(ids(database, &query, Take::First(2)).await, [(1, 0), (1, 1)]);
@@ -141,7 +143,7 @@ pub(crate) async fn retention_raises_the_floor(database: &Database) {
     let store = &database.store;
     let rows = (1..=9).map(event).collect();
     let batch = LogBatch { rows, positions: vec![position(9, 0)], ..LogBatch::default() };
-    store.append(&batch).await.unwrap();
+    store.append(Arc::new(batch)).await.unwrap();
     assert_eq!(store.delete_events(Events::Before(later(5)), 100).await.unwrap(), 4);
     let nothing = EventFilter::default();
     let page = store.events(&all(&nothing), Take::First(1)).await.unwrap();

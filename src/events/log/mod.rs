@@ -254,7 +254,7 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 async fn append(store: Arc<dyn EventStore>, batch: LogBatch) -> Result<()> {
-    in_time(store.append(&batch)).await
+    in_time(store.append(Arc::new(batch))).await
 }
 
 /// The same after a failure: what had been written all the same is not written twice.

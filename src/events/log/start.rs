@@ -74,7 +74,7 @@ pub(in crate::events) async fn begin(
     if !batch.number.is_empty() {
         tracing::info!(commits = batch.number.len(), "events of the last run are numbered");
     }
-    store.append(&batch).await?;
+    store.append(Arc::new(batch)).await?;
     Ok(())
 }
 

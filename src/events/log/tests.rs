@@ -44,7 +44,7 @@ impl EventStore for Store {
         Ok(Vec::new())
     }
 
-    async fn append(&self, batch: &LogBatch) -> Result<()> {
+    async fn append(&self, batch: Arc<LogBatch>) -> Result<()> {
         self.appends.fetch_add(1, Ordering::Relaxed);
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;

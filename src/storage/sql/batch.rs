@@ -182,15 +182,18 @@ pub(super) async fn delete(
     Ok(gone)
 }
 
-/// Cuts rows into pieces of 1, 2, 4, ... rows, so that few statements are ever prepared; none has
-/// more rows than `most`, nor more bytes than a statement may have unless it is a single row.
+/// Cuts rows into as few pieces as can be of so few lengths that not many statements are ever
+/// prepared: each has three binary digits that count. Two are enough for 63 rows. None has more rows
+/// than `most`, nor more bytes than a statement may have unless it is a single row.
 pub(super) fn pieces<'r, 'w>(
     rows: &'r [Values<'w>],
     most: usize,
 ) -> impl Iterator<Item = &'r [Values<'w>]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
-        let mut count = 1_usize << rest.len().min(most).checked_ilog2()?;
+        let mut count = rest.len().min(most);
+        let zeros = count.checked_ilog2()?.saturating_sub(2);
+        count = count >> zeros << zeros;
         let bytes = |count: usize| rest[..count].iter().flatten().map(Value::size).sum::<usize>();
         while count > 1 && bytes(count) > BYTES {
             count /= 2;

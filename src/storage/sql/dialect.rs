@@ -24,6 +24,11 @@ pub(super) trait Dialect: Debug + Send + Sync {
         true
     }
 
+    /// Whether it has one writer at a time, and so what waits may as well go with another commit.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+
     /// What ends a `SELECT` whose row is changed next in the same transaction.
     fn for_update(&self) -> &'static str {
         " FOR UPDATE"

@@ -13,6 +13,7 @@ use super::held::{Held, LOAD, STATEMENT};
 use super::row::Row;
 use super::text::{Form, Sql, Texts};
 use super::value::Value;
+use super::waiting::Arrived;
 use super::{mysql, postgres, sqlite};
 use crate::storage::database::Connections;
 use crate::storage::error::Result;
@@ -192,11 +193,11 @@ impl Pools {
             }
             Self::Postgres(pool) => {
                 let mut held = waited(metrics, Held::acquire(pool)).await?;
-                fetch_postgres(&mut held, STATEMENT, sql, values).await
+                fetch_postgres(&mut held, STATEMENT, sql, values, |row| row).await
             }
             Self::MySql(pool) => {
                 let mut held = waited(metrics, Held::acquire(pool)).await?;
-                fetch_mysql(&mut held, STATEMENT, sql, values).await
+                fetch_mysql(&mut held, STATEMENT, sql, values, |row| row).await
             }
         }
     }
@@ -210,13 +211,34 @@ impl Transaction {
     }
 
     pub(super) async fn fetch(&mut self, form: Form, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        self.fetch_as(form, values, |row| row).await
+    }
+
+    /// Hands out each row as it comes.
+    pub(super) async fn each(&mut self, form: Form, read: impl FnMut(Row) + Send) -> Result<()> {
+        // Nothings take no memory, however many.
+        self.fetch_as(form, &[], read).await.map(drop)
+    }
+
+    /// Each row as it comes: a row takes several times the memory of what is read from it.
+    pub(super) async fn fetch_as<T: Send>(
+        &mut self,
+        form: Form,
+        values: &[Value<'_>],
+        read: impl FnMut(Row) -> T + Send,
+    ) -> Result<Vec<T>> {
         let sql = self.texts.get(form);
-        counted(&self.metrics, self.open.fetch(&sql, values).await.during(self.operation))
+        counted(&self.metrics, self.open.fetch(&sql, values, read).await.during(self.operation))
     }
 
     pub(super) async fn commit(self) -> Result<()> {
+        self.commit_with(Vec::new()).await
+    }
+
+    /// Tells these that what is theirs is on disk too.
+    pub(super) async fn commit_with(self, arrived: Vec<Arrived>) -> Result<()> {
         let committed = match self.open {
-            Open::Sqlite(writing) => writing.commit().await,
+            Open::Sqlite(writing) => writing.commit(arrived).await,
             Open::SqliteRead(tx) => tx.commit().await,
             Open::Postgres(held) => held.commit().await,
             Open::MySql(held) => held.commit().await,
@@ -247,12 +269,17 @@ impl Open {
         }
     }
 
-    async fn fetch(&mut self, sql: &Sql, values: &[Value<'_>]) -> sqlx::Result<Vec<Row>> {
+    async fn fetch<T: Send>(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        read: impl FnMut(Row) -> T + Send,
+    ) -> sqlx::Result<Vec<T>> {
         match self {
-            Self::Sqlite(writing) => fetch_sqlite(writing.transaction(), sql, values).await,
-            Self::SqliteRead(tx) => fetch_sqlite(tx, sql, values).await,
-            Self::Postgres(held) => fetch_postgres(held, LOAD, sql, values).await,
-            Self::MySql(held) => fetch_mysql(held, LOAD, sql, values).await,
+            Self::Sqlite(writing) => fetch_sqlite(writing.transaction(), sql, values, read).await,
+            Self::SqliteRead(tx) => fetch_sqlite(tx, sql, values, read).await,
+            Self::Postgres(held) => fetch_postgres(held, LOAD, sql, values, read).await,
+            Self::MySql(held) => fetch_mysql(held, LOAD, sql, values, read).await,
         }
     }
 }
@@ -279,31 +306,36 @@ async fn execute_sqlite(
     query.execute(connection).await.map(|done| done.rows_affected())
 }
 
-async fn fetch_sqlite(
+async fn fetch_sqlite<T: Send>(
     connection: &mut sqlx::SqliteConnection,
     sql: &Sql,
     values: &[Value<'_>],
-) -> sqlx::Result<Vec<Row>> {
+    mut read: impl FnMut(Row) -> T + Send,
+) -> sqlx::Result<Vec<T>> {
     let query = sqlx::query_with(sql.safe(), sqlite::arguments(values)?);
-    query.fetch(connection).map_ok(Row::Sqlite).try_collect().await
+    query.fetch(connection).map_ok(|row| read(Row::Sqlite(row))).try_collect().await
 }
 
-async fn fetch_postgres(
+async fn fetch_postgres<T: Send>(
     held: &mut Held<Postgres>,
     bound: Duration,
     sql: &Sql,
     values: &[Value<'_>],
-) -> sqlx::Result<Vec<Row>> {
+    mut read: impl FnMut(Row) -> T + Send,
+) -> sqlx::Result<Vec<T>> {
     let query = sqlx::query_with(sql.safe(), postgres::arguments(values)?);
-    held.run(bound, async |c| query.fetch(c).map_ok(Row::Postgres).try_collect().await).await
+    let read = |row| read(Row::Postgres(row));
+    held.run(bound, async |c| query.fetch(c).map_ok(read).try_collect().await).await
 }
 
-async fn fetch_mysql(
+async fn fetch_mysql<T: Send>(
     held: &mut Held<MySql>,
     bound: Duration,
     sql: &Sql,
     values: &[Value<'_>],
-) -> sqlx::Result<Vec<Row>> {
+    mut read: impl FnMut(Row) -> T + Send,
+) -> sqlx::Result<Vec<T>> {
     let query = sqlx::query_with(sql.safe(), mysql::arguments(values)?);
-    held.run(bound, async |c| query.fetch(c).map_ok(Row::MySql).try_collect().await).await
+    let read = |row| read(Row::MySql(row));
+    held.run(bound, async |c| query.fetch(c).map_ok(read).try_collect().await).await
 }

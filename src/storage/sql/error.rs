@@ -69,7 +69,8 @@ pub(super) async fn again<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for longest in [5_u64, 10, 20, 40, 80, 160, 320, 640] {
+    // Ten at once that all write the same rows may need as many.
+    for longest in [5_u64, 10, 20, 40, 80, 160, 320, 640, 640, 640] {
         match transaction().await {
             Err(error) if is_in_the_way(&error) => {
                 // Two that met must not meet again.

@@ -1,5 +1,7 @@
 //! [`EventStore`] over SQL.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::batch::{self, Values};
@@ -53,6 +55,7 @@ const COLUMNS: &[&str] = &[
 const UNTOLD: &[&str] = &["tenantId", "oprSeqFlag"];
 const AND_UNTOLD: &str = " AND revision = 0";
 
+const POSITION_READ: &str = "read the log's position";
 const POSITION: &[&str] = &["tenantId", "revision", "floorRevision", "viewPrint", "nativePrint"];
 const POSITIONS: Form = Form::Plain(
     "SELECT tenantId, revision, floorRevision, viewPrint, nativePrint \
@@ -81,13 +84,21 @@ const NUMBER: Form = Form::Plain(
      WHERE tenantId = ? AND revision = 0 AND oprSeqFlag = ?",
 );
 const HAS: Form = Form::Plain(
-    "SELECT revision FROM HUB_REGISTRY_SERVICE_EVENT WHERE tenantId = ? AND revision = ? LIMIT 1",
+    "SELECT revision FROM HUB_REGISTRY_SERVICE_EVENT \
+     WHERE tenantId = ? AND revision = ? AND revision > 0 LIMIT 1",
 );
 
 #[async_trait]
 impl EventStore for SqlStore {
     async fn positions(&self) -> Result<Vec<LogPosition>> {
-        let rows = self.engine.fetch("read the log's position", POSITIONS, &[]).await?;
+        // Whoever gave up an append asks what became of it. Another commit may have it on board: with
+        // the only writer in hand it is known that none has.
+        let mut tx = match self.engine.dialect().has_one_writer() {
+            true => self.engine.write_soon(POSITION_READ).await?,
+            false => self.engine.read(POSITION_READ).await?,
+        };
+        let rows = tx.fetch(POSITIONS, &[]).await?;
+        tx.commit().await?;
         Ok(rows.iter().map(position).collect())
     }
 
@@ -100,8 +111,8 @@ impl EventStore for SqlStore {
         Ok(rows.iter().map(mark).collect())
     }
 
-    async fn append(&self, batch: &LogBatch) -> Result<()> {
-        again(|| self.append_once(batch)).await
+    async fn append(&self, batch: Arc<LogBatch>) -> Result<()> {
+        again(|| self.append_once(Arc::clone(&batch))).await
     }
 
     async fn events(&self, query: &EventQuery<'_>, take: Take) -> Result<EventPage> {
@@ -147,27 +158,51 @@ impl EventStore for SqlStore {
 }
 
 impl SqlStore {
-    async fn append_once(&self, batch: &LogBatch) -> Result<()> {
-        let mut tx = self.engine.write_soon("write events").await?;
-        let gone: Vec<_> = batch.forget.iter().map(mark).collect();
-        forget(&mut tx, &gone).await?;
-        for (event, revision) in &batch.number {
-            let values = [Value::from(*revision), of::key(&event.tenant_id), of::key(&event.mark)];
-            tx.execute(NUMBER, &values).await?;
+    /// With the commit that has the only writer, or in a transaction of its own.
+    async fn append_once(&self, batch: Arc<LogBatch>) -> Result<()> {
+        let begin = self.engine.write_soon("write events");
+        if !self.engine.dialect().has_one_writer() {
+            return append_alone(begin.await?, &batch).await;
         }
-        let rows: Vec<_> = batch.rows.iter().map(values).collect();
-        batch::insert(&mut tx, &EVENT, &rows).await?;
-        for position in &batch.positions {
-            let (floor, tenant) = (Value::from(position.floor), of::key(&position.tenant_id));
-            let [revision, view, native] =
-                [position.revision, position.view_print, position.native_print].map(Value::from);
-            let moved = tx.execute(MOVE, &[revision, view, native, floor, floor, tenant]).await?;
-            if moved == 0 && tx.fetch(FLOOR, &[tenant]).await?.is_empty() {
-                tx.execute(FIRST, &[revision, view, native, floor, tenant]).await?;
-            }
+        let mut place = self.waiting.wait(Arc::clone(&batch));
+        let tx = tokio::select! {
+            biased;
+            true = place.arrives() => return Ok(()),
+            tx = begin => tx?,
+        };
+        // Whoever took it had the writer, and told how it ended before it gave the writer away.
+        if !place.leave() && place.has_arrived() {
+            return Ok(());
         }
-        tx.commit().await
+        append_alone(tx, &batch).await
     }
+}
+
+async fn append_alone(mut tx: Transaction, batch: &LogBatch) -> Result<()> {
+    append(&mut tx, batch).await?;
+    tx.commit().await
+}
+
+/// Writes it as a part of a transaction.
+pub(super) async fn append(tx: &mut Transaction, batch: &LogBatch) -> Result<()> {
+    let gone: Vec<_> = batch.forget.iter().map(mark).collect();
+    forget(tx, &gone).await?;
+    for (event, revision) in &batch.number {
+        let values = [Value::from(*revision), of::key(&event.tenant_id), of::key(&event.mark)];
+        tx.execute(NUMBER, &values).await?;
+    }
+    let rows: Vec<_> = batch.rows.iter().map(values).collect();
+    batch::insert(tx, &EVENT, &rows).await?;
+    for position in &batch.positions {
+        let (floor, tenant) = (Value::from(position.floor), of::key(&position.tenant_id));
+        let [revision, view, native] =
+            [position.revision, position.view_print, position.native_print].map(Value::from);
+        let moved = tx.execute(MOVE, &[revision, view, native, floor, floor, tenant]).await?;
+        if moved == 0 && tx.fetch(FLOOR, &[tenant]).await?.is_empty() {
+            tx.execute(FIRST, &[revision, view, native, floor, tenant]).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what commits wrote that are undone, unless it was told.

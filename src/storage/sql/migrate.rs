@@ -75,7 +75,7 @@ pub(super) async fn sqlite(pools: &Pools) -> Result<Migrated> {
     // finds that nothing is left to do.
     let mut writing = writer.begin(Sync::Full).await.during(UPDATE)?;
     let migrated = run(&SQLITE, writing.transaction()).await?;
-    writing.commit().await.during(UPDATE)?;
+    writing.commit(Vec::new()).await.during(UPDATE)?;
     Ok(migrated)
 }
 

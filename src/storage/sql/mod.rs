@@ -10,6 +10,7 @@
 //! | `sqlite`, `postgres`, `mysql` | one of each: connection options, bound values, forms, error codes |
 //! | `text` | makes statements from tables and forms; nothing else makes text safe to run |
 //! | `table`, `value`, `row` | columns in order, what is bound, what is read |
+//! | `waiting` | appends to the log that go with the commit of another |
 //! | `batch` | many rows in few statements, in the order they were written |
 //! | `native`, `event`, `config`, `status`, `snapshot`, `revision`, `token`, `ledger`, `migration`, `retention` | one store each |
 
@@ -38,6 +39,7 @@ mod table;
 mod text;
 mod token;
 mod value;
+mod waiting;
 
 pub use migrate::{Migrated, script};
 pub use store::SqlStore;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::engine::Engine;
+use super::engine::{Engine, Pools};
 use super::migrate::{self, Migrated};
 use super::text::Form;
+use super::waiting::Waiting;
 use super::{mysql, postgres, sqlite};
 use crate::config::{DatabaseConfig, DatabaseType, Dsn};
 use crate::storage::database::{Connections, Database};
@@ -22,6 +23,8 @@ const START: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct SqlStore {
     pub(super) engine: Engine,
+    /// What may go with the next commit.
+    pub(super) waiting: Waiting,
 }
 
 impl SqlStore {
@@ -71,7 +74,7 @@ impl SqlStore {
                 (mysql::open(options, config), migrated)
             }
         };
-        Ok((Self { engine: Engine::new(pools) }, migrated))
+        Ok((Self::over(pools), migrated))
     }
 
     /// Opens a SQLite file, making it and its folder if need be, and brings its tables up to date.
@@ -85,7 +88,11 @@ impl SqlStore {
     pub async fn sqlite(path: &str, readers: u32) -> Result<Self> {
         let pools = sqlite::open(sqlite::Address::parse(path)?, readers).await?;
         migrate::sqlite(&pools).await?;
-        Ok(Self { engine: Engine::new(pools) })
+        Ok(Self::over(pools))
+    }
+
+    fn over(pools: Pools) -> Self {
+        Self { engine: Engine::new(pools), waiting: Waiting::default() }
     }
 
     /// The same, measured.

@@ -88,7 +88,7 @@ impl EventsForm {
         let what =
             if self.counts { "groupName, extProperty, COUNT(*)".to_owned() } else { names(&EVENT) };
         let mut text = format!(
-            "SELECT {what} FROM {} WHERE tenantId = ? AND revision >= ? AND revision <= ? \
+            "SELECT {what} FROM {} WHERE tenantId = ? AND revision > 0 AND revision >= ? AND revision <= ? \
              AND (revision > ? OR revisionPlace > ?) AND (revision < ? OR revisionPlace < ?)",
             EVENT.name
         );

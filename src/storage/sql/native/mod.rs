@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::batch::{self, Batch, Values, pieces};
+use super::engine::Transaction;
 use super::error::again;
 use super::event::{self, EVENT};
 use super::store::SqlStore;
@@ -21,23 +22,21 @@ use super::text::Form;
 use super::value::of;
 use crate::storage::error::{Result, StorageErrorKind};
 use crate::storage::native::{
-    HeartbeatRow, NativeRows, NativeStore, NativeWrite, Place, PlacePrint, Tide,
+    HeartbeatRow, NativeReader, NativeRows, NativeStore, NativeWrite, Place, PlacePrint, Tide,
 };
 
 #[async_trait]
 impl NativeStore for SqlStore {
-    async fn load(&self) -> Result<NativeRows> {
+    async fn read(&self, to: &mut dyn NativeReader) -> Result<()> {
         // One transaction, so that the tables are of one moment.
         let mut tx = self.engine.read("load native rows").await?;
-        let groups = tx.fetch(Form::Select(&GROUP, group::ORDER), &[]).await?;
-        let services = tx.fetch(Form::Select(&SERVICE, service::ORDER), &[]).await?;
-        let instances = tx.fetch(Form::Select(&INSTANCE, instance::ORDER), &[]).await?;
-        tx.commit().await?;
-        Ok(NativeRows {
-            groups: groups.iter().map(group::read).collect(),
-            services: services.iter().map(service::read).collect(),
-            instances: instances.iter().map(instance::read).collect(),
-        })
+        let groups = Form::Select(&GROUP, group::ORDER);
+        tx.each(groups, |row| to.group(group::read(&row))).await?;
+        let services = Form::Select(&SERVICE, service::ORDER);
+        tx.each(services, |row| to.service(service::read(&row))).await?;
+        let instances = Form::Select(&INSTANCE, instance::ORDER);
+        tx.each(instances, |row| to.instance(instance::read(&row))).await?;
+        tx.commit().await
     }
 
     async fn commit(&self, writes: &[NativeWrite]) -> Result<()> {
@@ -77,13 +76,28 @@ impl NativeStore for SqlStore {
 
 impl SqlStore {
     async fn write_native(&self, plan: &Plan<'_>, displace: bool) -> Result<()> {
+        let mut tx = self.native_rows(plan, displace).await?;
+        // As late as can be: what came to wait meanwhile is taken along too.
+        let mut arrived = Vec::new();
+        for passenger in self.waiting.take() {
+            if event::append(&mut tx, &passenger.batch).await.is_err() {
+                // What others write must not make this fail. It is tried again by itself.
+                drop((tx, arrived));
+                return self.native_rows(plan, displace).await?.commit().await;
+            }
+            arrived.push(passenger.arrived);
+        }
+        tx.commit_with(arrived).await
+    }
+
+    async fn native_rows(&self, plan: &Plan<'_>, displace: bool) -> Result<Transaction> {
         let mut tx = self.engine.write("write native rows").await?;
         plan.groups.run(&mut tx, displace).await?;
         plan.services.run(&mut tx, displace).await?;
         plan.instances.run(&mut tx, displace).await?;
         event::forget(&mut tx, &plan.forgotten).await?;
         batch::insert(&mut tx, &EVENT, &plan.events).await?;
-        tx.commit().await
+        Ok(tx)
     }
 
     async fn write_beats(&self, rows: &[Values<'_>]) -> Result<()> {

@@ -34,6 +34,10 @@ impl Dialect for Sqlite {
         ("INSERT OR REPLACE", String::new())
     }
 
+    fn has_one_writer(&self) -> bool {
+        true
+    }
+
     // It has one writer at a time.
     fn for_update(&self) -> &'static str {
         ""

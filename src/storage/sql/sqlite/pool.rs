@@ -22,8 +22,10 @@ use crate::storage::sql::pool::{PATIENCE, PREPARED};
 
 /// Rows that are read ahead of who asks for them.
 const ROWS: usize = 1024;
-/// What the writer keeps of the file in memory, in KiB. Ids are scattered over their whole index.
-const CACHE: u32 = 64 * 1024;
+/// What the writer keeps of the file in memory, in KiB: the system has the rest of it. Nearly each
+/// commit goes through all of this, since SQLite uses the last possible page number for a moment when
+/// it balances a tree, and forgets what is above the last real one afterwards.
+const CACHE: u32 = 8 * 1024;
 /// Pages in the log before they go to the file: the more, the more often a page that is written
 /// again and again goes there only once. This is 32 MiB.
 const CHECKPOINT: u32 = 8192;

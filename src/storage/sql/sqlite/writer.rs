@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::storage::native::Tide;
 use crate::storage::sql::pool::PATIENCE;
+use crate::storage::sql::waiting::Arrived;
 
 /// When a commit is on disk: SQLite's `synchronous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +88,14 @@ impl Writing {
         &mut self.transaction
     }
 
-    pub(in crate::storage::sql) async fn commit(self) -> sqlx::Result<()> {
+    /// Tells these before the turn ends: who has the next one knows whether it is on disk.
+    pub(in crate::storage::sql) async fn commit(self, arrived: Vec<Arrived>) -> sqlx::Result<()> {
         let Self { transaction, turn } = self;
         let done = transaction.commit().await;
+        for arrived in arrived.into_iter().filter(|_| done.is_ok()) {
+            // Fails when nobody waits for it any more.
+            arrived.send(()).ok();
+        }
         drop(turn);
         done
     }
@@ -104,7 +110,7 @@ mod tests {
         let mut writing = writer.begin(sync).await.unwrap();
         let level = sqlx::query_scalar("PRAGMA synchronous");
         let level = level.persistent(false).fetch_one(writing.transaction()).await.unwrap();
-        writing.commit().await.unwrap();
+        writing.commit(Vec::new()).await.unwrap();
         level
     }
 

@@ -64,7 +64,7 @@ async fn a_restart_keeps_everything() {
     assert_eq!(everything(&second.native, &default), before);
     let read = second.native.get(&default, &id).unwrap();
     assert_eq!((read.status, read.health), (InstanceStatus::OutOfService, HealthStatus::Unknown));
-    assert_eq!((read.audit.version, read.audit.edit_who.as_str()), (2, "op"));
+    assert_eq!((read.audit.version, &*read.audit.edit_who), (2, "op"));
     assert_eq!(second.listener.instances(&default).len(), 2);
     let published = &second.listener.instances(&default)[1];
     assert_eq!(published.protocol, Protocol::Grpc);
@@ -197,7 +197,7 @@ async fn a_change_names_the_version_it_was_made_for() {
     let racing = join_all([weigh(7, Some(2)), weigh(8, Some(2))]).await;
     assert_eq!(racing.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     let read = native.get(&default, &id).unwrap();
-    assert_eq!((read.tags, read.metadata["zone"].as_str()), (vec!["blue".to_owned()], "z1"));
+    assert_eq!((&*read.tags, read.metadata["zone"].as_str()), (&["blue".to_owned()][..], "z1"));
     // What a GET answers, put back, changes nothing.
     let read = native.get(&default, &id).unwrap();
     let back = InstancePatch::from_value(read.to_value(Protocol::Http)).unwrap();

@@ -11,6 +11,7 @@ use super::gzip::GzipHead;
 use super::merge::{OriginRow, Row};
 use super::snapshot::{Prepared, ServiceView};
 use crate::clock;
+use crate::model::names::InstanceId;
 
 /// A discovery answer: two byte strings made beforehand, sent one after the other.
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ pub struct Freshness {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RowJson<'a> {
-    instance_id: &'a str,
+    instance_id: InstanceId,
     service_name: &'a str,
     group_name: &'a str,
     host_address: &'a str,
@@ -70,7 +71,7 @@ struct RowJson<'a> {
     instance_status: InstanceStatus,
     health_status: HealthStatus,
     weight_value: u32,
-    metadata: &'a std::collections::BTreeMap<String, String>,
+    metadata: &'a hub_registry_core::Pairs,
     tags: &'a [String],
     #[serde(serialize_with = "optional_time")]
     register_time: Option<i64>,
@@ -107,7 +108,7 @@ impl<'a> From<&'a Row> for RowJson<'a> {
     fn from(row: &'a Row) -> Self {
         let instance = &*row.instance;
         Self {
-            instance_id: &row.id,
+            instance_id: row.id,
             service_name: instance.key.service.name.as_str(),
             group_name: instance.key.service.group.as_str(),
             host_address: instance.key.host.as_str(),
@@ -202,6 +203,11 @@ impl HeadWriter {
         let count = self.count;
         let end = format!("],\"count\":{count},\"revision\":{revision},\"protected\":{protected}");
         self.out.put_slice(end.as_bytes());
-        self.out.freeze()
+        let unused = self.out.capacity() - self.out.len();
+        // It is kept for as long as the service does not change, and frozen with all its room.
+        match unused > self.out.len() / 16 {
+            true => Bytes::copy_from_slice(&self.out),
+            false => self.out.freeze(),
+        }
     }
 }

@@ -53,11 +53,7 @@ impl Desk {
         let shown = self.shown(key);
         let contributions: Vec<_> = shown
             .iter()
-            .map(|shown| Contribution {
-                source: &shown.info,
-                current: shown.current,
-                entries: &shown.entries,
-            })
+            .map(|shown| Contribution::new(&shown.info, shown.current, &shown.entries))
             .collect();
         let key = key.clone();
         if contributions.is_empty() {
@@ -130,24 +126,24 @@ pub struct StateChange {
 pub(super) fn refresh_states(desk: &Desk, sources: &Sources) -> Vec<StateChange> {
     let mut cells: Vec<_> = desk.slots.values().map(|slot| Arc::clone(&slot.cell)).collect();
     cells.sort_by_key(|cell| cell.info.rank());
-    let (mut changes, mut excused) = (Vec::new(), false);
+    let (mut changes, mut missed) = (Vec::new(), false);
     for slot in desk.slots.values() {
         let state = SourceState::of(slot.link, slot.shelf.is_loaded(), slot.shelf.has_held());
         let before = slot.cell.state();
-        excused |= slot.cell.excuse(desk.is_excused(&slot.cell.info.id));
         if slot.cell.set_state(state) {
             let source = slot.cell.info.name.as_str();
             tracing::info!(source, %before, %state, "source changed its state");
             let (info, after, held) = (slot.cell.info.clone(), state, slot.shelf.held_count());
             changes.push(StateChange { info, before, after, held });
         }
+        missed |= !desk.is_accounted_for(slot) && slot.cell.set_accounted_for(false);
     }
     let listed = sources.all();
     let same = cells.len() == listed.len()
         && cells.iter().zip(listed.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
     if !same {
         sources.set(cells);
-    } else if excused || !changes.is_empty() {
+    } else if missed || !changes.is_empty() {
         sources.changed();
     }
     changes
@@ -169,4 +165,14 @@ pub(super) fn shared_services(desk: &Desk, id: &SourceId) -> Vec<ServiceKey> {
     let others = || desk.slots.iter().filter(|(other, _)| *other != id);
     let shared = |key: &ServiceKey| others().any(|(_, other)| other.shelf.service(key).is_some());
     slot.shelf.services().map(|(key, _)| key).filter(|key| shared(key)).cloned().collect()
+}
+
+/// Tells readers whom they need not wait for any more, once what those said is in the snapshot.
+pub(super) fn settle(desk: &Desk, sources: &Sources) {
+    let accounted = desk.slots.values().filter(|slot| desk.is_accounted_for(slot));
+    // Each of them, not any.
+    let told = accounted.filter(|slot| slot.cell.set_accounted_for(true)).count();
+    if told > 0 {
+        sources.changed();
+    }
 }

@@ -21,6 +21,8 @@ pub struct Standing {
     pub shelf: Option<ServiceShelf>,
     /// Its held instances.
     pub waiting: BTreeMap<InstanceKey, Waiting>,
+    /// A migration put it before all others.
+    pub leads: bool,
 }
 
 impl Standing {
@@ -51,6 +53,7 @@ impl Catalog {
     pub fn standings(&self, tenant: &TenantId, key: &ServiceKey) -> Vec<Standing> {
         let now = Instant::now();
         self.with_desk(tenant, |desk| {
+            let lead = desk.lead(key).map(|lead| &lead.to);
             let standing = |slot: &Slot| {
                 let shelf = slot.shelf.service(key).cloned();
                 let entries = shelf.iter().flat_map(|shelf| &shelf.entries);
@@ -58,10 +61,11 @@ impl Catalog {
                     Some((entry.instance.key.clone(), waiting_of(slot, entry, now)?))
                 });
                 let waiting = waiting.collect();
-                Standing { source: Arc::clone(&slot.cell), shelf, waiting }
+                let leads = lead == Some(&slot.cell.info.id);
+                Standing { source: Arc::clone(&slot.cell), shelf, waiting, leads }
             };
             let mut all: Vec<_> = desk.slots.values().map(standing).collect();
-            all.sort_by_key(|standing| standing.source.info.rank());
+            all.sort_by_key(|standing| (!standing.leads, standing.source.info.rank()));
             all
         })
         .unwrap_or_default()

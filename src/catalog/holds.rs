@@ -210,7 +210,7 @@ pub(super) fn waiting_of(slot: &Slot, entry: &Entry, now: Instant) -> Option<Wai
     if let Some(held) = slot.shelf.held_entry(entry) {
         return Some(waiting(&held, slot.link, now));
     }
-    let hold = entry.hold?;
+    let hold = entry.hold.as_deref()?;
     let missing_ms = ms_between(hold.since, now);
     Some(Waiting { why: hold.why, missing_ms, reads: 0, reads_needed: 0, leaves_in_ms: None })
 }

@@ -16,20 +16,34 @@ pub struct Lead {
     pub from: SourceId,
     /// and where to.
     pub to: SourceId,
-    /// They, by their names at the source,
+    /// They.
+    pub services: Moved,
+    /// Those of them that have arrived for good: a migration that still moves a service counts
+    /// before one that did,
+    pub over: Moved,
+    /// and of several the one that changed last, in milliseconds since 1970.
+    pub since: i64,
+}
+
+/// Services of a migration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// By their names at the source,
     pub at_source: Services,
     /// and at the target.
     pub at_target: Services,
 }
 
-impl Lead {
+impl Moved {
     fn contains(&self, service: &ServiceKey) -> bool {
         let (source, target) = (self.at_source.contains(service), self.at_target.contains(service));
         // A name may be that of one service at the source and of another at the target. One that is
         // left out is left out by either of its names.
         if self.at_source.all { source && target } else { source || target }
     }
+}
 
+impl Lead {
     /// Whether a copy of this source is shown at this place, and not only as its original: those
     /// from the source at the target; and those that were copied back, where the original's own
     /// group is another one.
@@ -68,7 +82,8 @@ pub struct Migrated {
 impl Desk {
     /// Who leads in a service: the target, and whose copies are shown there.
     pub(super) fn lead(&self, service: &ServiceKey) -> Option<&Lead> {
-        self.leads.values().find(|lead| lead.contains(service))
+        let leads = self.leads.values().filter(|lead| lead.services.contains(service));
+        leads.max_by_key(|lead| (!lead.over.contains(service), lead.since))
     }
 
     /// Notes who leads; which services may look another way.
@@ -84,7 +99,7 @@ impl Desk {
         let all: Vec<_> = before.into_iter().chain(lead).collect();
         let slots = self.slots.values();
         let keys = slots.flat_map(|slot| slot.shelf.services()).map(|(key, _)| key);
-        keys.filter(|key| all.iter().any(|lead| lead.contains(key))).cloned().collect()
+        keys.filter(|key| all.iter().any(|lead| lead.services.contains(key))).cloned().collect()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hub_registry_core::{
@@ -11,18 +12,26 @@ use hub_registry_core::{
 
 use super::shelf::Entry;
 use super::source::{Conflict, SourceInfo};
-use crate::model::names::instance_id;
+use crate::model::names::InstanceId;
 use crate::model::print::Print;
 
 /// What one source says of one service.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Contribution<'a> {
     /// Who says it.
     pub source: &'a SourceInfo,
+    /// Its name, once for all rows it has a part in.
+    name: Arc<str>,
     /// Whether it is LIVE or PROTECTED.
     pub current: bool,
     /// Its instances of the service.
     pub entries: &'a [Entry],
+}
+
+impl<'a> Contribution<'a> {
+    pub(super) fn new(source: &'a SourceInfo, current: bool, entries: &'a [Entry]) -> Self {
+        Self { source, name: Arc::from(source.name.as_str()), current, entries }
+    }
 }
 
 /// One source's part in a row.
@@ -38,17 +47,55 @@ pub struct OriginRow {
     pub instance: Arc<Instance>,
 }
 
+/// Who has a part in a row. Most rows have one origin, which is in the row itself.
+#[derive(Clone, Debug)]
+pub enum Origins {
+    /// One source alone.
+    One(OriginRow),
+    /// Several sources, or none yet.
+    Several(Box<[OriginRow]>),
+}
+
+impl Deref for Origins {
+    type Target = [OriginRow];
+
+    fn deref(&self) -> &[OriginRow] {
+        match self {
+            Self::One(origin) => std::slice::from_ref(origin),
+            Self::Several(origins) => origins,
+        }
+    }
+}
+
+impl PartialEq for Origins {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl FromIterator<OriginRow> for Origins {
+    fn from_iter<I: IntoIterator<Item = OriginRow>>(origins: I) -> Self {
+        let mut origins = origins.into_iter();
+        match (origins.next(), origins.next()) {
+            (Some(only), None) => Self::One(only),
+            (first, second) => {
+                Self::Several(first.into_iter().chain(second).chain(origins).collect())
+            }
+        }
+    }
+}
+
 /// One instance as readers see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// 32 hex digits, the same in every source, node and restart.
-    pub id: String,
+    /// The same in every source, node and restart.
+    pub id: InstanceId,
     /// The fields of the first origin, with its merged metadata and tags and the row's states.
     pub instance: Arc<Instance>,
     /// Every origin is waiting for it to return.
     pub held: bool,
     /// Who knows it, in the order of origins; never empty.
-    pub origins: Vec<OriginRow>,
+    pub origins: Origins,
     /// The print of all this but the times.
     pub print: Print,
 }
@@ -163,12 +210,12 @@ fn row(
     let instance = joined(first, states, &origins[1..]);
     let held = origins.iter().all(|(_, entry)| entry.hold.is_some());
     let said = |(contribution, entry): &(&Contribution<'_>, &Entry)| OriginRow {
-        source: Arc::from(contribution.source.name.as_str()),
+        source: Arc::clone(&contribution.name),
         kind: contribution.source.kind,
         observed_at: entry.observed_at,
         instance: Arc::clone(&entry.instance),
     };
-    let origins: Vec<_> = origins.iter().map(said).collect();
+    let origins: Origins = origins.iter().map(said).collect();
     let print = match &origins[..] {
         [only] if !held => Print::instance(&only.source, &instance),
         several => {
@@ -176,7 +223,7 @@ fn row(
             Print::shared(&instance, held, said)
         }
     };
-    let id = before.map_or_else(|| instance_id(tenant, key), |row| row.id.clone());
+    let id = before.map_or_else(|| InstanceId::of(tenant, key), |row| row.id);
     Arc::new(Row { id, instance, held, origins, print })
 }
 
@@ -196,15 +243,14 @@ fn joined(
             continue;
         }
         let added = &entry.instance;
-        for (key, value) in &added.metadata {
-            if !instance.metadata.contains_key(key) {
-                Arc::make_mut(&mut instance).metadata.insert(key.clone(), value.clone());
-            }
+        if added.metadata.keys().any(|key| !instance.metadata.contains_key(key)) {
+            Arc::make_mut(&mut instance).metadata.add_all(added.metadata.clone());
         }
         let known: BTreeSet<&String> = instance.tags.iter().collect();
-        let new: Vec<_> = added.tags.iter().filter(|tag| !known.contains(tag)).cloned().collect();
+        let new: Vec<_> = added.tags.iter().filter(|tag| !known.contains(tag)).collect();
         if !new.is_empty() {
-            Arc::make_mut(&mut instance).tags.extend(new);
+            let all = instance.tags.iter().chain(new).cloned().collect();
+            Arc::make_mut(&mut instance).tags = all;
         }
     }
     instance

@@ -1,24 +1,21 @@
 //! An immutable state of a tenant's view.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey, ServiceName};
+use hub_registry_core::{HealthStatus, InstanceStatus, ServiceKey, ServiceName};
 use rpds::HashTrieMapSync;
 
 use super::answer::{self, HeadWriter};
 use super::attributes::Attributes;
+use super::groups::Groups;
 use super::gzip::GzipHead;
 use super::merge::Row;
 use super::tail::SourceSet;
 use crate::balance::Picks;
 use crate::model::print::Print;
-
-/// The groups that hold a service of one name.
-pub(super) type Groups = BTreeMap<GroupName, Arc<ServiceView>>;
 
 /// A tenant's view at one revision. Cloning it, or changing a service in a clone, costs the same
 /// whatever the number of services.
@@ -27,7 +24,7 @@ pub struct Snapshot {
     /// The revision of the last change.
     pub revision: i64,
     /// Every service, by name, then group.
-    pub services: HashTrieMapSync<ServiceName, Arc<Groups>>,
+    pub services: HashTrieMapSync<ServiceName, Groups>,
     /// How many rows there are.
     pub instances: usize,
     /// The print of all services and rows.
@@ -56,23 +53,20 @@ impl Snapshot {
 
     /// Sets or removes one service.
     pub fn set(&mut self, key: &ServiceKey, view: Option<Arc<ServiceView>>) {
-        let mut groups = self.services.get(&key.name).map_or_else(Groups::new, |g| (**g).clone());
-        let view_is_gone = view.is_none();
-        let before = match &view {
-            Some(view) => groups.insert(key.group.clone(), Arc::clone(view)),
-            None => groups.remove(&key.group),
-        };
-        self.instances -= before.as_ref().map_or(0, |view| view.rows.len());
+        let groups = self.services.get(&key.name).cloned().unwrap_or_default();
+        let before = groups.get(&key.group);
+        self.instances -= before.map_or(0, |view| view.rows.len());
         self.print -= before.map(|view| view.print).unwrap_or_default();
+        self.instances += view.as_ref().map_or(0, |view| view.rows.len());
         self.print += view.as_ref().map(|view| view.print).unwrap_or_default();
-        self.instances += view.map_or(0, |view| view.rows.len());
-        if view_is_gone {
+        if view.is_none() {
             self.remember(&key.name);
         }
+        let groups = groups.with(&key.group, view);
         if groups.is_empty() {
             self.services.remove_mut(&key.name);
         } else {
-            self.services.insert_mut(key.name.clone(), Arc::new(groups));
+            self.services.insert_mut(key.name.clone(), groups);
         }
     }
 

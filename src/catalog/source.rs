@@ -183,7 +183,7 @@ pub struct SourceCell {
     pub info: SourceInfo,
     state: AtomicU8,
     last_good_ms: AtomicI64,
-    excused: AtomicBool,
+    accounted: AtomicBool,
     origin: Instant,
 }
 
@@ -193,7 +193,7 @@ impl SourceCell {
     pub fn new(info: SourceInfo, origin: Instant) -> Self {
         let state = SourceState::Connecting as u8;
         let (state, last_good_ms) = (AtomicU8::new(state), AtomicI64::new(i64::MIN));
-        Self { info, state, last_good_ms, excused: AtomicBool::default(), origin }
+        Self { info, state, last_good_ms, accounted: AtomicBool::default(), origin }
     }
 
     /// Its state.
@@ -208,15 +208,17 @@ impl SourceCell {
     }
 
     /// Whether readers need not wait for it: it said something, it is a standby that is not shown
-    /// for itself, or its own standby serves.
+    /// for itself, or its own standby serves. Whoever is told so finds in the next snapshot what it
+    /// said.
     #[must_use]
     pub fn is_accounted_for(&self) -> bool {
-        self.excused.load(Ordering::Relaxed) || self.state().is_loaded()
+        self.accounted.load(Ordering::Acquire)
     }
 
-    /// Sets whether readers need not wait for it, whatever its state; whether that changed.
-    pub fn excuse(&self, excused: bool) -> bool {
-        self.excused.swap(excused, Ordering::Relaxed) != excused
+    /// Sets whether readers need not wait for it; whether that changed. That they need not is said
+    /// after the snapshot is there that has its rows.
+    pub fn set_accounted_for(&self, accounted: bool) -> bool {
+        self.accounted.swap(accounted, Ordering::AcqRel) != accounted
     }
 
     /// Notes that it was read well `ago_ms` milliseconds ago.

@@ -76,9 +76,14 @@ impl Desk {
         links.peek().is_some() && links.all(|link| !link.visible)
     }
 
+    /// Whether readers need not wait for it: it said something, or is excused.
+    pub(super) fn is_accounted_for(&self, slot: &Slot) -> bool {
+        slot.cell.state().is_loaded() || self.is_excused(&slot.cell.info.id)
+    }
+
     /// Whether readers need not care that a source never said anything: it is hidden, or another
     /// one serves in its place.
-    pub(super) fn is_excused(&self, id: &SourceId) -> bool {
+    fn is_excused(&self, id: &SourceId) -> bool {
         let serving = self.stand_ins.get(id).filter(|link| link.serving);
         let loaded = |link: &StandIn| self.slots.get(&link.id).is_some_and(|s| s.shelf.is_loaded());
         self.is_hidden(id) || serving.is_some_and(loaded)

@@ -399,10 +399,10 @@ fn arbitrary_entries() -> impl Strategy<Value = Vec<Entry>> {
             one.weight = Weight::new(weight);
             one.status = if up { InstanceStatus::Up } else { InstanceStatus::Down };
             one.metadata.insert(format!("k{meta}"), weight.to_string());
-            one.tags = vec![format!("t{meta}")];
+            one.tags = [format!("t{meta}")].into();
             let now = tokio::time::Instant::now();
             let hold = held.then(|| Hold::new(now, Why::Loss));
-            Entry { instance: Arc::new(one), observed_at: 1, hold }
+            Entry { instance: Arc::new(one), observed_at: 1, hold: hold.map(Box::new) }
         });
         let mut entries: Vec<Entry> = entries.collect();
         entries.sort_by(|a, b| a.instance.key.cmp(&b.instance.key));
@@ -422,7 +422,7 @@ proptest! {
             source(&format!("s{n}"), conflict, *priority)
         }).collect();
         let mut all: Vec<Contribution<'_>> = infos.iter().zip(&lists)
-            .map(|(source, (entries, _, _, current))| Contribution { source, current: *current, entries })
+            .map(|(source, (entries, _, _, current))| Contribution::new(source, *current, entries))
             .collect();
         let rows = merge(&tenant(), &all, &[]);
         all.reverse();
@@ -436,8 +436,8 @@ proptest! {
             instance: Arc::clone(&row.instance), observed_at: 1, hold: None,
         }).collect();
         let one = source("one", Conflict::PrimaryWins, 0);
-        let again = merge(&tenant(), &[Contribution { source: &one, current: true, entries: &told }], &[]);
-        let content = |rows: &[Arc<Row>]| rows.iter().map(|r| (r.id.clone(), Arc::clone(&r.instance))).collect::<Vec<_>>();
+        let again = merge(&tenant(), &[Contribution::new(&one, true, &told)], &[]);
+        let content = |rows: &[Arc<Row>]| rows.iter().map(|r| (r.id, Arc::clone(&r.instance))).collect::<Vec<_>>();
         prop_assert_eq!(content(&again), content(&rows));
         // What was there before saves work and changes nothing, whatever it was.
         for before in [&rows[..], &again[..], &rows[rows.len() / 2..]] {

@@ -7,6 +7,7 @@ use hub_registry_core::{GroupName, ServiceName, TenantId};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer, Freshness};
+use super::groups::Groups;
 use super::query::InstanceFilter;
 use super::snapshot::{Prepared, ServiceView, Snapshot};
 use super::source::SourceCell;
@@ -44,6 +45,9 @@ pub struct Looked {
     pub found: Found,
     /// The revision at which what is known of the name last changed: what a reader waits from.
     pub index: i64,
+    /// Where nothing was found, the sources that were never heard then and might know it: while
+    /// there are any, "unknown" is not "does not exist".
+    pub unheard: Vec<Arc<SourceCell>>,
 }
 
 /// What a look-up found.
@@ -57,6 +61,18 @@ pub enum Found {
     Ambiguous(Vec<GroupName>),
     /// Nobody knows it.
     Unknown,
+}
+
+impl Found {
+    /// Whether there is no service in it.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Several(views) => views.is_empty(),
+            Self::One(_) | Self::Ambiguous(_) => false,
+        }
+    }
 }
 
 /// The readers' side of the view: lock-free look-ups in the current snapshot.
@@ -81,12 +97,15 @@ impl View {
         visible: &Visible,
     ) -> Looked {
         let Some(tenant) = self.tenants.get(tenant.as_str()) else {
-            return Looked { found: Found::Unknown, index: self.base };
+            return Looked { found: Found::Unknown, index: self.base, unheard: Vec::new() };
         };
-        let snapshot = tenant.snapshot.load();
-        let found = find(&snapshot, name, group, visible);
-        let index = index(&snapshot, name, group, visible);
-        Looked { found, index }
+        let looked = look(&tenant.snapshot.load(), name, group, visible);
+        if !looked.found.is_nothing() {
+            return looked;
+        }
+        let unheard = tenant.sources.unloaded();
+        // Whoever was heard in between is in the snapshot that is there now.
+        Looked { unheard, ..look(&tenant.snapshot.load(), name, group, visible) }
     }
 
     /// The current snapshot of a tenant; an empty one if nothing was ever written for it.
@@ -243,7 +262,7 @@ async fn wait_in(
         tokio::pin!(woken);
         woken.as_mut().enable();
         let snapshot = tenant.snapshot.load_full();
-        if given > snapshot.revision || index(&snapshot, name, group, visible) > given {
+        if given > snapshot.revision || look(&snapshot, name, group, visible).index > given {
             return;
         }
         if tokio::time::timeout_at(deadline, woken).await.is_err() {
@@ -275,10 +294,21 @@ pub fn select(found: &[Arc<ServiceView>], filter: &InstanceFilter) -> Selection 
     selection
 }
 
-fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &Visible) -> Found {
-    let Some(groups) = snapshot.services.get(name.as_str()) else {
-        return Found::Unknown;
-    };
+fn look(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &Visible) -> Looked {
+    match snapshot.services.get(name.as_str()) {
+        None => {
+            let index = snapshot.gone_at(name);
+            Looked { found: Found::Unknown, index, unheard: Vec::new() }
+        }
+        Some(groups) => {
+            let found = find(groups, group, visible);
+            let index = index(snapshot, name, (groups, group), visible, &found);
+            Looked { found, index, unheard: Vec::new() }
+        }
+    }
+}
+
+fn find(groups: &Groups, group: &GroupChoice, visible: &Visible) -> Found {
     let one = |group: &GroupName| match groups.get(group).filter(|_| visible.sees(group)) {
         Some(view) => Found::One(Arc::clone(view)),
         None => Found::Unknown,
@@ -303,11 +333,16 @@ fn find(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &
 
 /// The revision a reader of this name waits from. A group that left counts, since it changes what
 /// a reader who named no group, or all, is answered.
-fn index(snapshot: &Snapshot, name: &ServiceName, group: &GroupChoice, visible: &Visible) -> i64 {
-    let Some(groups) = snapshot.services.get(name.as_str()) else { return snapshot.gone_at(name) };
+fn index(
+    snapshot: &Snapshot,
+    name: &ServiceName,
+    (groups, group): (&Groups, &GroupChoice),
+    visible: &Visible,
+    found: &Found,
+) -> i64 {
     let seen = || groups.iter().filter(|(group, _)| visible.sees(group));
     let newest = || seen().map(|(_, view)| view.revision).max().unwrap_or_default();
-    match (find(snapshot, name, group, visible), group) {
+    match (found, group) {
         (Found::Unknown, _) => snapshot.gone_at(name),
         (Found::One(view), GroupChoice::Named(_)) => view.revision,
         (Found::One(view), _) => view.revision.max(snapshot.left_at(name)),

@@ -9,9 +9,10 @@ use hub_registry_core::{Change, InstanceKey, ServiceKey, ServiceState, TenantId}
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::attributes::Attributes;
 use super::change::{ChangeSet, OwnChange};
 use super::desk::{
-    Desk, Slot, StateChange, currency, currency_of, refresh_states, shared_services,
+    Desk, Slot, StateChange, currency, currency_of, refresh_states, settle, shared_services,
 };
 use super::diff::{RowChange, ServiceDelta};
 use super::follow::Followers;
@@ -126,6 +127,7 @@ impl Catalog {
                 return Vec::new();
             }
             cell.set_state(slot.cell.state());
+            cell.set_accounted_for(slot.cell.is_accounted_for());
             if let Some(age) = slot.cell.age_ms() {
                 cell.touch(age);
             }
@@ -235,8 +237,9 @@ impl Catalog {
         self.write_told(tenant, &id, |desk, _| {
             let mut changed = BTreeSet::new();
             for (key, attributes) in attributes {
-                match attributes {
-                    Some(attributes) => desk.attributes.insert(key.clone(), attributes),
+                // What is not there counts as the default.
+                match attributes.filter(|said| *said != Attributes::default()) {
+                    Some(said) => desk.attributes.insert(key.clone(), said),
                     None => desk.attributes.remove(&key),
                 };
                 changed.insert(key);
@@ -356,6 +359,7 @@ impl Catalog {
         if !written.changed.is_empty() || written.is_news(&states) {
             self.publish(&tenant, &mut desk, by, written, states);
         }
+        settle(&desk, &tenant.sources);
     }
 
     pub(super) fn new_tenant(&self, id: &TenantId) -> Tenant {

@@ -264,8 +264,10 @@ impl GroupPatch {
         set(&mut group.default_strategy, self.default_strategy);
         set(&mut group.default_health_check_url, self.default_health_check_url);
         set(&mut group.default_health_check_interval_seconds, interval);
-        set(&mut group.audit.note_text, self.note_text);
-        set(&mut group.audit.ext_property, self.ext_property);
+        group.audit.note(|notes| {
+            set(&mut notes.note_text, self.note_text);
+            set(&mut notes.ext_property, self.ext_property);
+        });
     }
 }
 

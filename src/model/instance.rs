@@ -1,50 +1,39 @@
 //! An instance of the native registry.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
-use hub_registry_core::{
-    HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, TenantId, Weight,
-};
+use hub_registry_core::{HealthStatus, Instance, InstanceKey, Protocol, TenantId};
 use serde_json::{Map, Value, json};
 
 use super::audit::Audit;
-use super::labels::{Metadata, metadata_text, tags_text};
+use super::labels::{metadata_text, tags_text};
 use super::names::InstanceId;
 use super::service::NativeService;
 use super::words::{ClientType, Flag, HealthCheckType};
-use crate::clock::rfc3339;
+use crate::clock::{self, rfc3339};
 
 pub use super::patch::InstancePatch;
 pub use super::registration::Registration;
 
-/// An instance of the native registry: a valid row of `HUB_REGISTRY_SERVICE_INSTANCE`.
+/// An instance of the native registry: a valid row of `HUB_REGISTRY_SERVICE_INSTANCE`. It is what it
+/// says, and what the registry knows of it besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeInstance {
     /// Its id, made of tenant and key.
     pub id: InstanceId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// Service and address.
-    pub key: InstanceKey,
-    /// Path prefix of its API; none: that of its service.
-    pub context_path: Option<String>,
-    /// What it says of itself.
-    pub status: InstanceStatus,
-    /// What heartbeats, checks or statements say of it.
-    pub health: HealthStatus,
-    /// Its share of traffic.
-    pub weight: Weight,
+    /// What it says itself. That is what readers see, but for what its service says instead: the
+    /// protocol, which is not in here, and the context path where it has none.
+    pub said: Arc<Instance>,
     /// What the client calls itself.
-    pub client_id: Option<String>,
+    pub client_id: Option<Box<str>>,
     /// The client's version.
-    pub client_version: Option<String>,
+    pub client_version: Option<Box<str>>,
     /// What registered it.
     pub client_type: ClientType,
-    /// Free pairs.
-    pub metadata: Metadata,
-    /// Free labels.
-    pub tags: Vec<String>,
-    /// When it first registered.
-    pub register_time: DateTime<Utc>,
     /// The last heartbeat; registering is one.
     pub last_heartbeat: Option<DateTime<Utc>>,
     /// When a check or a request last *stated* the health. None where heartbeats have the say.
@@ -59,23 +48,60 @@ pub struct NativeInstance {
     pub audit: Audit,
 }
 
+impl Deref for NativeInstance {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.said
+    }
+}
+
 impl NativeInstance {
-    /// The instance as readers of any source see it; protocol and a missing context path are its
-    /// service's.
+    /// What an instance that registered then says while it says nothing else.
     #[must_use]
-    pub fn to_core(&self, service: &NativeService) -> Instance {
+    pub fn unsaid(id: InstanceId, key: InstanceKey, registered: DateTime<Utc>) -> Instance {
         Instance {
-            status: self.status,
-            health: self.health,
-            weight: self.weight,
-            protocol: service.protocol,
-            context_path: self.context_path.clone().or_else(|| service.context_path.clone()),
-            metadata: self.metadata.clone(),
-            tags: self.tags.clone(),
-            native_id: Some(self.id.to_string()),
-            registered_at: Some(self.register_time.timestamp_millis()),
-            ..Instance::new(self.key.clone())
+            native_id: Some((*id.text()).into()),
+            registered_at: Some(registered.timestamp_millis()),
+            ..Instance::new(key)
         }
+    }
+
+    /// Lets it say something else. What comes to the same stays shared.
+    pub fn say(&mut self, change: impl FnOnce(&mut Instance)) {
+        let mut said = Instance::clone(&self.said);
+        change(&mut said);
+        if said != *self.said {
+            self.said = Arc::new(said);
+        }
+    }
+
+    /// The same with this health, which was stated then or by nobody.
+    #[must_use]
+    pub fn judged(&self, health: HealthStatus, stated: Option<DateTime<Utc>>) -> Self {
+        let mut judged = Self { last_health_check: stated, ..self.clone() };
+        judged.say(|said| said.health = health);
+        judged
+    }
+
+    /// The instance as readers of any source see it: most often no other than it says itself.
+    #[must_use]
+    pub fn shown(&self, service: &NativeService) -> Arc<Instance> {
+        let path = self.said.context_path.as_ref().or(service.context_path.as_ref());
+        if service.protocol == self.said.protocol && path == self.said.context_path.as_ref() {
+            return Arc::clone(&self.said);
+        }
+        Arc::new(Instance {
+            protocol: service.protocol,
+            context_path: path.cloned(),
+            ..Instance::clone(&self.said)
+        })
+    }
+
+    /// When it first registered.
+    #[must_use]
+    pub fn register_time(&self) -> DateTime<Utc> {
+        clock::at(self.said.registered_at.unwrap_or_default())
     }
 
     /// Whether its own heartbeats decide on its health.
@@ -122,7 +148,7 @@ impl NativeInstance {
         put("metadataJson", json!(metadata_text(&self.metadata)));
         put("tags", json!(self.tags));
         put("tagsJson", json!(tags_text(&self.tags)));
-        put("registerTime", json!(rfc3339(self.register_time)));
+        put("registerTime", json!(rfc3339(self.register_time())));
         put("lastHeartbeatTime", json!(self.last_heartbeat.map(rfc3339)));
         put("lastHealthCheckTime", json!(self.last_health_check.map(rfc3339)));
         put("healthCheckType", json!(self.check));

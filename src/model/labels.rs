@@ -1,13 +1,12 @@
 //! Metadata and tags: their limits and their text forms.
 
-use std::collections::BTreeMap;
-
+use hub_registry_core::Pairs;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 
 /// Free pairs.
-pub type Metadata = BTreeMap<String, String>;
+pub type Metadata = Pairs;
 
 const MAX_KEYS: usize = 128;
 const MAX_METADATA: usize = 64 * 1024;
@@ -67,13 +66,11 @@ pub(super) fn metadata(field: &str, value: Value) -> Result<Metadata> {
     let Value::Object(pairs) = value else {
         return Err(Error::invalid(field, value, RULE));
     };
-    let mut metadata = Metadata::new();
-    for (key, value) in pairs {
-        let Value::String(text) = value else {
-            return Err(Error::invalid(&format!("{field}.{key}"), value, "must be a string"));
-        };
-        metadata.insert(key, text);
-    }
+    let text = |(key, value)| match value {
+        Value::String(text) => Ok((key, text)),
+        other => Err(Error::invalid(&format!("{field}.{key}"), other, "must be a string")),
+    };
+    let metadata = pairs.into_iter().map(text).collect::<Result<Metadata>>()?;
     check_metadata(field, &metadata)?;
     Ok(metadata)
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use hub_registry_core::{GroupName, Host, InstanceKey, ServiceName, TenantId};
@@ -94,6 +95,38 @@ impl InstanceId {
         hash.update(key.port.to_be_bytes());
         Self(half(&hash.finalize()))
     }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(self) -> IdText {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        IdText(text)
+    }
+
+    /// A number below `among` that is always the same for this id, evenly spread over all ids.
+    #[must_use]
+    pub fn spread(self, among: u64) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) % among.max(1)
+    }
+}
+
+/// The text of an id, for as long as somebody looks at it: an id is kept in half the room.
+#[derive(Clone, Copy, Debug)]
+pub struct IdText([u8; 32]);
+
+impl Deref for IdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Digits are UTF-8.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// The first half of a SHA-256: 128 bits are enough to name things.
@@ -121,7 +154,7 @@ pub fn group_id(tenant: &TenantId, group: &GroupName) -> String {
 
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(&self.text())
     }
 }
 
@@ -151,7 +184,7 @@ impl FromStr for InstanceId {
 
 impl Serialize for InstanceId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 

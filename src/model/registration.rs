@@ -131,7 +131,7 @@ impl Registration {
             health: Some(instance.health),
             weight: Some(instance.weight),
             metadata: Some(instance.metadata.clone()),
-            tags: Some(instance.tags.clone()),
+            tags: Some(instance.tags.to_vec()),
             ..Self::new(instance.key.clone())
         }
     }

@@ -191,8 +191,10 @@ impl ServicePatch {
         set(&mut service.health_check_timeout_seconds, self.health_check_timeout_seconds);
         set(&mut service.metadata, self.metadata);
         set(&mut service.tags, self.tags);
-        set(&mut service.audit.note_text, self.note_text);
-        set(&mut service.audit.ext_property, self.ext_property);
+        service.audit.note(|notes| {
+            set(&mut notes.note_text, self.note_text);
+            set(&mut notes.ext_property, self.ext_property);
+        });
     }
 }
 
@@ -230,7 +232,7 @@ pub(super) fn seconds(value: Option<i64>) -> Option<u32> {
     value.and_then(|seconds| u32::try_from(seconds).ok())
 }
 
-pub(super) fn set<T>(field: &mut T, value: Option<T>) {
+pub(crate) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }

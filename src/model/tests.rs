@@ -1,6 +1,8 @@
 //! Bodies in, answers out.
 
-use hub_registry_core::{HealthStatus, InstanceKey, Protocol, TenantId};
+use std::sync::Arc;
+
+use hub_registry_core::{HealthStatus, Instance, InstanceKey, Protocol, TenantId};
 use serde_json::{Value, json};
 
 use super::audit::Audit;
@@ -94,21 +96,24 @@ fn instance(key: InstanceKey) -> NativeInstance {
     let tenant = TenantId::default_tenant();
     let now = clock::at(1_700_000_000_000);
     let mut audit = Audit::new(now, "me");
-    audit.ext_property = Some("{\"x\":1}".to_owned());
-    NativeInstance {
-        id: InstanceId::of(&tenant, &key),
-        tenant,
-        key,
+    audit.note(|notes| notes.ext_property = Some("{\"x\":1}".to_owned()));
+    let id = InstanceId::of(&tenant, &key);
+    let said = Instance {
         context_path: Some("/api".to_owned()),
         status: hub_registry_core::InstanceStatus::Up,
         health: HealthStatus::Healthy,
         weight: hub_registry_core::Weight::new(7),
-        client_id: Some("c".to_owned()),
+        metadata: [("k".to_owned(), "v".to_owned())].into(),
+        tags: ["t".to_owned()].into(),
+        ..NativeInstance::unsaid(id, key, now)
+    };
+    NativeInstance {
+        id,
+        tenant,
+        said: Arc::new(said),
+        client_id: Some("c".into()),
         client_version: None,
         client_type: ClientType::Gateway,
-        metadata: [("k".to_owned(), "v".to_owned())].into(),
-        tags: vec!["t".to_owned()],
-        register_time: now,
         last_heartbeat: Some(now),
         last_health_check: None,
         check: HealthCheckType::Heartbeat,
@@ -126,10 +131,10 @@ fn a_get_answer_can_be_put_and_posted_back() {
     let posted = Registration::from_value(answer.clone()).unwrap();
     assert_eq!(posted.key, key);
     assert_eq!((posted.weight, posted.lease_seconds), (Some(before.weight), Some(30)));
-    assert_eq!(posted.ext_property, before.audit.ext_property);
+    assert_eq!(posted.ext_property, before.audit.notes().ext_property);
     let put = InstancePatch::from_value(answer).unwrap();
     assert_eq!((put.version, put.health), (Some(1), None));
-    assert_eq!(put.context_path, Some(before.context_path));
+    assert_eq!(put.context_path, Some(before.context_path.clone()));
 
     let audit = Audit::new(clock::at(0), "me");
     let group = NativeGroup::new(TenantId::default_tenant(), key.service.group.clone(), audit);

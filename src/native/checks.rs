@@ -108,7 +108,7 @@ impl Checks {
         if self.followed.load(Ordering::Acquire)
             && let Some(entry) = state.service(tenant, key)
         {
-            let checked = entry.instances.values().filter(|instance| instance.is_checked());
+            let checked = entry.instances().filter(|instance| instance.is_checked());
             self.tell(checked.map(|instance| (instance.id, tenant.clone())));
         }
     }
@@ -138,9 +138,9 @@ impl Checks {
     pub(super) fn all_unwritten(&self, state: &State) -> Vec<(TenantId, InstanceId)> {
         let late =
             |id: &InstanceId| self.times.get(id).is_some_and(|times| times.checked > times.written);
-        let all = state
-            .tenants()
-            .flat_map(|(tenant, held)| held.instances.keys().map(move |id| (tenant.clone(), *id)));
+        let all = state.tenants().flat_map(|(tenant, held)| {
+            held.instances.values().map(move |it| (tenant.clone(), it.id))
+        });
         all.filter(|(_, id)| late(id)).collect()
     }
 
@@ -180,8 +180,7 @@ impl Keeper {
             if stale || known.health == verdict.health {
                 continue;
             }
-            let judged = NativeInstance { health: verdict.health, ..NativeInstance::clone(known) };
-            let judged = Arc::new(judged);
+            let judged = Arc::new(known.judged(verdict.health, verdict.stated));
             changed.insert((tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
             told.extend(self.judged(&next, cause, (known, &judged), verdict.why));

@@ -7,6 +7,11 @@ use hub_registry_core::{HealthStatus, TenantId};
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
 
+/// So many milliseconds lie between two writings of a lease's last heartbeat. A start gives every
+/// lease its whole length, so what is on disk is for those who read the table; a client that beats
+/// as ever shall cost no disk.
+const WRITTEN_EVERY: u64 = 300_000;
+
 /// One instance's lease. Times are milliseconds of [`Leases::now`](super::leases::Leases::now).
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -109,6 +114,14 @@ impl Lease {
 
     pub(super) fn reopen(&self) {
         self.closed.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether its last heartbeat is to be written: each lease has its turn once in
+    /// [`WRITTEN_EVERY`], at a time of its own, and one since then is not on disk.
+    pub(super) fn is_to_be_written(&self) -> bool {
+        let turn = |time: u64| (time + self.id.spread(WRITTEN_EVERY)) / WRITTEN_EVERY;
+        let written = self.written.load(Ordering::Relaxed).max(self.begun());
+        self.unwritten().is_some_and(|heard| turn(heard) > turn(written))
     }
 
     /// The last heartbeat, when it is not on disk.

@@ -15,8 +15,8 @@ use crate::clock;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
 
-/// A lease is looked at no later than this after the last look, whatever its length: that is when
-/// its last heartbeat is written.
+/// A lease is looked at no later than this after the last look, whatever its length: whether its
+/// last heartbeat is to be written is seen then.
 const LOOK: u64 = 30_000;
 /// An instance is removed after this many leases without a heartbeat.
 const EXPIRES_AFTER: u64 = 3;

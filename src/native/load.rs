@@ -17,7 +17,9 @@ use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::service::NativeService;
 use crate::model::words::Flag;
-use crate::storage::{GroupRow, InstanceRow, NativeRows, NativeWrite, Place, ServiceRow};
+use crate::storage::{
+    GroupRow, InstanceRow, NativeReader, NativeRows, NativeWrite, Place, ServiceRow,
+};
 
 /// What rows come to.
 #[derive(Default)]
@@ -57,23 +59,24 @@ impl Skipped {
 
 /// Reads rows; `now` stands for times that are missing, `known` is what was read before.
 pub(super) fn load(rows: NativeRows, now: DateTime<Utc>, known: &State) -> Loaded {
-    let mut loading = Loading { now, known: known.clone(), ..Loading::default() };
+    let mut loading = Loading::new(now, known);
     rows.groups.into_iter().for_each(|row| loading.group(row));
     rows.services.into_iter().for_each(|row| loading.service(row));
     rows.instances.into_iter().for_each(|row| loading.instance(row));
     loading.loaded
 }
 
+/// Rows being read.
 #[derive(Default)]
-struct Loading {
+pub(super) struct Loading {
     now: DateTime<Utc>,
     known: State,
-    loaded: Loaded,
+    pub(super) loaded: Loaded,
     hidden_groups: HashSet<(String, String)>,
     hidden_services: HashSet<(String, String, String)>,
 }
 
-impl Loading {
+impl NativeReader for Loading {
     fn group(&mut self, row: GroupRow) {
         let (id, active) = (row.service_group_id.clone(), row.common.is_active());
         let place = (row.tenant_id.clone(), row.group_name.clone());
@@ -155,8 +158,16 @@ impl Loading {
             self.loaded.repairs.push((key, gone));
             self.repair(NativeWrite::PutInstance(rows::instance_row(&instance)));
         }
-        instance.key.service = self.need_service(&instance.tenant, &instance.key.service);
+        self.need_service(&instance.tenant, &instance.key.service);
+        self.loaded.state.share(&mut instance);
         self.loaded.state.put_instance(Arc::new(instance));
+    }
+}
+
+impl Loading {
+    /// None yet; see [`load`].
+    pub(super) fn new(now: DateTime<Utc>, known: &State) -> Self {
+        Self { now, known: known.clone(), ..Self::default() }
     }
 
     fn known_group(&self, (tenant, name): &(String, String)) -> Option<Arc<NativeGroup>> {
@@ -219,17 +230,14 @@ impl Loading {
         group
     }
 
-    /// Its key, whose text all its instances share.
-    fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) -> ServiceKey {
-        if let Some(entry) = self.loaded.state.service(tenant, key) {
-            return entry.service.key.clone();
+    fn need_service(&mut self, tenant: &TenantId, key: &ServiceKey) {
+        if self.loaded.state.service(tenant, key).is_some() {
+            return;
         }
         let group = self.need_group(tenant, &key.group);
         let service = NativeService::new(key.clone(), &group, Audit::new(self.now, HUB));
-        let shared = service.key.clone();
         self.repair(NativeWrite::PutService(rows::service_row(&service)));
         self.loaded.state.put_service(Arc::new(service));
-        shared
     }
 
     fn repair(&mut self, write: NativeWrite) {

@@ -16,7 +16,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `state` | everything the registry holds, as persistent maps |
+//! | `state`, `by_id`, `sorted` | everything the registry holds, as persistent maps |
 //! | `draft`, `plan`, `events` | a state being changed, what each request does to it, what is told |
 //! | `job`, `pipeline` | a request, and what is on its way to disk |
 //! | `keeper`, `commit`, `show` | the task that takes requests, brings them to disk, and shows them |
@@ -31,6 +31,7 @@
 //! | `intake`, `reads` | the methods of [`Native`] |
 //! | `registry` | the same as a [`Registry`](hub_registry_core::Registry) |
 
+mod by_id;
 mod checks;
 mod commit;
 mod deadlines;
@@ -54,6 +55,7 @@ mod registry;
 mod repair;
 mod rows;
 mod show;
+mod sorted;
 mod start;
 mod state;
 mod stats;

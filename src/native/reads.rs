@@ -78,7 +78,7 @@ impl Native {
     pub fn list(&self, tenant: &TenantId) -> Vec<Arc<NativeInstance>> {
         let state = self.shared.state.load();
         let services = state.tenant(tenant).map(|tenant| tenant.services.values());
-        let instances = services.into_iter().flatten().flat_map(|entry| entry.instances.values());
+        let instances = services.into_iter().flatten().flat_map(|entry| entry.instances());
         instances.cloned().collect()
     }
 
@@ -103,8 +103,8 @@ impl Native {
             };
             ServiceSummary {
                 service: Arc::clone(&entry.service),
-                instances: entry.instances.size(),
-                healthy: entry.instances.values().filter(healthy).count(),
+                instances: entry.instances().len(),
+                healthy: entry.instances().filter(healthy).count(),
             }
         };
         services.into_iter().flatten().map(summary).collect()

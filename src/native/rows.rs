@@ -1,11 +1,12 @@
 //! From rows, which may be invalid, to the nouns, which are not, and back.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hub_registry_core::instance::UnknownWord;
 use hub_registry_core::{
-    HealthStatus, InstanceKey, InstanceStatus, Protocol, ServiceKey, TenantId, Weight,
+    HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, TenantId, Weight,
 };
 
 use crate::access::HUB;
@@ -91,20 +92,24 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         port: present("portNumber", port)?,
     };
     let audit = audit(row.common, now);
-    Ok(NativeInstance {
-        id: InstanceId::of(&tenant, &key),
-        tenant,
-        key,
+    let id = InstanceId::of(&tenant, &key);
+    let registered = row.register_time.unwrap_or(audit.add_time);
+    let said = Instance {
         context_path: row.context_path,
         status: word("instanceStatus", row.instance_status, InstanceStatus::Up)?,
         health: word("healthStatus", row.health_status, HealthStatus::Unknown)?,
         weight: Weight::new(number("weightValue", row.weight_value, 100, Weight::MAX)?),
-        client_id: row.client_id,
-        client_version: row.client_version,
-        client_type: word("clientType", row.client_type, ClientType::default())?,
         metadata: present("metadataJson", metadata_of_column(row.metadata_json.as_deref()))?,
-        tags: present("tagsJson", tags_of_column(row.tags_json.as_deref()))?,
-        register_time: row.register_time.unwrap_or(audit.add_time),
+        tags: present("tagsJson", tags_of_column(row.tags_json.as_deref()))?.into(),
+        ..NativeInstance::unsaid(id, key, registered)
+    };
+    Ok(NativeInstance {
+        id,
+        tenant,
+        said: Arc::new(said),
+        client_id: row.client_id.map(Into::into),
+        client_version: row.client_version.map(Into::into),
+        client_type: word("clientType", row.client_type, ClientType::default())?,
         last_heartbeat: row.last_heartbeat_time,
         last_health_check: row.last_health_check_time,
         check: word("healthCheckType", row.health_check_type, HealthCheckType::default())?,
@@ -166,12 +171,12 @@ pub(super) fn instance_row(instance: &NativeInstance) -> InstanceRow {
         instance_status: Some(instance.status.to_string()),
         health_status: Some(instance.health.to_string()),
         weight_value: Some(i64::from(instance.weight.get())),
-        client_id: instance.client_id.clone(),
-        client_version: instance.client_version.clone(),
+        client_id: instance.client_id.as_deref().map(str::to_owned),
+        client_version: instance.client_version.as_deref().map(str::to_owned),
         client_type: Some(instance.client_type.to_string()),
         metadata_json: metadata_text(&instance.metadata),
         tags_json: tags_text(&instance.tags),
-        register_time: Some(instance.register_time),
+        register_time: Some(instance.register_time()),
         last_heartbeat_time: instance.last_heartbeat,
         last_health_check_time: instance.last_health_check,
         health_check_type: Some(instance.check.to_string()),
@@ -229,29 +234,28 @@ fn health_url() -> String {
 
 fn audit(columns: CommonColumns, now: DateTime<Utc>) -> Audit {
     let add_time = columns.add_time.unwrap_or(now);
-    let system = || HUB.to_owned();
-    Audit {
-        add_time,
-        add_who: columns.add_who.unwrap_or_else(system),
-        edit_time: columns.edit_time.unwrap_or(add_time),
-        edit_who: columns.edit_who.unwrap_or_else(system),
-        opr_seq_flag: columns.opr_seq_flag,
-        version: columns.current_version.unwrap_or(1),
-        note_text: columns.note_text,
-        ext_property: columns.ext_property,
-    }
+    let mut audit = Audit::new(add_time, columns.add_who.as_deref().unwrap_or(HUB));
+    audit.set_editor(columns.edit_who.as_deref().unwrap_or(HUB));
+    audit.edit_time = columns.edit_time.unwrap_or(add_time);
+    audit.version = columns.current_version.unwrap_or(1);
+    audit.note(|notes| {
+        (notes.opr_seq_flag, notes.note_text) = (columns.opr_seq_flag, columns.note_text);
+        notes.ext_property = columns.ext_property;
+    });
+    audit
 }
 
 fn common(audit: &Audit) -> CommonColumns {
+    let notes = audit.notes();
     CommonColumns {
         add_time: Some(audit.add_time),
-        add_who: Some(audit.add_who.clone()),
+        add_who: Some(audit.add_who.to_string()),
         edit_time: Some(audit.edit_time),
-        edit_who: Some(audit.edit_who.clone()),
-        opr_seq_flag: audit.opr_seq_flag.clone(),
+        edit_who: Some(audit.edit_who.to_string()),
+        opr_seq_flag: notes.opr_seq_flag.clone(),
         current_version: Some(audit.version),
         active_flag: Some("Y".to_owned()),
-        note_text: audit.note_text.clone(),
-        ext_property: audit.ext_property.clone(),
+        note_text: notes.note_text.clone(),
+        ext_property: notes.ext_property.clone(),
     }
 }

@@ -15,7 +15,7 @@ use super::job::Job;
 use super::keeper::Keeper;
 use super::lease::Lease;
 use super::leases::{Leases, PULSE};
-use super::load::{Loaded, load};
+use super::load::{Loaded, Loading};
 use super::outside::{Seen, Watch};
 use super::preservation::Preservation;
 use super::publish::Publish;
@@ -125,9 +125,10 @@ impl Native {
     ) -> Result<Arc<Self>> {
         // What is written from here on is seen by the next look.
         let seen = Seen::now(&*store).await.map_err(failed)?;
-        let rows = store.load().await.map_err(failed)?;
         let loaded_at = clock.now();
-        let Loaded { mut state, repairs, skipped } = load(rows, loaded_at, &State::default());
+        let mut loading = Loading::new(loaded_at, &State::default());
+        store.read(&mut loading).await.map_err(failed)?;
+        let Loaded { mut state, repairs, skipped } = loading.loaded;
         if !repairs.is_empty() {
             let repairs: Vec<_> = repairs.into_iter().map(|(_, write)| write).collect();
             store.commit(&repairs).await.map_err(failed)?;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use hub_registry_core::{GroupName, Instance, InstanceKey, ServiceKey, ServiceState, TenantId};
 use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
 
+use super::by_id::ById;
+use super::sorted;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
@@ -24,7 +26,7 @@ pub(super) struct State {
 pub(super) struct Tenant {
     pub(super) groups: RedBlackTreeMapSync<GroupName, Arc<NativeGroup>>,
     pub(super) services: RedBlackTreeMapSync<ServiceKey, ServiceEntry>,
-    pub(super) instances: HashTrieMapSync<InstanceId, Arc<NativeInstance>>,
+    pub(super) instances: ById,
     /// Groups whose rows do not count, being deactivated or unreadable, with what is to be known
     /// of who may read and write them: such a group must not come back without its lists.
     closed_groups: HashTrieMapSync<GroupName, Arc<NativeGroup>>,
@@ -50,17 +52,19 @@ impl Tenant {
 #[derive(Clone, Debug)]
 pub(super) struct ServiceEntry {
     pub(super) service: Arc<NativeService>,
-    pub(super) instances: RedBlackTreeMapSync<InstanceKey, Arc<NativeInstance>>,
-    /// The same as readers see them, made once per change and shared from then on.
-    shown: RedBlackTreeMapSync<InstanceKey, Shown>,
+    /// Its instances, sorted by key: a map of nodes would take several times the memory, and whoever
+    /// shows a service goes through all of them anyway.
+    instances: Arc<Vec<Registered>>,
     /// Of the service and what is shown.
     print: Print,
 }
 
-/// An instance as readers see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Shown {
-    instance: Arc<Instance>,
+/// An instance.
+#[derive(Clone, Debug)]
+struct Registered {
+    instance: Arc<NativeInstance>,
+    /// The same as readers see it, shared with all of them.
+    shown: Arc<Instance>,
     print: Print,
 }
 
@@ -70,20 +74,56 @@ pub(super) const SOURCE: &str = "native";
 impl ServiceEntry {
     /// As readers see it.
     pub(super) fn to_core(&self) -> ServiceState {
-        // The map is sorted by key: no need to sort again.
-        let instances = self.shown.values().map(|shown| Arc::clone(&shown.instance)).collect();
+        // They are sorted by key: no need to sort again.
+        let instances = self.shown().cloned().collect();
         ServiceState { key: self.service.key.clone(), instances }
     }
 
     /// Whether readers see no difference.
     pub(super) fn looks_like(&self, other: &Self) -> bool {
-        self.shown.size() == other.shown.size() && self.shown.values().eq(other.shown.values())
+        self.print == other.print && self.shown().eq(other.shown())
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.iter().map(|one| &one.shown)
     }
 
     fn new(service: Arc<NativeService>) -> Self {
-        let (instances, shown) = (RedBlackTreeMapSync::default(), RedBlackTreeMapSync::default());
         let print = Print::service(&service.key);
-        Self { service, instances, shown, print }
+        Self { service, instances: Arc::default(), print }
+    }
+
+    /// Its instances, sorted by key.
+    pub(super) fn instances(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &Arc<NativeInstance>> + use<'_> {
+        self.instances.iter().map(|one| &one.instance)
+    }
+
+    /// The text of the service's name is one for all its instances, who are found the faster for
+    /// it; and most of them say what the first one says.
+    fn share(&self, instance: &mut NativeInstance) {
+        let said = Arc::make_mut(&mut instance.said);
+        said.key.service = self.service.key.clone();
+        if let Some(Registered { instance: other, .. }) = self.instances.first() {
+            if said.metadata == other.metadata {
+                said.metadata = other.metadata.clone();
+            }
+            if said.tags == other.tags {
+                said.tags = Arc::clone(&other.tags);
+            }
+            instance.audit.share(&other.audit);
+        }
+    }
+
+    /// One of them.
+    pub(super) fn instance(&self, key: &InstanceKey) -> Option<&Arc<NativeInstance>> {
+        self.find(key).ok().map(|place| &self.instances[place].instance)
+    }
+
+    /// Where it is, or belongs.
+    fn find(&self, key: &InstanceKey) -> Result<usize, usize> {
+        self.instances.binary_search_by(|one| one.instance.key.cmp(key))
     }
 
     /// Changes it; by how much its print moved.
@@ -96,35 +136,40 @@ impl ServiceEntry {
     /// Takes other settings, which readers may see in every instance.
     fn set_service(&mut self, service: Arc<NativeService>) {
         self.service = service;
-        for instance in self.instances.clone().values() {
-            self.show(instance);
+        for instance in Arc::clone(&self.instances).iter().map(|one| &one.instance) {
+            self.put(instance);
         }
     }
 
     fn put(&mut self, instance: &Arc<NativeInstance>) {
-        self.instances.insert_mut(instance.key.clone(), Arc::clone(instance));
-        self.show(instance);
+        let shown = instance.shown(&self.service);
+        let instance = Arc::clone(instance);
+        match self.find(&instance.key) {
+            Ok(place) => {
+                let one = &mut Arc::make_mut(&mut self.instances)[place];
+                one.instance = instance;
+                // What looks the same stays the same, so that nobody looks at it again.
+                if one.shown != shown {
+                    self.print -= one.print;
+                    one.print = Print::instance(SOURCE, &shown);
+                    self.print += one.print;
+                    one.shown = shown;
+                }
+            }
+            Err(place) => {
+                let print = Print::instance(SOURCE, &shown);
+                self.print += print;
+                let one = Registered { instance, shown, print };
+                sorted::insert(&mut self.instances, place, one);
+            }
+        }
     }
 
     fn remove(&mut self, key: &InstanceKey) {
-        self.instances.remove_mut(key);
-        if let Some(shown) = self.shown.get(key) {
-            self.print -= shown.print;
+        if let Ok(place) = self.find(key) {
+            let gone = Arc::make_mut(&mut self.instances).remove(place);
+            self.print -= gone.print;
         }
-        self.shown.remove_mut(key);
-    }
-
-    fn show(&mut self, instance: &NativeInstance) {
-        let shown = instance.to_core(&self.service);
-        let before = self.shown.get(&instance.key);
-        // What looks the same stays the same, so that nobody looks at it again.
-        if before.is_some_and(|before| *before.instance == shown) {
-            return;
-        }
-        self.print -= before.map(|before| before.print).unwrap_or_default();
-        let print = Print::instance(SOURCE, &shown);
-        self.print += print;
-        self.shown.insert_mut(instance.key.clone(), Shown { instance: Arc::new(shown), print });
     }
 }
 
@@ -194,7 +239,7 @@ impl State {
     /// An instance as readers see it.
     pub(super) fn shown(&self, tenant: &TenantId, key: &InstanceKey) -> Option<&Arc<Instance>> {
         let entry = self.service(tenant, &key.service)?;
-        entry.shown.get(key).map(|shown| &shown.instance)
+        entry.find(key).ok().map(|place| &entry.instances[place].shown)
     }
 
     pub(super) fn instance(
@@ -202,7 +247,14 @@ impl State {
         tenant: &TenantId,
         id: InstanceId,
     ) -> Option<&Arc<NativeInstance>> {
-        self.tenant(tenant)?.instances.get(&id)
+        self.tenant(tenant)?.instances.get(id)
+    }
+
+    /// Lets an instance that is to be put share what those of its service say alike.
+    pub(super) fn share(&self, instance: &mut NativeInstance) {
+        if let Some(entry) = self.service(&instance.tenant, &instance.key.service) {
+            entry.share(instance);
+        }
     }
 
     /// The print of all that a tenant has, as readers see it.
@@ -254,17 +306,14 @@ impl State {
         self.edit(&tenant, |tenant| {
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
                 tenant.print += entry.following(|entry| entry.put(&instance));
-                tenant.instances.insert_mut(instance.id, instance);
+                tenant.instances.insert(instance);
             }
         });
     }
 
     pub(super) fn remove_instance(&mut self, tenant: &TenantId, id: InstanceId) {
         self.edit(tenant, |tenant| {
-            let Some(instance) = tenant.instances.get(&id).cloned() else {
-                return;
-            };
-            tenant.instances.remove_mut(&id);
+            let Some(instance) = tenant.instances.remove(id) else { return };
             if let Some(entry) = tenant.services.get_mut(&instance.key.service) {
                 tenant.print += entry.following(|entry| entry.remove(&instance.key));
             }

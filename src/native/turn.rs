@@ -44,7 +44,7 @@ impl Keeper {
             if lease.is_closed() {
                 continue;
             }
-            if lease.unwritten().is_some() {
+            if lease.is_to_be_written() {
                 self.unwritten.insert(lease.id, lease.tenant.clone());
             }
             if self.pipeline.plans(lease.id) {
@@ -96,10 +96,7 @@ impl Keeper {
         for (lease, health) in verdicts {
             let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
             let Some(known) = known else { continue };
-            let last_health_check = None;
-            let judged =
-                NativeInstance { health, last_health_check, ..NativeInstance::clone(known) };
-            let judged = Arc::new(judged);
+            let judged = Arc::new(known.judged(health, None));
             let lapsed = health == HealthStatus::Unhealthy;
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
             if !lapsed {

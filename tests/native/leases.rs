@@ -1,6 +1,7 @@
 //! Leases, on a clock that the tests move.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hub_registry::model::instance::Registration;
@@ -220,4 +221,18 @@ async fn a_shorter_lease_counts_at_once() {
     assert_eq!(client.health(), UNHEALTHY);
     pass(10).await;
     assert_eq!(client.health(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_beats_as_ever_is_written_once_in_five_minutes_and_at_the_end() {
+    let client = Client::registered(&[]).await;
+    let written = || client.store.beats.load(Ordering::Relaxed);
+    for _ in 0..360 {
+        pass(10).await;
+        client.beat();
+    }
+    let of_an_hour = written();
+    assert!((11..=13).contains(&of_an_hour), "{of_an_hour} in an hour");
+    client.world.stop().await;
+    assert_eq!(written(), of_an_hour + 1);
 }

@@ -157,10 +157,8 @@ async fn disk_is_memory_but_for_health(world: &World, store: Arc<dyn NativeStore
         let services = native.list_services(tenant).into_iter();
         let services: Vec<_> = services.map(|summary| summary.service).collect();
         let rest = |instance: &Arc<NativeInstance>| NativeInstance {
-            health: HealthStatus::Unknown,
             last_heartbeat: None,
-            last_health_check: None,
-            ..NativeInstance::clone(instance)
+            ..instance.judged(HealthStatus::Unknown, None)
         };
         let instances: Vec<_> = native.list(tenant).iter().map(rest).collect();
         (native.list_groups(tenant), services, instances)

@@ -13,8 +13,8 @@ use hub_registry::clock::Clock;
 use hub_registry::model::instance::{NativeInstance, Registration};
 use hub_registry::native::{Native, Publication, Publish, Settings};
 use hub_registry::storage::{
-    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeRows, NativeStore, NativeWrite, Place,
-    PlacePrint, Result, ServiceRow, StorageError, StorageErrorKind, Tide,
+    EventRow, GroupRow, HeartbeatRow, InstanceRow, NativeReader, NativeRows, NativeStore,
+    NativeWrite, Place, PlacePrint, Result, ServiceRow, StorageError, StorageErrorKind, Tide,
 };
 use hub_registry::task::TaskGroup;
 use hub_registry::telemetry::metrics::Metrics;
@@ -50,6 +50,8 @@ pub(crate) struct FakeStore {
     pub(crate) commit_time: Duration,
     /// The most writes of a commit that was tried.
     pub(crate) largest: AtomicUsize,
+    /// So many rows of heartbeats were written.
+    pub(crate) beats: AtomicUsize,
     /// Nothing is answered.
     pub(crate) hangs: AtomicBool,
     /// So often the tables were looked at.
@@ -76,13 +78,12 @@ impl FakeStore {
 
 #[async_trait]
 impl NativeStore for FakeStore {
-    async fn load(&self) -> Result<NativeRows> {
+    async fn read(&self, to: &mut dyn NativeReader) -> Result<()> {
         let tables = self.tables.lock();
-        Ok(NativeRows {
-            groups: tables.groups.values().cloned().collect(),
-            services: tables.services.values().cloned().collect(),
-            instances: tables.instances.values().cloned().collect(),
-        })
+        tables.groups.values().cloned().for_each(|row| to.group(row));
+        tables.services.values().cloned().for_each(|row| to.service(row));
+        tables.instances.values().cloned().for_each(|row| to.instance(row));
+        Ok(())
     }
 
     async fn commit(&self, writes: &[NativeWrite]) -> Result<()> {
@@ -132,6 +133,7 @@ impl NativeStore for FakeStore {
         if fault == Fault::Before {
             return Err(Self::unavailable());
         }
+        self.beats.fetch_add(beats.len(), Ordering::Relaxed);
         let mut tables = self.tables.lock();
         for beat in beats {
             let key = (beat.tenant_id.clone(), beat.service_instance_id.clone());

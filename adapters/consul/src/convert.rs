@@ -12,11 +12,9 @@
 //! | native id | `Service.ID` |
 //! | native | see [`native`] |
 
-use std::collections::BTreeMap;
-
 use hub_registry_core::{
-    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, ServiceKey, ServiceName,
-    Weight, carry, conventions,
+    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Pairs, ServiceKey,
+    ServiceName, Weight, carry, conventions,
 };
 use tracing::debug;
 
@@ -72,23 +70,23 @@ fn instance(service: &ServiceKey, entry: ServiceEntry) -> Option<Instance> {
     let (status, health, warning) = state(&checks);
     (instance.status, instance.health) = (status, health);
     instance.weight = weight(found.weights.unwrap_or_default());
-    instance.metadata = found.meta;
+    instance.metadata = found.meta.into();
     instance.protocol = conventions::protocol(&instance.metadata);
     instance.context_path = conventions::context_path(&instance.metadata);
     if warning {
         let status = "warning".to_owned();
         instance.metadata.insert(STATUS_KEY.to_owned(), status);
     }
-    instance.tags = found.tags;
-    instance.native_id = Some(found.id).filter(|id| !id.is_empty());
+    instance.tags = found.tags.into();
+    instance.native_id = Some(found.id).filter(|id| !id.is_empty()).map(Into::into);
     Some(instance)
 }
 
 /// What else Consul says of it: `node`, `datacenter`, `checks` (`id=status`, in the order of the
 /// ids), `warningWeight` if it is not that of a passing one, and `address.TAG` for addresses that
 /// are not the instance's own.
-fn native(node: &Node, found: &AgentService, checks: &[Check]) -> BTreeMap<String, String> {
-    let mut native = BTreeMap::new();
+fn native(node: &Node, found: &AgentService, checks: &[Check]) -> Pairs {
+    let mut native = Pairs::new();
     let mut keep = |key: &str, value: &str| {
         if !value.is_empty() {
             native.insert(key.to_owned(), value.to_owned());

@@ -7,7 +7,6 @@
 
 mod pack;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{GroupName, ServiceName};
 use crate::instance::{HealthStatus, Instance, InstanceKey, InstanceStatus, Weight};
+use crate::pairs::Pairs;
 
 pub use pack::{Packed, pack};
 
@@ -73,9 +73,9 @@ pub struct Mark {
 /// Tags are believed of anyone, since that is also how clients of registries without tags write
 /// them; everything else only of a copy, which has an owner.
 pub fn take(instance: &mut Arc<Instance>) {
-    // All keys sort between these two, and few others do.
-    let mut near = instance.metadata.range("fed-".to_owned().."fed.".to_owned());
-    if !near.any(|(key, _)| KEYS.contains(&key.as_str())) {
+    // All keys begin so, and few others do.
+    let is_one = |(key, _): (&String, _)| KEYS.contains(&key.as_str());
+    if !instance.metadata.beginning_with("fed-").any(is_one) {
         return;
     }
     let instance = Arc::make_mut(instance);
@@ -86,7 +86,7 @@ pub fn take(instance: &mut Arc<Instance>) {
     let (weight, status, path) = (taken(WEIGHT), taken(STATUS), taken(PATH));
     let (health, protocol) = (taken(HEALTH), taken(PROTOCOL));
     if let Some(tags) = tags.filter(|_| instance.tags.is_empty()) {
-        instance.tags = split_tags(&tags);
+        instance.tags = split_tags(&tags).into();
     }
     let Some(owner) = owner else { return };
     if let Some(weight) = weight.and_then(|weight| weight.parse().ok()) {
@@ -137,14 +137,19 @@ fn restore(instance: &mut Instance, status: InstanceStatus, health: Option<Healt
 }
 
 /// Puts the pairs back that a registry would not take.
-fn unpack(metadata: &mut BTreeMap<String, String>) {
-    let pieces = (0..).map_while(|number| metadata.remove(&format!("{META}{number}")));
-    let text: String = pieces.collect();
-    // What somebody cut off is lost, and nothing else.
-    let pairs = serde_json::from_str::<BTreeMap<String, String>>(&text).unwrap_or_default();
-    for (key, value) in pairs {
-        metadata.entry(key).or_insert(value);
+fn unpack(metadata: &mut Pairs) {
+    let pieces = (0..).map_while(|number| metadata.get(&format!("{META}{number}")));
+    let pieces: Vec<_> = pieces.map(String::as_str).collect();
+    let (text, count) = (pieces.concat(), pieces.len());
+    if count == 0 {
+        return;
     }
+    let number = |key: &str| key.strip_prefix(META)?.parse::<usize>().ok();
+    metadata.retain(|key, _| {
+        !number(key).is_some_and(|number| number < count && *key == format!("{META}{number}"))
+    });
+    // What somebody cut off is lost, and nothing else.
+    metadata.add_all(serde_json::from_str::<Pairs>(&text).unwrap_or_default());
 }
 
 /// The id of a copy in registries whose instances have one: `fed-` and 32 hex digits made of
@@ -218,7 +223,7 @@ mod tests {
         assert!(Arc::ptr_eq(&plain, &before), "not even copied");
         let mut tagged = instance(&[(TAGS, "a,b"), (WEIGHT, "7"), (STATUS, "DOWN")]);
         take(&mut tagged);
-        assert_eq!(tagged.tags, ["a", "b"]);
+        assert_eq!(*tagged.tags, ["a", "b"]);
         assert_eq!(tagged.weight, Weight::DEFAULT, "only an owner's word counts");
         assert_eq!((tagged.status, &tagged.mark), (InstanceStatus::Up, &None));
         assert!(tagged.metadata.is_empty());

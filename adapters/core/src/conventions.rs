@@ -1,13 +1,12 @@
 //! What clients of registries without fields for it write into metadata.
 
-use std::collections::BTreeMap;
-
 use crate::instance::Protocol;
+use crate::pairs::Pairs;
 
 /// How to speak to an instance: `secure=true` is Spring's word for HTTPS (Consul and Nacos alike);
 /// others write `protocol`. Without either it is HTTP.
 #[must_use]
-pub fn protocol(metadata: &BTreeMap<String, String>) -> Protocol {
+pub fn protocol(metadata: &Pairs) -> Protocol {
     let pair = |key: &str| metadata.get(key).map(String::as_str);
     if pair("secure").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Protocol::Https;
@@ -18,7 +17,7 @@ pub fn protocol(metadata: &BTreeMap<String, String>) -> Protocol {
 
 /// The path prefix of its API: `contextPath`.
 #[must_use]
-pub fn context_path(metadata: &BTreeMap<String, String>) -> Option<String> {
+pub fn context_path(metadata: &Pairs) -> Option<String> {
     metadata.get("contextPath").filter(|path| !path.is_empty()).cloned()
 }
 

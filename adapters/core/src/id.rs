@@ -179,7 +179,9 @@ impl GroupName {
     /// `DEFAULT_GROUP`, Nacos' name for "no group said".
     #[must_use]
     pub fn default_group() -> Self {
-        Self(Text::from("DEFAULT_GROUP"))
+        static DEFAULT: LazyLock<GroupName> =
+            LazyLock::new(|| GroupName(Text::from("DEFAULT_GROUP")));
+        DEFAULT.clone()
     }
 }
 

@@ -1,12 +1,13 @@
 //! One instance of a service, in the hub's own terms.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::carry::Mark;
 use crate::id::{GroupName, Host, ServiceName};
+use crate::pairs::Pairs;
 use crate::words;
 pub use crate::words::UnknownWord;
 
@@ -44,13 +45,21 @@ pub struct InstanceKey {
     pub port: u16,
 }
 
+impl InstanceKey {
+    /// `host:port`, an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        if self.host.as_str().contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 impl fmt::Display for InstanceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.as_str().contains(':') {
-            write!(f, "{}/[{}]:{}", self.service, self.host, self.port)
-        } else {
-            write!(f, "{}/{}:{}", self.service, self.host, self.port)
-        }
+        write!(f, "{}/{}", self.service, self.address())
     }
 }
 
@@ -153,21 +162,21 @@ pub struct Instance {
     pub context_path: Option<String>,
     /// Free pairs.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
-    /// Free labels, in the registry's order.
+    pub metadata: Pairs,
+    /// Free labels, in the registry's order; shared, since many instances have the same.
     #[serde(default)]
-    pub tags: Vec<String>,
+    pub tags: Arc<[String]>,
     /// Its id in its own registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub native_id: Option<String>,
+    pub native_id: Option<Box<str>>,
     /// When it registered, in milliseconds since 1970, where the registry tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<i64>,
     /// What else its registry says of it, in that registry's words, as far as it is not the usual:
     /// a Nacos cluster, a Consul node and its checks, Eureka's pages. Readers are not shown it;
     /// docs/adapters.md lists the keys.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub native: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Pairs::is_empty")]
+    pub native: Pairs,
     /// Set on a copy that a hub wrote: whose, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Box<Mark>>,
@@ -184,11 +193,11 @@ impl Instance {
             weight: Weight::DEFAULT,
             protocol: Protocol::Http,
             context_path: None,
-            metadata: BTreeMap::new(),
-            tags: Vec::new(),
+            metadata: Pairs::new(),
+            tags: Arc::default(),
             native_id: None,
             registered_at: None,
-            native: BTreeMap::new(),
+            native: Pairs::new(),
             mark: None,
         }
     }

@@ -39,6 +39,7 @@ pub mod layers;
 pub mod look;
 pub mod mapping;
 pub mod memory;
+pub mod pairs;
 pub mod registry;
 pub mod secret;
 pub mod spec;
@@ -56,6 +57,7 @@ pub use instance::{
 };
 pub use look::Presence;
 pub use mapping::FieldMapping;
+pub use pairs::Pairs;
 pub use registry::{Registry, RegistryInfo, RegistryKind, Scope};
 pub use secret::Secret;
 pub use spec::{ConnectSpec, SpecError};

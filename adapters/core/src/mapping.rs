@@ -290,7 +290,7 @@ mod tests {
         let mut instance = Instance::new(InstanceKey { service, host, port: 80 });
         let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         instance.metadata.extend(pairs);
-        instance.tags = vec!["blue".to_owned(), "team=b=c".to_owned()];
+        instance.tags = ["blue", "team=b=c"].map(str::to_owned).into();
         instance.native.insert("cluster".to_owned(), "east".to_owned());
         Arc::new(instance)
     }

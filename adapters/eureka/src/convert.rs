@@ -19,8 +19,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use hub_registry_core::{
-    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey,
-    ServiceName, ServiceState, carry,
+    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Pairs, Protocol,
+    ServiceKey, ServiceName, ServiceState, carry,
 };
 
 use crate::wire::{Application, InstanceInfo};
@@ -111,22 +111,20 @@ impl Rules {
         instance.context_path = context_path(&info);
         let lease = info.lease_info.unwrap_or_default();
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
-        instance.native_id = Some(info.id().to_owned());
+        instance.native_id = Some(info.id().into());
         instance.native = native(&info, &instance.key.host);
         let both =
             (info.port.and_then(|port| port.open()), info.secure_port.and_then(|port| port.open()));
         let amazon = info.data_center_info.unwrap_or_default().metadata;
-        instance.metadata = info.metadata;
+        instance.metadata = info.metadata.into();
         if let Some(zone) = amazon.get("availability-zone") {
-            instance.metadata.entry(ZONE.to_owned()).or_insert_with(|| zone.clone());
+            instance.metadata.add(ZONE, || zone.clone());
         }
         if !known {
-            let raw = instance.metadata.entry(RAW_STATUS.to_owned());
-            raw.or_insert(info.status);
+            instance.metadata.add(RAW_STATUS, || info.status);
         }
         if let (Some(_), Some(secure)) = both {
-            let port = instance.metadata.entry(SECURE_PORT.to_owned());
-            port.or_insert_with(|| secure.to_string());
+            instance.metadata.add(SECURE_PORT, || secure.to_string());
         }
         Ok(instance)
     }
@@ -181,7 +179,7 @@ pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
 /// `secureVipAddress` where they are not the application's name; `dataCenter`; `homePageUrl`,
 /// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
 /// `renewalIntervalInSecs`, `durationInSecs` of its lease.
-fn native(info: &InstanceInfo, host: &Host) -> BTreeMap<String, String> {
+fn native(info: &InstanceInfo, host: &Host) -> Pairs {
     let lease = info.lease_info.unwrap_or_default();
     let seconds = |value: Option<i64>, usual| {
         value.filter(|value| *value != usual).map(|value| value.to_string())

@@ -137,7 +137,7 @@ fn info(instance: &Instance, word: &str) -> InstanceInfo {
             duration_in_secs: Some(LEASE.1),
             ..LeaseInfo::default()
         }),
-        metadata: instance.metadata.clone(),
+        metadata: instance.metadata.clone().into(),
         home_page_url: Some(format!("{scheme}://{authority}{path}/")),
         vip_address: Some(name.to_owned()),
         secure_vip_address: Some(name.to_owned()),

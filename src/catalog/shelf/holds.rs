@@ -66,7 +66,7 @@ impl Shelf {
     }
 
     fn held_of(&self, rules: &GuardRules, entry: &Entry) -> Option<Held> {
-        let hold = entry.hold.filter(|_| entry.is_missing())?;
+        let hold = **entry.hold.as_ref().filter(|_| entry.is_missing())?;
         let needs = self.needs(rules, &hold);
         Some(Held {
             instance: Arc::clone(&entry.instance),
@@ -81,8 +81,8 @@ impl Shelf {
     /// `None`: nothing is held.
     pub(in crate::catalog) fn next_look(&self, last: Instant) -> Option<Instant> {
         let rules = self.rules()?;
-        let holds = self.missing().filter_map(|entry| entry.hold);
-        holds.map(|hold| self.guard.next_look(&self.needs(rules, &hold), &hold, last)).min()
+        let holds = self.missing().filter_map(|entry| entry.hold.as_deref());
+        holds.map(|hold| self.guard.next_look(&self.needs(rules, hold), hold, last)).min()
     }
 
     /// What looks asked for at `asked` found.
@@ -102,7 +102,7 @@ impl Shelf {
             self.leave(&key, &mut outcome, |shelf, entry| {
                 let place = of_service.binary_search_by(|(one, _)| one.cmp(&entry.instance.key));
                 let presence = place.map_or(Presence::Unknown, |place| of_service[place].1);
-                let Some(hold) = &mut entry.hold else { return false };
+                let Some(hold) = entry.hold.as_deref_mut() else { return false };
                 match presence {
                     Presence::Unknown => false,
                     Presence::Listed => {
@@ -142,7 +142,8 @@ impl Shelf {
         self.swept = now;
         for key in self.held.keys().cloned().collect::<Vec<_>>() {
             self.leave(&key, outcome, |shelf, entry| {
-                entry.hold.is_some_and(|hold| now >= hold.since + shelf.needs(&rules, &hold).bound)
+                let over = |hold: &Hold| now >= hold.since + shelf.needs(&rules, hold).bound;
+                entry.hold.as_deref().is_some_and(over)
             });
         }
     }

@@ -29,7 +29,7 @@ impl Marks {
         let Some(marked) = self.0.get(key) else { return };
         for entry in entries.iter_mut().filter(|entry| entry.hold.is_none()) {
             let since = marked.get(&entry.instance.key);
-            entry.hold = since.map(|since| Hold::new(*since, Why::SilentClient));
+            entry.hold = since.map(|since| Box::new(Hold::new(*since, Why::SilentClient)));
         }
     }
 }

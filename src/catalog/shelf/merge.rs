@@ -73,18 +73,15 @@ impl Merged {
             self.entries.push(Entry { instance, observed_at: wall_ms, hold: None });
             return;
         };
-        let (missed, marked) = match before.hold {
-            Some(hold) if before.is_missing() => (Some(hold), None),
-            marked => (None, marked),
-        };
-        self.changed |= missed.is_some();
-        self.returned.extend(missed);
-        let entry = if before.instance == instance {
-            Entry { hold: marked, ..before.clone() }
-        } else {
+        let mut entry = before.clone();
+        if let Some(hold) = entry.hold.take_if(|_| before.is_missing()) {
             self.changed = true;
-            Entry { instance, observed_at: wall_ms, hold: marked }
-        };
+            self.returned.push(*hold);
+        }
+        if entry.instance != instance {
+            self.changed = true;
+            (entry.instance, entry.observed_at) = (instance, wall_ms);
+        }
         self.entries.push(entry);
     }
 
@@ -112,7 +109,7 @@ impl Merged {
         let entries = &mut self.entries;
         let hold = |place: usize| {
             let entry = &mut entries[place];
-            entry.hold = Some(hold);
+            entry.hold = Some(Box::new(hold));
             entry.instance.key.clone()
         };
         self.missing.drain(..).map(hold).collect()
@@ -131,9 +128,9 @@ impl Merged {
             if leaves {
                 return false;
             }
-            match entry.hold {
+            match &entry.hold {
                 Some(hold) if entry.is_missing() => {
-                    let stays = stays(&hold);
+                    let stays = stays(hold);
                     self.held += usize::from(stays);
                     stays
                 }

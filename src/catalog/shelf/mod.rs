@@ -33,14 +33,14 @@ pub struct Entry {
     /// When this source last changed it, in milliseconds since 1970.
     pub observed_at: i64,
     /// Set while its removal is being confirmed.
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
 }
 
 impl Entry {
     /// Whether its registry no longer lists it.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        self.hold.is_some_and(|hold| hold.why != Why::SilentClient)
+        self.hold.as_ref().is_some_and(|hold| hold.why != Why::SilentClient)
     }
 }
 

@@ -30,7 +30,13 @@ fn moving() -> Catalog {
 
 fn lead() -> Lead {
     let services = Services::of(Scope::all());
-    Lead { from: id("a"), to: id("b"), at_source: services.clone(), at_target: services }
+    let over = Services { all: false, ..services.clone() };
+    let (services, over) = (by_one_name(services), by_one_name(over));
+    Lead { from: id("a"), to: id("b"), services, over, since: 1 }
+}
+
+fn by_one_name(services: Services) -> Moved {
+    Moved { at_source: services.clone(), at_target: services }
 }
 
 /// Each instance and who is named for it, in order.
@@ -64,6 +70,36 @@ async fn the_target_stands_first_while_it_leads_and_its_copies_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_migration_that_goes_on_leads_before_one_that_is_over_and_then_the_last_one() {
+    let catalog = moving();
+    let first = |catalog: &Catalog| {
+        let standings = catalog.standings(&tenant(), &key("web"));
+        let leads = standings.iter().map(|standing| standing.leads);
+        assert!(leads.eq([true, false]));
+        standings[0].source.info.name.clone()
+    };
+    let back = Lead { from: id("b"), to: id("a"), ..lead() };
+    // Migrations are in the order of their ids, which are random: both ways round.
+    let ids = ["1", "2"].map(|digit| MigrationId::parse(&digit.repeat(32)).unwrap());
+    for [one, other] in [[&ids[0], &ids[1]], [&ids[1], &ids[0]]] {
+        let says = |id, lead| catalog.set_lead(&tenant(), id, Some(lead), None);
+        let done = |lead: Lead| Lead { over: lead.services.clone(), ..lead };
+        says(one, Lead { since: 9, ..done(lead()) });
+        says(other, back.clone());
+        assert_eq!(first(&catalog), "a");
+        says(other, Lead { since: 10, ..done(back.clone()) });
+        assert_eq!(first(&catalog), "a");
+        says(other, Lead { since: 8, ..done(back.clone()) });
+        assert_eq!(first(&catalog), "b");
+        // This service alone is over, and the migration changed since in another one.
+        let only = Services { all: false, but: [key("web")].into(), ..Services::of(Scope::all()) };
+        says(one, Lead { over: by_one_name(only), since: 20, ..lead() });
+        says(other, back.clone());
+        assert_eq!(first(&catalog), "a");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lead_that_says_nothing_new_changes_nothing() {
     let catalog = moving();
     let migration = MigrationId::random();
@@ -72,7 +108,7 @@ async fn a_lead_that_says_nothing_new_changes_nothing() {
     catalog.set_lead(&tenant(), &migration, Some(lead()), None);
     assert_eq!(catalog.view().snapshot(&tenant()).revision, revision);
     let services = Services { all: false, ..Services::of(Scope::all()) };
-    let none = Lead { at_source: services.clone(), at_target: services, ..lead() };
+    let none = Lead { services: by_one_name(services), ..lead() };
     catalog.set_lead(&tenant(), &migration, Some(none), None);
     assert_eq!(shown(&catalog), rows(&[(1, &["a"]), (2, &["a"]), (3, &["b"])]));
 }
@@ -108,8 +144,7 @@ async fn copies_in_another_group_make_no_service_there_until_their_target_leads(
     catalog.apply(&tenant(), &id("b"), vec![Change::Reset(vec![copied])]);
     // Who names no group finds the one there is.
     assert_eq!(shown(&catalog), rows(&[(1, &["a"])]));
-    let all = Services::of(Scope::all());
-    let back = Lead { from: id("b"), to: id("a"), at_source: all.clone(), at_target: all };
+    let back = Lead { from: id("b"), to: id("a"), ..lead() };
     catalog.set_lead(&tenant(), &MigrationId::random(), Some(back), None);
     let view = catalog.view();
     let group = GroupChoice::Named(GroupName::default_group());

@@ -141,7 +141,7 @@ impl Keeper {
             }
             What::NoService(tenant, key) | What::ClosedService(tenant, key) => {
                 let known = draft.next.service(tenant, key);
-                if known.is_some_and(|entry| !entry.instances.is_empty()) {
+                if known.is_some_and(|entry| entry.instances().len() > 0) {
                     return Taken::Later;
                 }
                 let known = known.is_some();
@@ -183,24 +183,21 @@ impl Keeper {
         disk: &NativeInstance,
         repairs: &[NativeWrite],
     ) -> Taken {
-        let Some(entry) = draft.next.service(&disk.tenant, &disk.key.service) else {
+        if draft.next.service(&disk.tenant, &disk.key.service).is_none() {
             // Its service has to wait, and so has it.
             return Taken::Later;
-        };
-        let service = entry.service.key.clone();
+        }
         let before = draft.next.instance(&disk.tenant, disk.id).cloned();
         let mut instance = match &before {
             Some(before) => as_known(disk, before),
             None => disk.clone(),
         };
-        // All instances share the text of its name.
-        instance.key.service = service;
+        draft.next.share(&mut instance);
         let mut stated = false;
         if let Some(before) = &before {
             if self.unwritten.contains_key(&disk.id) {
                 // What leases made of it is newer than what is on disk.
-                instance.health = before.health;
-                instance.last_health_check = before.last_health_check;
+                instance = instance.judged(before.health, before.last_health_check);
             }
             // Who sets a health says so, as by the API; the next heartbeat does not take it back.
             stated = instance.health != before.health

@@ -10,7 +10,7 @@ use crate::model::instance::NativeInstance;
 use crate::model::service::NativeService;
 use crate::native::load::Loaded;
 use crate::native::repair::RowKey;
-use crate::native::state::State;
+use crate::native::state::{ServiceEntry, State};
 use crate::storage::{NativeWrite, Place};
 
 /// A row that is not what the state says.
@@ -99,8 +99,10 @@ fn parse(place: &Place) -> Option<(TenantId, GroupName, Option<ServiceName>)> {
 
 /// The instance as it is in the table, with what only the state knows.
 pub(super) fn as_known(disk: &NativeInstance, known: &NativeInstance) -> NativeInstance {
-    let (key, last_heartbeat) = (known.key.clone(), known.last_heartbeat);
-    let mut instance = NativeInstance { key, last_heartbeat, ..disk.clone() };
+    let mut instance = NativeInstance { last_heartbeat: known.last_heartbeat, ..disk.clone() };
+    if disk.said == known.said {
+        instance.said = Arc::clone(&known.said);
+    }
     if known.is_checked() && disk.is_checked() {
         // The row has the time of the last check, the state that of the last statement.
         instance.last_health_check = known.last_health_check;
@@ -132,16 +134,16 @@ impl Compared<'_> {
     }
 
     fn instances(&mut self, tenant: &TenantId, key: &ServiceKey) {
-        let instances = |state: &State| {
-            state.service(tenant, key).map(|entry| entry.instances.clone()).unwrap_or_default()
-        };
-        let (disk, known) = (instances(self.disk), instances(self.state));
-        for instance in disk.values() {
-            let before = known.get(&instance.key);
+        let (disk, known) = (self.disk.service(tenant, key), self.state.service(tenant, key));
+        for instance in disk.into_iter().flat_map(ServiceEntry::instances) {
+            let before = known.and_then(|known| known.instance(&instance.key));
             let same = before.is_some_and(|before| as_known(instance, before) == **before);
             self.find(same, of_service(tenant, key), What::Instance(Arc::clone(instance)));
         }
-        for instance in known.values().filter(|known| !disk.contains_key(&known.key)) {
+        let is_on_disk =
+            |one: &NativeInstance| disk.is_some_and(|disk| disk.instance(&one.key).is_some());
+        let known = known.into_iter().flat_map(ServiceEntry::instances);
+        for instance in known.filter(|known| !is_on_disk(known)) {
             self.find(false, of_service(tenant, key), What::NoInstance(Arc::clone(instance)));
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use hub_registry_core::{HealthStatus, InstanceStatus, carry};
+use chrono::{DateTime, Utc};
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry};
 
 use super::expect;
 use crate::access::{Action, Caller};
@@ -11,7 +12,8 @@ use crate::model::audit::Audit;
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::labels::Metadata;
 use crate::model::names::InstanceId;
-use crate::model::words::Flag;
+use crate::model::service::set;
+use crate::model::words::{Flag, HealthCheckType};
 use crate::native::draft::Draft;
 use crate::native::intake::Registered;
 
@@ -21,7 +23,7 @@ impl Draft {
     pub(in crate::native) fn register(
         &mut self,
         caller: &Caller,
-        mut registration: Registration,
+        registration: Registration,
     ) -> Result<Registered> {
         registration.check()?;
         self.allow(caller, Action::Write, &registration.key.service.group)?;
@@ -37,10 +39,10 @@ impl Draft {
             Some(before) => self.renewed(before, registration, caller),
             None => {
                 let (key, protocol) = (&registration.key.service, registration.protocol);
-                let service = self.need_service(caller, key, protocol)?;
-                // All instances share the text of its name, and are found the faster for it.
-                registration.key.service = service.key.clone();
-                self.new_instance(caller, id, registration)
+                self.need_service(caller, key, protocol)?;
+                let mut instance = self.new_instance(caller, id, registration);
+                self.next.share(&mut instance);
+                instance
             }
         };
         let lease_seconds = instance.lease_seconds;
@@ -54,81 +56,89 @@ impl Draft {
         Ok(registered)
     }
 
-    fn new_instance(&self, caller: &Caller, id: InstanceId, said: Registration) -> NativeInstance {
+    fn new_instance(&self, caller: &Caller, id: InstanceId, new: Registration) -> NativeInstance {
         let now = self.now;
-        let check = said.check.unwrap_or_default();
         let mut audit = Audit::new(now, caller.user());
-        (audit.note_text, audit.ext_property) = (said.note_text, said.ext_property);
-        let mut instance = NativeInstance {
+        audit.note(|notes| {
+            (notes.note_text, notes.ext_property) = (new.note_text, new.ext_property);
+        });
+        let check = new.check.unwrap_or_default();
+        let (health, stated) = self.health_said(check, (HealthStatus::Unknown, None), new.health);
+        let said = Instance {
+            context_path: new.context_path,
+            status: new.status.unwrap_or(InstanceStatus::Up),
+            health,
+            weight: new.weight.unwrap_or_default(),
+            metadata: new.metadata.unwrap_or_default(),
+            tags: new.tags.unwrap_or_default().into(),
+            ..NativeInstance::unsaid(id, new.key, now)
+        };
+        NativeInstance {
             id,
             tenant: caller.tenant().clone(),
-            key: said.key,
-            context_path: said.context_path,
-            status: said.status.unwrap_or(InstanceStatus::Up),
-            health: HealthStatus::Unknown,
-            weight: said.weight.unwrap_or_default(),
-            client_id: said.client_id,
-            client_version: said.client_version,
-            client_type: said.client_type.unwrap_or_default(),
-            metadata: said.metadata.unwrap_or_default(),
-            tags: said.tags.unwrap_or_default(),
-            register_time: now,
+            said: Arc::new(said),
+            client_id: new.client_id.map(Into::into),
+            client_version: new.client_version.map(Into::into),
+            client_type: new.client_type.unwrap_or_default(),
             last_heartbeat: Some(now),
-            last_health_check: None,
+            last_health_check: stated,
             check,
-            lease_seconds: said.lease_seconds.unwrap_or(self.settings.lease_seconds),
-            ephemeral: said.ephemeral.unwrap_or(Flag::Yes),
+            lease_seconds: new.lease_seconds.unwrap_or(self.settings.lease_seconds),
+            ephemeral: new.ephemeral.unwrap_or(Flag::Yes),
             audit,
-        };
-        self.state_health(&mut instance, said.health);
-        instance
+        }
     }
 
     fn renewed(
         &self,
         before: &NativeInstance,
-        said: Registration,
+        new: Registration,
         caller: &Caller,
     ) -> NativeInstance {
         let mut instance = before.clone();
-        let audit = &mut instance.audit;
-        audit.note_text = said.note_text.or_else(|| audit.note_text.take());
-        audit.ext_property = said.ext_property.or_else(|| audit.ext_property.take());
-        instance.context_path = said.context_path.or(instance.context_path);
-        instance.status = said.status.unwrap_or(instance.status);
-        instance.weight = said.weight.unwrap_or(instance.weight);
-        instance.client_id = said.client_id.or(instance.client_id);
-        instance.client_version = said.client_version.or(instance.client_version);
-        instance.client_type = said.client_type.unwrap_or(instance.client_type);
-        instance.metadata = said.metadata.unwrap_or(instance.metadata);
-        instance.tags = said.tags.unwrap_or(instance.tags);
-        instance.check = said.check.unwrap_or(instance.check);
-        instance.lease_seconds = said.lease_seconds.unwrap_or(instance.lease_seconds);
-        instance.ephemeral = said.ephemeral.unwrap_or(instance.ephemeral);
-        self.state_health(&mut instance, said.health);
+        instance.audit.note(|notes| {
+            notes.note_text = new.note_text.or_else(|| notes.note_text.take());
+            notes.ext_property = new.ext_property.or_else(|| notes.ext_property.take());
+        });
+        instance.client_id = new.client_id.map(Into::into).or(instance.client_id);
+        instance.client_version = new.client_version.map(Into::into).or(instance.client_version);
+        instance.client_type = new.client_type.unwrap_or(instance.client_type);
+        instance.check = new.check.unwrap_or(instance.check);
+        instance.lease_seconds = new.lease_seconds.unwrap_or(instance.lease_seconds);
+        instance.ephemeral = new.ephemeral.unwrap_or(instance.ephemeral);
+        let known = (before.health, before.last_health_check);
+        let (health, stated) = self.health_said(instance.check, known, new.health);
+        instance.last_health_check = stated;
+        instance.say(|said| {
+            said.context_path = new.context_path.or_else(|| said.context_path.take());
+            said.health = health;
+            set(&mut said.status, new.status);
+            set(&mut said.weight, new.weight);
+            set(&mut said.metadata, new.metadata);
+            set(&mut said.tags, new.tags.map(Into::into));
+        });
         if instance != *before {
             instance.audit.touch(self.now, caller.user());
         }
         instance
     }
 
-    /// The health after registering (docs/decisions/0002): what was said; else, registering being
-    /// a heartbeat, healthy where heartbeats have the say; else as it was.
-    fn state_health(&self, instance: &mut NativeInstance, said: Option<HealthStatus>) {
-        let follows = instance.has_lease();
+    /// The health after registering (docs/decisions/0002), and when it was stated: what was said;
+    /// else, registering being a heartbeat, healthy where heartbeats have the say; else as it was.
+    fn health_said(
+        &self,
+        check: HealthCheckType,
+        (known, stated): (HealthStatus, Option<DateTime<Utc>>),
+        said: Option<HealthStatus>,
+    ) -> (HealthStatus, Option<DateTime<Utc>>) {
         match said {
-            Some(HealthStatus::Healthy) | None if follows => {
-                instance.health = HealthStatus::Healthy;
-                instance.last_health_check = None;
+            Some(HealthStatus::Healthy) | None if check == HealthCheckType::Heartbeat => {
+                (HealthStatus::Healthy, None)
             }
-            Some(health) => {
-                // Said again, it is no news: the same registration must stay without a write.
-                if instance.health != health || instance.last_health_check.is_none() {
-                    instance.last_health_check = Some(self.now);
-                }
-                instance.health = health;
-            }
-            None => {}
+            // Said again, it is no news: the same registration must stay without a write.
+            Some(health) if health == known && stated.is_some() => (health, stated),
+            Some(health) => (health, Some(self.now)),
+            None => (known, stated),
         }
     }
 
@@ -141,16 +151,19 @@ impl Draft {
         let before = self.writable(caller, id)?;
         expect(&before.audit, patch.version)?;
         let mut instance = NativeInstance::clone(&before);
-        instance.weight = patch.weight.unwrap_or(instance.weight);
-        instance.status = patch.status.unwrap_or(instance.status);
-        instance.metadata = patch.metadata.unwrap_or(instance.metadata);
-        instance.tags = patch.tags.unwrap_or(instance.tags);
-        instance.context_path = patch.context_path.unwrap_or(instance.context_path);
-        let audit = &mut instance.audit;
-        audit.note_text = patch.note_text.unwrap_or_else(|| audit.note_text.take());
-        audit.ext_property = patch.ext_property.unwrap_or_else(|| audit.ext_property.take());
-        if let Some(health) = patch.health {
-            instance.health = health;
+        instance.say(|said| {
+            set(&mut said.weight, patch.weight);
+            set(&mut said.status, patch.status);
+            set(&mut said.health, patch.health);
+            set(&mut said.metadata, patch.metadata);
+            set(&mut said.tags, patch.tags.map(Into::into));
+            set(&mut said.context_path, patch.context_path);
+        });
+        instance.audit.note(|notes| {
+            set(&mut notes.note_text, patch.note_text);
+            set(&mut notes.ext_property, patch.ext_property);
+        });
+        if patch.health.is_some() {
             instance.last_health_check = Some(self.now);
         }
         if instance == *before {
@@ -173,7 +186,7 @@ impl Draft {
     }
 
     /// The last heartbeat: the row written must not be older than what a flush wrote before.
-    fn heard(&self, instance: &NativeInstance) -> Option<chrono::DateTime<chrono::Utc>> {
+    fn heard(&self, instance: &NativeInstance) -> Option<DateTime<Utc>> {
         self.leases.heard_at(instance, self.now)
     }
 

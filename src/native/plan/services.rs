@@ -80,7 +80,7 @@ impl Draft {
     ) -> Result<()> {
         self.allow(caller, Action::Write, &key.group)?;
         let entry = self.next.service(caller.tenant(), key).ok_or_else(|| no_service(key))?;
-        let instances: Vec<_> = entry.instances.values().cloned().collect();
+        let instances: Vec<_> = entry.instances().cloned().collect();
         if !instances.is_empty() && !force {
             let message = format!("service {key} has {} instances", instances.len());
             return Err(Error::conflict(message));

@@ -90,7 +90,7 @@ fn the_order_of_the_answer_does_not_matter() {
 fn pairs_tags_weight_and_protocol_are_kept() {
     let one = by_id("web-1");
     assert_eq!(one.weight, Weight::new(300));
-    assert_eq!(one.tags, ["blue", "v2"]);
+    assert_eq!(*one.tags, ["blue", "v2"]);
     assert_eq!(one.metadata["version"], "2.1");
     assert_eq!(one.protocol, Protocol::Https, "secure=true");
     assert_eq!(by_id("web-2").weight, Weight::DEFAULT);

@@ -1,6 +1,6 @@
 //! An instance as it is written into another registry.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{
     GROUP, HEALTH, ID, META, Mark, OWNER, PATH, PROTOCOL, SERVICE, SOURCE, STATUS, TAGS, WEIGHT,
@@ -9,6 +9,7 @@ use super::{
 use crate::capability::{Capability, MetadataRoom};
 use crate::conventions;
 use crate::instance::{HealthStatus, Instance, InstanceStatus, Protocol, Weight};
+use crate::pairs::Pairs;
 
 /// What a copy is written from.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub struct Packed {
 /// before; `mark` names the original's.
 #[must_use]
 pub fn pack(instance: &Instance, mark: &Mark, capability: Capability) -> Packed {
-    let mut pairs = Pairs::new(capability.metadata);
+    let mut pairs = Filling::new(capability.metadata);
     let mut lost = Vec::new();
     for (key, value, field) in carried(instance, mark, capability) {
         if !pairs.put(key, &value) && !matches!(key, ID) {
@@ -36,34 +37,32 @@ pub fn pack(instance: &Instance, mark: &Mark, capability: Capability) -> Packed 
     // The shortest first, so that what is lost is few and large.
     let mut own: Vec<_> = instance.metadata.iter().collect();
     own.sort_by_key(|(key, value)| (key.len() + value.len(), *key));
-    let mut odd = BTreeMap::new();
-    let mut plain = Vec::new();
-    for (key, value) in own {
-        if pairs.takes(key, value) {
-            plain.push((key, value));
-        } else {
-            odd.insert(key.clone(), value.clone());
-        }
-    }
+    let (plain, odd): (Vec<_>, Vec<_>) =
+        own.into_iter().partition(|(key, value)| pairs.takes(key, value));
     for (key, value) in plain {
         if !pairs.put(key, value) {
             lost.push(format!("metadata.{key}"));
         }
     }
-    while !odd.is_empty() && !pairs.put_pieces(&odd) {
-        let largest = odd.iter().max_by_key(|(key, value)| (key.len() + value.len(), *key));
-        let Some(key) = largest.map(|(key, _)| key.clone()) else { break };
-        odd.remove(&key);
-        lost.push(format!("metadata.{key}"));
+    // As many as there is room for: more of them never take less.
+    let (mut fit, mut too_many, mut pieces) = (0, odd.len() + 1, Vec::new());
+    while too_many - fit > 1 {
+        // All at first, which is the usual case.
+        let tried = if too_many > odd.len() { odd.len() } else { fit.midpoint(too_many) };
+        match pairs.pieces(&odd[..tried]) {
+            Some(made) => (fit, pieces) = (tried, made),
+            None => too_many = tried,
+        }
     }
+    lost.extend(odd[fit..].iter().map(|(key, _)| format!("metadata.{key}")));
     lost.sort();
     let mut copy = instance.clone();
-    copy.metadata = pairs.pairs;
+    copy.metadata = pairs.pairs.into_iter().chain(pieces).collect();
     copy.mark = Some(Box::new(mark.clone()));
     (copy.native_id, copy.registered_at) = (None, None);
-    copy.native.clear();
+    copy.native = Pairs::new();
     if !capability.tags {
-        copy.tags.clear();
+        copy.tags = Arc::default();
     }
     Packed { instance: copy, lost }
 }
@@ -108,15 +107,16 @@ fn carried<'i>(
 
 /// Metadata as it fills.
 #[derive(Debug)]
-struct Pairs {
+struct Filling {
     room: MetadataRoom,
-    pairs: BTreeMap<String, String>,
+    /// Each key once: own ones have a prefix that others do not.
+    pairs: Vec<(String, String)>,
     units: usize,
 }
 
-impl Pairs {
+impl Filling {
     fn new(room: MetadataRoom) -> Self {
-        Self { room, pairs: BTreeMap::new(), units: 0 }
+        Self { room, pairs: Vec::new(), units: 0 }
     }
 
     /// Whether the pair fits by itself.
@@ -135,27 +135,30 @@ impl Pairs {
             && units <= self.room.units.saturating_sub(self.units);
         if fits {
             self.units += units;
-            self.pairs.insert(key.to_owned(), value.to_owned());
+            self.pairs.push((key.to_owned(), value.to_owned()));
         }
         fits
     }
 
-    /// Puts all of these in pieces, or nothing.
-    fn put_pieces(&mut self, odd: &BTreeMap<String, String>) -> bool {
-        let text = serde_json::Value::from_iter(odd.clone()).to_string();
-        let before = (self.pairs.clone(), self.units);
+    /// All of these in pieces, if there is room for them.
+    fn pieces(&self, odd: &[(&String, &String)]) -> Option<Vec<(String, String)>> {
+        let odd: Pairs =
+            odd.iter().map(|(key, value)| ((*key).clone(), (*value).clone())).collect();
+        let text = serde_json::json!(odd).to_string();
+        let mut pieces = Self::new(MetadataRoom {
+            pairs: self.room.pairs.saturating_sub(self.pairs.len()),
+            units: self.room.units.saturating_sub(self.units),
+            ..self.room
+        });
         let mut rest = text.as_str();
         for number in 0.. {
             let piece = &rest[..rest.floor_char_boundary(self.room.value_bytes)];
-            if piece.is_empty() || !self.put(&format!("{META}{number}"), piece) {
+            if piece.is_empty() || !pieces.put(&format!("{META}{number}"), piece) {
                 break;
             }
             rest = &rest[piece.len()..];
         }
-        if !rest.is_empty() {
-            (self.pairs, self.units) = before;
-        }
-        rest.is_empty()
+        rest.is_empty().then_some(pieces.pairs)
     }
 }
 
@@ -208,7 +211,7 @@ mod tests {
         original.weight = Weight::new(250);
         original.protocol = Protocol::Grpc;
         original.context_path = Some("/api".to_owned());
-        original.tags = vec!["a".to_owned(), "b,c".to_owned()];
+        original.tags = ["a", "b,c"].map(str::to_owned).into();
         for (key, value) in [
             ("plain", "1"),
             ("with.dots", "2"),

@@ -236,7 +236,7 @@ mod tests {
         let mapped = Mapped::new(Arc::new(memory), mapping(&[("metadata.w", "weightValue")]));
         let read = mapped.instances(&service("home")).await.unwrap();
         assert_eq!(read[0].weight.get(), 30);
-        assert_eq!(read[0].tags, ["a"]);
+        assert_eq!(*read[0].tags, ["a"]);
         assert_eq!(read[1].mark.as_ref().map(|mark| mark.owner.as_str()), Some("hub"));
         assert_eq!(read[1].weight.get(), 100, "a copy is in the hub's terms already");
         let first = mapped.watch(Scope::all()).next().await.unwrap().unwrap();

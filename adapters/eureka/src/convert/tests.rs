@@ -53,7 +53,7 @@ fn a_recorded_list() {
     assert_eq!(of("10.1.0.1").metadata["my_key"], "a b");
     assert_eq!(of("10.1.0.1").registered_at, Some(1_795_397_052_873));
     assert_eq!(of("10.1.0.9").native_id.as_deref(), Some("i-123"));
-    assert_eq!(of("10.1.0.9").metadata, BTreeMap::from([(ZONE.to_owned(), "eu-1a".to_owned())]));
+    assert_eq!(of("10.1.0.9").metadata, Pairs::from([(ZONE.to_owned(), "eu-1a".to_owned())]));
     assert_eq!(of("10.1.0.9").native["dataCenter"], "Amazon");
     assert_eq!(of("10.1.0.3").native["vipAddress"], "Orders,orders-eu");
     assert_eq!(of("10.1.0.3").native["homePageUrl"], "http://wiki.example/orders");

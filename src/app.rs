@@ -15,11 +15,11 @@ use hub_registry_eureka::EurekaDriver;
 use hub_registry_nacos::NacosDriver;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Authenticator, Tokens};
 use crate::api::{
-    Api, ApiSettings, Gate, Parts, Places, Serving, metrics_router, pulse, router, serve,
+    Api, ApiSettings, Gate, Hot, Leaving, Parts, Places, Serving, metrics_router, pulse, router,
+    serve,
 };
 use crate::catalog::{
     Attributes, Catalog, GuardPolicy, OwnChange, Readers, Revisions, SourceId, SourceInfo,
@@ -28,6 +28,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
+use crate::facades::dns;
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{
@@ -64,10 +65,12 @@ pub struct App {
     pub address: SocketAddr,
     /// Where the metrics listen, if they have a listener of their own.
     pub metrics_address: Option<SocketAddr>,
+    /// Where questions by DNS are answered, if they are.
+    pub dns_address: Option<SocketAddr>,
     config: Config,
     database: SqlStore,
     supervisor: Arc<Supervisor>,
-    leaving: CancellationToken,
+    leaving: Leaving,
     // Stopped in this order: no new requests, then the sources, then what is told of them.
     serving: TaskGroup,
     working: TaskGroup,
@@ -84,7 +87,7 @@ impl App {
         let Host { metrics, log, supervisor } = host;
         let (serving, working, recording) = (TaskGroup::new(), TaskGroup::new(), TaskGroup::new());
         let started = Instant::now();
-        let leaving = CancellationToken::new();
+        let leaving = Leaving::default();
         let http = &config.server.http;
         let door = |gate: &Gate| Serving {
             gate: gate.clone(),
@@ -183,6 +186,16 @@ impl App {
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
 
+        let doors = dns::Doors {
+            view: catalog.view(),
+            native: Arc::clone(&native),
+            authenticator: &authenticator,
+            metrics: metrics.dns.clone(),
+        };
+        let asked = &config.facades.dns;
+        let dns_address = dns::start(asked, doors, &serving)
+            .await
+            .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -207,8 +220,8 @@ impl App {
             streams: serving.clone(),
             stopping: serving.stop_signal(),
         });
-        metrics_gate.open(metrics_router(api.clone()));
-        gate.open(router(api));
+        metrics_gate.open(metrics_router(api.clone()), None);
+        gate.open(router(api.clone()), Hot::new(api));
         let levels = log.levels().clone();
         working.spawn_until_stopped(async move { levels.end_in_time().await });
         let supervisor = Arc::new(supervisor);
@@ -218,6 +231,7 @@ impl App {
         Ok(Self {
             address,
             metrics_address,
+            dns_address,
             config,
             database,
             supervisor,
@@ -232,7 +246,7 @@ impl App {
     /// the sources, writes what is left. Whether all of it ended in time.
     pub async fn stop(self) -> bool {
         self.supervisor.stopping();
-        self.leaving.cancel();
+        self.leaving.begin();
         tokio::time::sleep(self.config.server.http.shutdown_delay).await;
         let end = Instant::now() + self.config.server.http.shutdown_timeout;
         let left = || end.saturating_duration_since(Instant::now()).max(LAST_WRITES);

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`app`] | composition root: the one place that names concrete adapters and stores |
 //! | [`api`] | the HTTP server and its handlers |
+//! | [`facades`] | the same view in the protocols of others |
 //! | [`cli`] | what commands print |
 //! | [`federation`] | running the external registries the configuration table names |
 //! | [`sync`] | copies from one registry to another |
@@ -33,6 +34,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod events;
+pub mod facades;
 pub mod federation;
 pub mod health;
 pub mod model;

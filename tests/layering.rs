@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["main"],
     &["app"],
-    &["api", "cli"],
+    &["api", "facades", "cli"],
     &["federation", "sync", "health"],
     &["native", "catalog", "balance"],
     &["events"],

@@ -2,7 +2,7 @@
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{Secret, TenantId};
@@ -43,7 +43,7 @@ async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     let authenticator = &door.api.authenticator;
     match door.needs.of(route, &parts.method) {
-        Asked::Route(Need::Nothing) => Ok(known(authenticator, parts)),
+        Asked::Route(Need::Nothing) => Ok(known(authenticator, &parts.headers, &parts.uri)),
         Asked::Route(Need::Right(action)) => {
             let caller = caller(authenticator, parts).await?;
             caller.need(action)?;
@@ -62,22 +62,27 @@ async fn enter(door: &Door, parts: &Parts) -> Result<Option<Caller>, ApiError> {
 }
 
 async fn caller(authenticator: &Authenticator, parts: &Parts) -> Result<Caller, ApiError> {
-    let user = said_user(parts)?;
-    Ok(authenticator.caller(said(parts, user.as_deref())?).await?)
+    let user = said_user(&parts.headers, &parts.uri)?;
+    Ok(authenticator.caller(said(&parts.headers, &parts.uri, user.as_deref())?).await?)
 }
 
-fn known(authenticator: &Authenticator, parts: &Parts) -> Option<Caller> {
-    let user = said_user(parts).ok()?;
-    authenticator.known(said(parts, user.as_deref()).ok()?)
+/// Who asks, if that can be told at once.
+pub(super) fn known(
+    authenticator: &Authenticator,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Option<Caller> {
+    let user = said_user(headers, uri).ok()?;
+    authenticator.known(said(headers, uri, user.as_deref()).ok()?)
 }
 
-fn said<'a>(parts: &'a Parts, user: Option<&'a str>) -> Result<Said<'a>, ApiError> {
-    Ok(Said {
-        bearer: bearer(&parts.headers),
-        tenant: said_tenant(parts)?,
-        user,
-        forwarded: is_forwarded(&parts.headers),
-    })
+fn said<'a>(
+    headers: &'a HeaderMap,
+    uri: &Uri,
+    user: Option<&'a str>,
+) -> Result<Said<'a>, ApiError> {
+    let (bearer, forwarded) = (bearer(headers), is_forwarded(headers));
+    Ok(Said { bearer, tenant: said_tenant(headers, uri)?, user, forwarded })
 }
 
 /// What a request says of itself, for those who ask again later.
@@ -95,8 +100,8 @@ impl Shown {
     pub(super) fn of(parts: &Parts) -> Result<Self, ApiError> {
         Ok(Self {
             bearer: bearer(&parts.headers).map(Secret::new),
-            tenant: said_tenant(parts)?,
-            user: said_user(parts)?,
+            tenant: said_tenant(&parts.headers, &parts.uri)?,
+            user: said_user(&parts.headers, &parts.uri)?,
             forwarded: is_forwarded(&parts.headers),
         })
     }

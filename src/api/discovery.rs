@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{ServiceName, TenantId};
 use serde_json::{Value, json};
@@ -20,11 +20,11 @@ use super::names;
 use super::params::Params;
 use super::state::Api;
 use super::tagged::knows;
-use crate::access::Caller;
+use crate::access::{Caller, Visible};
 use crate::balance::{self, Candidate, Strategy};
 use crate::catalog::{
     Answer, Found, Freshness, GroupChoice, InstanceFilter, Looked, Selection, ServiceView,
-    row_value, select as matching,
+    SourceCell, row_value, select as matching,
 };
 use crate::error::{Error, Result};
 
@@ -37,7 +37,7 @@ const MAX_STALENESS: Duration = Duration::from_secs(7 * 24 * 3600);
 const MAX_LIMIT: i64 = 1_000_000;
 /// Under this many bytes compressing costs more than it saves.
 const MIN_GZIP: usize = 1024;
-const INDEX_HEADER: &str = "x-registry-index";
+const INDEX_HEADER: HeaderName = HeaderName::from_static("x-registry-index");
 
 /// What to do when a source was never loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,9 @@ enum OnPartial {
     Fail,
 }
 
+/// What is asked for.
 #[derive(Debug)]
-struct Query {
+pub(super) struct Query {
     group: GroupChoice,
     filter: InstanceFilter,
     strategy: Option<Strategy>,
@@ -66,7 +67,9 @@ struct Query {
 }
 
 impl Query {
-    fn read(mut params: Params) -> Result<Self> {
+    /// # Errors
+    /// A parameter breaks its rule.
+    pub(super) fn read(mut params: Params) -> Result<Self> {
         let mut query = Self {
             zone: None,
             group: params.group()?,
@@ -96,6 +99,16 @@ impl Query {
         }
         Ok(query)
     }
+
+    /// The index after which a change is waited for, if one is.
+    fn awaited(&self) -> Option<i64> {
+        self.index.filter(|index| *index > 0)
+    }
+
+    /// Whether the answer may have to wait.
+    pub(super) fn may_wait(&self) -> bool {
+        self.awaited().is_some()
+    }
 }
 
 /// `GET /api/v1/services/{serviceName}/instances`
@@ -115,13 +128,11 @@ pub(super) async fn instances(
         Ok(name) => name,
         Err(error) => return ApiError::from(error).into_response(),
     };
-    let visible = api.native.visible(&caller);
-    if let GroupChoice::Named(group) = &query.group
-        && let Err(error) = visible.need(group)
-    {
-        return ApiError::from(error).into_response();
-    }
-    if let Some(index) = query.index.filter(|index| *index > 0) {
+    if let Some(index) = query.awaited() {
+        let visible = api.native.visible(&caller);
+        if let Err(error) = needed(&visible, &query.group) {
+            return ApiError::from(error).into_response();
+        }
         let wait = query.wait.unwrap_or(DEFAULT_WAIT);
         tokio::select! {
             () = api.view.wait(caller.tenant(), &name, (&query.group, &visible), index, wait) => {}
@@ -129,10 +140,33 @@ pub(super) async fn instances(
             () = api.stopping.cancelled() => {}
         }
     }
-    let Looked { found, index } = api.view.look(caller.tenant(), &name, &query.group, &visible);
-    let mut response = match services(&api, caller.tenant(), found, &name, &query) {
-        Ok(found) => match answer(&api, caller.tenant(), &found, &query, index, peer) {
-            Ok(answer) => respond(&api, answer, &headers, query.strategy.is_some()),
+    answer_now(&api, &caller, &name, &query, (&headers, peer))
+}
+
+fn needed(visible: &Visible, group: &GroupChoice) -> Result<()> {
+    match group {
+        GroupChoice::Named(group) => visible.need(group),
+        GroupChoice::Unsaid | GroupChoice::All => Ok(()),
+    }
+}
+
+/// What is there now, without waiting.
+pub(super) fn answer_now(
+    api: &Api,
+    caller: &Caller,
+    name: &ServiceName,
+    query: &Query,
+    (headers, peer): (&HeaderMap, SocketAddr),
+) -> Response {
+    let (tenant, visible) = (caller.tenant(), api.native.visible(caller));
+    if let Err(error) = needed(&visible, &query.group) {
+        return ApiError::from(error).into_response();
+    }
+    let looked = api.view.look(tenant, name, &query.group, &visible);
+    let index = looked.index;
+    let mut response = match services(looked, name, query) {
+        Ok(found) => match answer(api, tenant, &found, query, index, peer) {
+            Ok(answer) => respond(api, answer, headers, query.strategy.is_some()),
             Err(error) => ApiError::from(error).into_response(),
         },
         Err(error) => error.into_response(),
@@ -160,11 +194,9 @@ pub(super) async fn select(
     }
     let name = names::service(&name)?;
     let visible = api.native.visible(&caller);
-    if let GroupChoice::Named(group) = &query.group {
-        visible.need(group)?;
-    }
-    let found = api.view.look(caller.tenant(), &name, &query.group, &visible).found;
-    let found = services(&api, caller.tenant(), found, &name, &query)?;
+    needed(&visible, &query.group)?;
+    let looked = api.view.look(caller.tenant(), &name, &query.group, &visible);
+    let found = services(looked, &name, &query)?;
     check_freshness(api.view.freshness(caller.tenant(), &found), &query)?;
     let strategy = query.strategy.unwrap_or(found[0].attributes.strategy);
     if strategy == Strategy::ZoneAffinity {
@@ -182,14 +214,8 @@ pub(super) async fn select(
 }
 
 /// The services found, or why there is nothing to answer.
-fn services(
-    api: &Api,
-    tenant: &TenantId,
-    found: Found,
-    name: &ServiceName,
-    query: &Query,
-) -> ApiResult<Vec<Arc<ServiceView>>> {
-    match found {
+fn services(looked: Looked, name: &ServiceName, query: &Query) -> ApiResult<Vec<Arc<ServiceView>>> {
+    match looked.found {
         Found::One(view) => Ok(vec![view]),
         Found::Several(views) if !views.is_empty() => Ok(views),
         Found::Ambiguous(groups) => {
@@ -197,37 +223,38 @@ fn services(
             Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
         Found::Several(_) | Found::Unknown => {
-            Err(unknown_when(api, tenant, name, query.on_partial))
+            Err(unknown_when(&looked.unheard, name, query.on_partial))
         }
     }
 }
 
 /// "Does not exist" is only said when every source that might know it was heard.
-pub(super) fn unknown(api: &Api, tenant: &TenantId, name: &ServiceName) -> ApiError {
-    unknown_when(api, tenant, name, OnPartial::Unsaid)
+pub(super) fn unknown(unheard: &[Arc<SourceCell>], name: &ServiceName) -> ApiError {
+    unknown_when(unheard, name, OnPartial::Unsaid)
 }
 
 fn unknown_when(
-    api: &Api,
-    tenant: &TenantId,
+    unheard: &[Arc<SourceCell>],
     name: &ServiceName,
     on_partial: OnPartial,
 ) -> ApiError {
-    let unheard = api.view.unloaded(tenant);
     if unheard.is_empty() {
         return Error::not_found(format!("no service {name}")).into();
     }
-    let sources: Vec<_> = unheard
-        .iter()
-        .map(|cell| json!({ "source": cell.info.name, "state": cell.state() }))
-        .collect();
-    let details = json!({ "partial": true, "sources": sources });
+    let details = json!({ "partial": true, "sources": unheard_json(unheard) });
     if on_partial == OnPartial::Use {
         let message = format!("no service {name} in the sources that were loaded");
         return Error::not_found(message).with_details(details).into();
     }
     let message = format!("{name} is not known yet: some sources were never loaded");
     Error::unavailable(message).with_details(details).into()
+}
+
+/// The sources that were never heard, in the details of an error.
+pub(super) fn unheard_json(unheard: &[Arc<SourceCell>]) -> Value {
+    let source =
+        |cell: &Arc<SourceCell>| json!({ "source": cell.info.name, "state": cell.state() });
+    unheard.iter().map(source).collect()
 }
 
 fn answer(
@@ -279,13 +306,16 @@ fn arrange(
     // The address of the connection: a header could say anything.
     let caller = peer.ip().to_canonical().to_string();
     let lifted: Vec<_> = found.iter().map(|view| view.is_protected()).collect();
+    let ids = selection.rows.iter().map(|&(view, row)| found[view].rows[row].id.text());
+    let ids: Vec<_> = ids.collect();
     let candidates: Vec<_> = selection
         .rows
         .iter()
-        .map(|&(view, row)| {
+        .zip(&ids)
+        .map(|(&(view, row), id)| {
             let row = &found[view].rows[row];
             Candidate {
-                id: &row.id,
+                id,
                 weight: row.instance.weight.get(),
                 zone: row.instance.metadata.get("zone").map(String::as_str),
                 usable: row.is_usable(lifted[view]),
@@ -309,7 +339,7 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
         let matches = knows(asked, answer.etag.as_bytes());
         headers.insert(header::ETAG, etag);
         if matches {
-            return (StatusCode::NOT_MODIFIED, headers).into_response();
+            return with(headers, StatusCode::NOT_MODIFIED, Body::empty());
         }
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -320,7 +350,14 @@ fn respond(api: &Api, answer: Answer, asked: &HeaderMap, ordered: bool) -> Respo
     } else {
         (answer.head, answer.tail)
     };
-    (headers, Body::new(TwoParts::new(head, tail))).into_response()
+    with(headers, StatusCode::OK, Body::new(TwoParts::new(head, tail)))
+}
+
+/// Without moving the headers from one map into another.
+fn with(headers: HeaderMap, status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    (*response.headers_mut(), *response.status_mut()) = (headers, status);
+    response
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {

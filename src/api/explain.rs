@@ -45,8 +45,9 @@ pub(super) async fn explain(
         "native": api.native.get_service(caller.tenant(), &view.key).is_ok(),
         "loadBalanceStrategy": view.attributes.strategy,
         "protection": protection(&view),
-        "orderOfOrigins": "externals with secondary_wins, native, other externals; inside each by \
-            priority, then by configuration id",
+        "orderOfOrigins": "the target of a migration from CUTOVER on, externals with \
+            secondary_wins, native, other externals; inside each by priority, then by \
+            configuration id",
         "sources": standings.iter().enumerate().map(standing_json).collect::<Vec<_>>(),
         "missingSources": missing,
         "partial": !missing.is_empty(),
@@ -91,6 +92,7 @@ fn standing_json((order, standing): (usize, &Standing)) -> Value {
     let cell = &standing.source;
     let mut answer = source_json(cell);
     answer["order"] = json!(order + 1);
+    answer["leads"] = json!(standing.leads);
     answer["priority"] = json!(cell.info.priority);
     answer["conflictResolution"] = json!(conflict(cell));
     answer["current"] = json!(cell.state().is_current());
@@ -137,7 +139,7 @@ fn instance_json(
         "hindrances": hindrances(view, row),
         "healthReason": health_reason(api, caller, &view.key, row),
         "fields": fields(row, &origins),
-        "load": load(view, &row.id, now),
+        "load": load(view, &row.id.text(), now),
         "origins": origins.iter().map(origin_json).collect::<Vec<_>>(),
     })
 }
@@ -177,7 +179,7 @@ fn hindrances(view: &ServiceView, row: &Row) -> Vec<String> {
 
 /// Who decided on the health, where it is the hub that did.
 fn health_reason(api: &Api, caller: &Caller, key: &ServiceKey, row: &Row) -> Value {
-    let native = api.native.get(caller.tenant(), &row.id).ok();
+    let native = api.native.get(caller.tenant(), &row.id.text()).ok();
     let native = native.filter(|native| native.key.service == *key);
     let Some(native) = native else {
         return json!({ "decidedBy": "registry", "reason": "as its registry reports it" });

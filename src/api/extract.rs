@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::TenantId;
 use serde_json::Value;
@@ -13,8 +14,13 @@ use crate::error::{Error, ErrorCode};
 
 const MAX_USER: usize = 32;
 
-fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<String>, ApiError> {
-    let mut given = parts.headers.get_all(header).iter();
+/// What a request says of itself in a header, or in its query.
+fn said(
+    (headers, uri): (&HeaderMap, &Uri),
+    header: &'static str,
+    query: &str,
+) -> Result<Option<String>, ApiError> {
+    let mut given = headers.get_all(header).iter();
     if let Some(value) = given.next() {
         if given.next().is_some() {
             // Two proxies could mean two different ones.
@@ -24,11 +30,11 @@ fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<Strin
         return Ok(Some(value.to_str().map_err(|_| bad())?.to_owned()));
     }
     // Most requests have neither: no allocation for them.
-    let text = parts.uri.query().unwrap_or_default();
+    let text = uri.query().unwrap_or_default();
     if !text.contains(query) {
         return Ok(None);
     }
-    let mut values = pairs(parts)?.into_iter().filter(|(key, _)| key == query);
+    let mut values = params::pairs(text)?.into_iter().filter(|(key, _)| key == query);
     let first = values.next().map(|(_, value)| value);
     if values.next().is_some() {
         return Err(Error::invalid(query, Value::Null, "must be given once").into());
@@ -36,16 +42,12 @@ fn said(parts: &Parts, header: &'static str, query: &str) -> Result<Option<Strin
     Ok(first)
 }
 
-fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
-    Ok(params::pairs(parts.uri.query().unwrap_or_default())?)
-}
-
 /// The tenant a request names: header `X-Tenant-Id`, else query `tenantId`.
 ///
 /// # Errors
 /// It is named twice, or is no tenant.
-pub(super) fn said_tenant(parts: &Parts) -> Result<Option<TenantId>, ApiError> {
-    let Some(value) = said(parts, "x-tenant-id", "tenantId")? else {
+pub(super) fn said_tenant(headers: &HeaderMap, uri: &Uri) -> Result<Option<TenantId>, ApiError> {
+    let Some(value) = said((headers, uri), "x-tenant-id", "tenantId")? else {
         return Ok(None);
     };
     let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
@@ -59,8 +61,8 @@ pub(super) fn said_tenant(parts: &Parts) -> Result<Option<TenantId>, ApiError> {
 ///
 /// # Errors
 /// It is named twice, or is no user.
-pub(super) fn said_user(parts: &Parts) -> Result<Option<String>, ApiError> {
-    let Some(user) = said(parts, "x-user-id", "userId")? else {
+pub(super) fn said_user(headers: &HeaderMap, uri: &Uri) -> Result<Option<String>, ApiError> {
+    let Some(user) = said((headers, uri), "x-user-id", "userId")? else {
         return Ok(None);
     };
     if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
@@ -85,10 +87,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        if parts.uri.query().is_none_or(str::is_empty) {
-            return Ok(Self::default());
-        }
-        Ok(Self::new(pairs(parts)?))
+        Ok(Self::of(&parts.uri)?)
     }
 }
 

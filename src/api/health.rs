@@ -57,7 +57,7 @@ pub(super) async fn ready(State(api): State<Api>, known: Option<Extension<Caller
         }
     }
     // Reads go on without the database; whoever routes traffic by readiness must not stop them.
-    let leaving = api.leaving.is_cancelled();
+    let leaving = api.leaving.has_begun();
     let ready = (loaded || waited) && !leaving;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!({

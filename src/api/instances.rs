@@ -252,11 +252,16 @@ pub(super) async fn heartbeat(
     let outcome = api.native.heartbeat(&caller, &id);
     api.metrics.native.ended("heartbeat", outcome.is_ok());
     // Not looked up elsewhere: after a lost lease thousands may ask at once.
-    let lease = outcome?;
-    let message = "Heartbeat received";
-    Ok(Json(
-        json!({ "message": message, "leaseSeconds": lease, "heartbeatSeconds": (lease / 3).max(1) }),
-    ))
+    Ok(renewed(outcome?))
+}
+
+/// The answer to a heartbeat that renewed a lease.
+pub(super) fn renewed(lease_seconds: u32) -> Json<Value> {
+    Json(json!({
+        "message": "Heartbeat received",
+        "leaseSeconds": lease_seconds,
+        "heartbeatSeconds": (lease_seconds / 3).max(1),
+    }))
 }
 
 /// `PUT /api/v1/heartbeats`

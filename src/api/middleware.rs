@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use super::state::Api;
 use crate::error::{Error, ErrorCode};
 use crate::telemetry::logging::{ACCESS, within_request};
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer: request id, measurement, RFC 9457 on demand, safe headers.
 pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -44,11 +44,7 @@ async fn answer(api: Api, id: Bytes, request: Request, next: Next) -> Response {
             response = as_problem(&error, response);
         }
     }
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_maybe_shared(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    mark(response.headers_mut(), id);
     let (status, took) = (response.status(), start.elapsed());
     let sent = response.body().size_hint().exact();
     let route = route.as_ref().map_or("other", |route| of_closed_set(&method, status, route));
@@ -61,6 +57,14 @@ async fn answer(api: Api, id: Bytes, request: Request, next: Next) -> Response {
         seen.log(&method, route, status, sent, took);
     }
     response
+}
+
+/// What every answer says.
+pub(super) fn mark(headers: &mut HeaderMap, id: Bytes) {
+    if let Ok(id) = HeaderValue::from_maybe_shared(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 /// What the line of a request tells of it. The query is not: it may hold what is nobody's business.
@@ -91,13 +95,18 @@ impl Seen {
 }
 
 /// The sender's own where it is nothing but a word, or a new one.
-fn request_id(headers: &HeaderMap) -> Bytes {
+pub(super) fn request_id(headers: &HeaderMap) -> Bytes {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:/+=@".contains(byte);
     let said = headers.get(REQUEST_ID).map(HeaderValue::as_bytes);
     let said = said.filter(|id| (1..=128).contains(&id.len()) && id.iter().all(is_plain));
     match said {
         Some(id) => Bytes::copy_from_slice(id),
-        None => Bytes::from(format!("{:016x}", fastrand::u64(..))),
+        None => {
+            const DIGITS: &[u8; 16] = b"0123456789abcdef";
+            let random = fastrand::u64(..).to_be_bytes();
+            let hex = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            hex.map(|digit| DIGITS[usize::from(digit)]).collect()
+        }
     }
 }
 

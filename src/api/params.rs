@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::http::Uri;
 use hub_registry_core::instance::UnknownWord;
 use hub_registry_core::{GroupName, duration};
 
@@ -82,6 +83,17 @@ impl Params {
         Self { pairs }
     }
 
+    /// Those of a request.
+    ///
+    /// # Errors
+    /// They are not UTF-8 in percent-encoding.
+    pub(super) fn of(uri: &Uri) -> Result<Self> {
+        match uri.query() {
+            None | Some("") => Ok(Self::default()),
+            Some(query) => Ok(Self::new(pairs(query)?)),
+        }
+    }
+
     /// Takes a parameter; given twice, it is an error.
     ///
     /// # Errors
@@ -96,11 +108,7 @@ impl Params {
 
     /// Takes a parameter that may be given several times.
     pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) =
-            std::mem::take(&mut self.pairs).into_iter().partition(|(k, _)| k == name);
-        self.pairs = rest;
-        let taken: Vec<(String, String)> = taken;
-        taken.into_iter().map(|(_, value)| value).collect()
+        self.pairs.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
     /// Takes a word of an enumeration.
@@ -199,15 +207,9 @@ impl Params {
     /// # Errors
     /// One of them breaks its rule.
     pub(super) fn filter(&mut self) -> Result<InstanceFilter> {
-        let mut meta = BTreeMap::new();
-        let (pairs, rest) = std::mem::take(&mut self.pairs)
-            .into_iter()
-            .partition(|(key, _)| key.starts_with("meta."));
-        self.pairs = rest;
-        let pairs: Vec<(String, String)> = pairs;
-        for (key, value) in pairs {
-            meta.insert(key["meta.".len()..].to_owned(), value);
-        }
+        let of_metadata = self.pairs.extract_if(.., |(key, _)| key.starts_with("meta."));
+        let meta: BTreeMap<_, _> =
+            of_metadata.map(|(key, value)| (key["meta.".len()..].to_owned(), value)).collect();
         Ok(InstanceFilter {
             status: self.word("status")?,
             health: self.word("health")?,

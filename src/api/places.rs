@@ -40,16 +40,16 @@ impl Places {
 /// The instance of this id: its service, and its place in it. What the caller may not read is
 /// not there.
 pub(super) fn find_row(api: &Api, caller: &Caller, id: &str) -> Option<(Arc<ServiceView>, usize)> {
-    let tenant = caller.tenant();
+    let (tenant, parsed) = (caller.tenant(), id.parse().ok()?);
     let snapshot = api.view.snapshot(tenant);
     let found = match api.native.get(tenant, id) {
-        Ok(native) => at(&snapshot, &native.key.service, id),
-        Err(_) => search(api, tenant, &snapshot, id),
+        Ok(native) => at(&snapshot, &native.key.service, parsed),
+        Err(_) => search(api, tenant, &snapshot, parsed),
     };
     found.filter(|(view, _)| api.native.visible(caller).sees(&view.key.group))
 }
 
-fn at(snapshot: &Snapshot, key: &ServiceKey, id: &str) -> Option<(Arc<ServiceView>, usize)> {
+fn at(snapshot: &Snapshot, key: &ServiceKey, id: InstanceId) -> Option<(Arc<ServiceView>, usize)> {
     let view = snapshot.service(key)?;
     let place = view.rows.iter().position(|row| row.id == id)?;
     Some((Arc::clone(view), place))
@@ -59,15 +59,14 @@ fn search(
     api: &Api,
     tenant: &TenantId,
     snapshot: &Snapshot,
-    id: &str,
+    id: InstanceId,
 ) -> Option<(Arc<ServiceView>, usize)> {
-    let parsed = id.parse::<InstanceId>().ok()?;
-    let known = api.places.known(tenant, parsed);
+    let known = api.places.known(tenant, id);
     if let Some(found) = known.and_then(|key| at(snapshot, &key, id)) {
         return Some(found);
     }
     let mut views = snapshot.services.values().flat_map(|groups| groups.values());
     let found = views.find_map(|view| at(snapshot, &view.key, id))?;
-    api.places.remember(tenant, parsed, &found.0.key);
+    api.places.remember(tenant, id, &found.0.key);
     Some(found)
 }

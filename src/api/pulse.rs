@@ -59,7 +59,7 @@ mod tests {
         // A door that is still shut answers that it lives.
         assert!(answers(&Gate::default(), &tasks, Duration::from_secs(1)).await);
         let stuck = Gate::default();
-        stuck.open(Router::new().route("/health", get(std::future::pending::<()>)));
+        stuck.open(Router::new().route("/health", get(std::future::pending::<()>)), None);
         assert!(!answers(&stuck, &tasks, Duration::from_secs(1)).await);
     }
 }

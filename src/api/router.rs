@@ -19,7 +19,7 @@ use super::routes::{Route, Routes};
 use super::state::{Api, ApiSettings};
 use super::{
     copies, discovery, docs, events, explain, external, groups, health, instances, load,
-    middleware, migrations, openapi, ops, removals, scrape, services, stats, stream, tokens,
+    middleware, migrations, openapi, ops, removals, scrape, sd, services, stats, stream, tokens,
 };
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
@@ -56,6 +56,7 @@ pub(super) fn routes(settings: &ApiSettings, document: &Document) -> Routes {
         .behind(|router| router.layer(limit))
         .merge(batches().behind(|router| router.layer(batch_limit)))
         .behind(|router| router.layer(from_fn_with_state(timeout, middleware::timeout)));
+    let bounded = if settings.http_sd { bounded.merge(service_discovery()) } else { bounded };
     let mut rest = bounded.merge(probing().behind(|router| router.layer(limit)));
     if settings.gzip {
         rest = rest.behind(|router| router.layer(CompressionLayer::new()));
@@ -113,7 +114,6 @@ fn groups_services_instances() -> Routes {
         .get("/api/v1/instances/{instanceId}", Read, handler!(instances::get))
         .put("/api/v1/instances/{instanceId}", Write, handler!(instances::update))
         .delete("/api/v1/instances/{instanceId}", Write, handler!(instances::deregister))
-        .put("/api/v1/instances/{instanceId}/heartbeat", Write, handler!(instances::heartbeat))
         .put("/api/v1/instances/{instanceId}/health", Write, handler!(instances::set_health))
         .put("/api/v1/instances/{instanceId}/status", Write, handler!(instances::set_status))
         .put("/api/v1/instances/{instanceId}/load", Write, handler!(load::report))
@@ -172,6 +172,11 @@ fn administration() -> Routes {
         .put("/api/v1/ops/log-level", Maintain, handler!(ops::set_log_level))
 }
 
+/// For programs that have a way of their own to ask where services are.
+fn service_discovery() -> Routes {
+    Routes::default().get("/api/v1/sd/prometheus", Read, handler!(sd::prometheus))
+}
+
 /// These bound themselves: by the configuration's own time-outs.
 fn probing() -> Routes {
     Routes::default()
@@ -180,10 +185,12 @@ fn probing() -> Routes {
         .post("/api/v1/external/configs/{configId}/sync", Operate, handler!(copies::run))
 }
 
-/// The hot path has its own compressed answers and its own waiting time; a stream has no end.
+/// The hot path has its own compressed answers and its own waiting time, and nothing to compress or
+/// to wait for in a heartbeat; a stream has no end.
 fn hot() -> Routes {
     Routes::default()
         .get("/api/v1/services/{serviceName}/instances", Read, handler!(discovery::instances))
+        .put("/api/v1/instances/{instanceId}/heartbeat", Write, handler!(instances::heartbeat))
         .get("/api/v1/events/subscribe", Read, handler!(stream::subscribe))
 }
 

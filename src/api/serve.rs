@@ -9,10 +9,12 @@
 //! accepted is, idle connections are closed, and the others end with the request under way.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
@@ -22,8 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::gate::Gate;
 use crate::task::TaskGroup;
@@ -50,10 +51,70 @@ pub struct Serving {
     pub gate: Gate,
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
-    /// Cancelled when the server is about to stop.
-    pub leaving: CancellationToken,
+    /// Whether the server is about to stop.
+    pub leaving: Leaving,
     /// Metrics.
     pub metrics: HttpMetrics,
+}
+
+/// Whether the server is about to stop: it was asked to, and serves for a last while. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    /// From now on it is.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Says to connections that the server stops. Each is polled for every part of every request, and
+/// asking a [`CancellationToken`](tokio_util::sync::CancellationToken) takes locks that all of them share.
+#[derive(Debug, Default)]
+struct Stopping {
+    begun: AtomicBool,
+    begins: Notify,
+}
+
+impl Stopping {
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+        self.begins.notify_waiters();
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    async fn wait(&self) {
+        let mut begins = pin!(self.begins.notified());
+        begins.as_mut().enable();
+        if !self.has_begun() {
+            begins.await;
+        }
+    }
+
+    /// Runs the work until it stops; what came of the work, unless it did not end before.
+    async fn before<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let (mut work, mut stops, mut waits) = (pin!(work), pin!(self.wait()), false);
+        poll_fn(|context| {
+            // Once is enough to be woken, since a task has the same waker for all its life.
+            if !waits || self.has_begun() {
+                waits = true;
+                if stops.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+            }
+            work.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
 }
 
 /// Marks an answer whose body ends only with the server: who does not take it is not waited for.
@@ -64,10 +125,12 @@ pub(super) struct Endless;
 /// end after the request under way.
 pub fn serve(listener: TcpListener, serving: Serving, tasks: &TaskGroup) {
     let (stop, connections) = (tasks.stop_signal(), tasks.clone());
+    let stopping = Arc::new(Stopping::default());
+    let stops = Arc::clone(&stopping);
     let places = Arc::new(Semaphore::new(serving.connections.max(1)));
     let open = move |stream, peer, place| {
-        let (serving, stop) = (serving.clone(), connections.stop_signal());
-        connections.spawn(connection(stream, peer, serving, stop, place));
+        let (serving, stopping) = (serving.clone(), Arc::clone(&stopping));
+        connections.spawn(connection(stream, peer, serving, stopping, place));
     };
     tasks.spawn(async move {
         loop {
@@ -87,6 +150,7 @@ pub fn serve(listener: TcpListener, serving: Serving, tasks: &TaskGroup) {
                 }
             }
         }
+        stops.begin();
         // Those who wait in the kernel's queue think that they are connected, and may have sent.
         let Ok(listener) = listener.into_std() else { return };
         while let Ok(place) = Arc::clone(&places).try_acquire_owned()
@@ -105,7 +169,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     serving: Serving,
-    stop: CancellationToken,
+    stopping: Arc<Stopping>,
     _place: Option<OwnedSemaphorePermit>,
 ) {
     let _open = serving.metrics.connected();
@@ -113,17 +177,22 @@ async fn connection(
     stream.set_nodelay(true).ok();
     tend(&stream);
     let endless = AtomicBool::new(false);
-    let endless = &endless;
+    let (endless, leaving, gate) = (&endless, &serving.leaving, &serving.gate);
     let service = service_fn(|request: Request<Incoming>| {
-        let (gate, leaving) = (serving.gate.clone(), serving.leaving.clone());
+        let at_once = gate.answer(&request, peer);
         async move {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let mut response = gate.call(request).await;
+            let mut response = match at_once {
+                Some(response) => response,
+                None => {
+                    let mut request = request.map(axum::body::Body::new);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    gate.call(request).await
+                }
+            };
             if response.extensions().get::<Endless>().is_some() {
                 endless.store(true, Ordering::Relaxed);
             }
-            if leaving.is_cancelled() {
+            if leaving.has_begun() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
@@ -136,31 +205,22 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut farewell = pin!(async {
-        stop.cancelled().await;
-        tokio::time::sleep(FAREWELL).await;
-    });
-    let (mut stopping, mut waited) = (false, false);
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "a connection ended early");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = farewell.as_mut(), if !waited => {
-                waited = true;
-                if endless.load(Ordering::Relaxed) {
+    let ended = match stopping.before(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(FAREWELL, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) if endless.load(Ordering::Relaxed) => {
                     tracing::debug!(%peer, "a subscriber does not take the end of its stream");
                     return;
                 }
+                Err(_) => connection.await,
             }
         }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended early");
     }
 }
 

@@ -71,13 +71,14 @@ pub(super) fn page(
             && name.as_ref().is_none_or(|name| name.matches(view.key.name.as_str()))
             && (!healthy_only || view.healthy() > 0)
     };
+    // Before the snapshot, which has what those said that count as heard.
+    let partial = !api.view.unloaded(caller.tenant()).is_empty();
     let snapshot = api.view.snapshot(caller.tenant());
     let mut views: Vec<_> = snapshot.sorted().into_iter().filter(wanted).collect();
     sort.apply(&mut views);
     let count = views.len();
     let services: Vec<_> =
         page.of(views).iter().map(|view| service_json(api, caller.tenant(), view)).collect();
-    let partial = !api.view.unloaded(caller.tenant()).is_empty();
     let revision = snapshot.revision;
     Ok(json!({ "services": services, "count": count, "revision": revision, "partial": partial }))
 }
@@ -194,13 +195,16 @@ pub(super) fn find_one(
         }
         GroupChoice::Unsaid => {}
     }
-    match api.view.look(tenant, &name, group, &visible).found {
+    let looked = api.view.look(tenant, &name, group, &visible);
+    match looked.found {
         Found::One(view) => Ok(view),
         Found::Ambiguous(groups) => {
             let message = format!("{name} is in several groups: name one");
             Err(Error::conflict(message).with_details(json!({ "groups": groups })).into())
         }
-        Found::Several(_) | Found::Unknown => Err(super::discovery::unknown(api, tenant, &name)),
+        Found::Several(_) | Found::Unknown => {
+            Err(super::discovery::unknown(&looked.unheard, &name))
+        }
     }
 }
 

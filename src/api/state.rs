@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::places::Places;
+use super::serve::Leaving;
 use crate::access::{Authenticator, Tokens};
 use crate::catalog::{Catalog, View};
 use crate::clock::Clock;
@@ -39,6 +40,8 @@ pub struct ApiSettings {
     pub cors_origins: Option<Vec<String>>,
     /// From the start until then, a source that was never read keeps `/ready` at 503.
     pub startup_deadline: Duration,
+    /// Whether there is service discovery for Prometheus.
+    pub http_sd: bool,
 }
 
 impl From<&Config> for ApiSettings {
@@ -51,6 +54,7 @@ impl From<&Config> for ApiSettings {
             gzip: http.enable_gzip,
             cors_origins: http.enable_cors.then(|| http.cors_origins.clone()),
             startup_deadline: config.external.startup_deadline,
+            http_sd: config.facades.http_sd.enabled,
         }
     }
 }
@@ -116,8 +120,8 @@ pub struct Parts {
     pub places: Places,
     /// When the process began to serve.
     pub started: Instant,
-    /// Cancelled when the server was asked to stop, and is about to.
-    pub leaving: CancellationToken,
+    /// Whether the server was asked to stop, and is about to.
+    pub leaving: Leaving,
     /// Counts what is left of connections that became something else than HTTP.
     pub streams: TaskGroup,
     /// Cancelled when the server stops.

@@ -96,7 +96,7 @@ impl Totals {
             group.row(row);
             self.all.row(row);
             *self.protocols.entry(row.instance.protocol.as_str()).or_default() += 1;
-            for origin in &row.origins {
+            for origin in row.origins.iter() {
                 if let Some(count) = self.sources.get_mut(&*origin.source) {
                     count.row(row);
                 }

@@ -21,7 +21,8 @@ const PHASES: u64 = 64;
 /// memory only.
 #[derive(Default)]
 pub struct Picks {
-    memory: Mutex<Memory>,
+    // Most services are never asked for an order.
+    memory: Mutex<Option<Box<Memory>>>,
 }
 
 #[derive(Default)]
@@ -40,18 +41,19 @@ impl Picks {
     /// Takes an instance's report of its connections; it counts for
     /// [`LOAD_LIFETIME`](super::LOAD_LIFETIME).
     pub fn report(&self, id: &str, connections: u64) {
-        self.memory.lock().loads.report(id, connections, Instant::now());
+        self.memory.lock().get_or_insert_default().loads.report(id, connections, Instant::now());
     }
 
     /// What is known of an instance's connections.
     #[must_use]
     pub fn load(&self, id: &str) -> Option<Load> {
-        self.memory.lock().loads.get(id, Instant::now())
+        self.memory.lock().as_ref()?.loads.get(id, Instant::now())
     }
 
     /// Whose turn it is when all have the same number of turns.
     pub(super) fn even(&self, all: &[Candidate<'_>], random: u64) -> usize {
         let mut memory = self.memory.lock();
+        let memory = memory.get_or_insert_default();
         match memory.ring(all, false, || Ring::Even(random % all.len().max(1) as u64)) {
             Ring::Even(turn) => {
                 *turn = turn.wrapping_add(1);
@@ -64,6 +66,7 @@ impl Picks {
     /// Whose turn it is when each has turns by its weight.
     pub(super) fn weighted(&self, all: &[Candidate<'_>], random: u64) -> usize {
         let mut memory = self.memory.lock();
+        let memory = memory.get_or_insert_default();
         let make = || {
             let weights: Vec<_> = all.iter().map(|candidate| candidate.weight).collect();
             let mut wheel = Wheel::new(&weights);
@@ -83,6 +86,7 @@ impl Picks {
     pub(super) fn by_load(&self, all: &[Candidate<'_>], random: u64) -> Vec<usize> {
         let first = self.even(all, random);
         let mut memory = self.memory.lock();
+        let memory = memory.get_or_insert_default();
         let loads = memory.loads.of(all.iter().map(|candidate| candidate.id), Instant::now());
         let mut places: Vec<usize> = (0..all.len()).collect();
         places.rotate_left(first);

@@ -18,6 +18,10 @@ fn with(key: &str, value: Value) -> Value {
     body
 }
 
+fn many_pairs(count: usize) -> Value {
+    (0..count).map(|n| (format!("k{n}"), json!(""))).collect::<serde_json::Map<_, _>>().into()
+}
+
 /// The shape every error has.
 fn check_shape(status: reqwest::StatusCode, body: &Value) {
     assert_eq!(body["status"], status.as_u16(), "{body}");
@@ -56,6 +60,9 @@ async fn every_bad_registration_names_the_field() {
         (with("weightValue", json!(1_000_001)), "weightValue"),
         (with("metadata", json!([1])), "metadata"),
         (with("metadata", json!({ "a": 1 })), "metadata"),
+        // As many as a body has room for: what went through them anew for each would not be over
+        // before the request's time is.
+        (with("metadata", many_pairs(80_000)), "metadata"),
         (with("tags", json!("a")), "tags"),
         (with("leaseSeconds", json!(0)), "leaseSeconds"),
         (with("nonsense", json!(1)), "nonsense"),

@@ -14,7 +14,12 @@ const WEB: &str = "/api/v1/services/web/instances";
 
 /// `sample`, or `full` when all of it is asked for.
 pub(crate) fn rounds(sample: u32, full: u32) -> u32 {
-    if std::env::var_os("HUB_REGISTRY_LONG").is_some() { full } else { sample }
+    if is_long() { full } else { sample }
+}
+
+/// Whether all of each proof is asked for.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("HUB_REGISTRY_LONG").is_some()
 }
 
 /// A seed of the clock's, printed, or the one given to repeat a run.

@@ -69,7 +69,7 @@ pub(in crate::api) fn instances() -> Describe {
         )
         .header(
             &statuses,
-            INDEX_HEADER,
+            INDEX_HEADER.as_str(),
             "The revision to wait for a change of, as `index`.",
             integer(0..=(1 << 53)),
         )

@@ -58,6 +58,7 @@ fn source() -> [(&'static str, Shape); 5] {
 fn standing() -> Shape {
     object(source()).and(order()).and([
         ("order", count().about("Its place in the order of origins, from 1.")),
+        ("leads", boolean().about("A migration put it before all others.")),
         ("current", boolean()),
         ("contributes", boolean()),
         ("listed", boolean()),

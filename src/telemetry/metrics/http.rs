@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::Maker;
 use crate::error::ErrorCode;
@@ -69,9 +69,18 @@ impl HttpMetrics {
 
     /// One request was answered. `method` and `route` are of closed sets.
     pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        let class = CLASSES[usize::from(status / 100).clamp(1, CLASSES.len()) - 1];
-        self.requests.with_label_values(&[method, route, class]).inc();
+        self.requests.with_label_values(&[method, route, CLASSES[class(status)]]).inc();
         self.duration.with_label_values(&[method, route]).observe(took.as_secs_f64());
+    }
+
+    /// One route's, looked up once. `method` and `route` are of closed sets.
+    #[must_use]
+    pub fn route(&self, method: &'static str, route: &str) -> RouteMetrics {
+        RouteMetrics {
+            requests: CLASSES.map(|class| self.requests.with_label_values(&[method, route, class])),
+            duration: self.duration.with_label_values(&[method, route]),
+            sent: self.sent.clone(),
+        }
     }
 
     /// An error was answered, of this [`ErrorCode`].
@@ -100,6 +109,27 @@ impl HttpMetrics {
     pub fn connected(&self) -> Open {
         Open::of(&self.connections)
     }
+}
+
+/// The requests of one route.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics {
+    requests: [IntCounter; CLASSES.len()],
+    duration: Histogram,
+    sent: IntCounter,
+}
+
+impl RouteMetrics {
+    /// One was answered, with a body of this length.
+    pub fn answered(&self, status: u16, sent: Option<u64>, took: Duration) {
+        self.requests[class(status)].inc();
+        self.duration.observe(took.as_secs_f64());
+        self.sent.inc_by(sent.unwrap_or_default());
+    }
+}
+
+fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, CLASSES.len()) - 1
 }
 
 /// Something counted as long as it lives.

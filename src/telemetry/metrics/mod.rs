@@ -13,6 +13,7 @@
 //! | `checks` | checks of native instances |
 //! | `database` | its connections, and the rows that are removed |
 //! | `events` | what is told, and to how many |
+//! | `dns` | questions by DNS |
 //! | `failovers` | registries with a standby |
 //! | `http` | requests |
 //! | `leases` | the native registry's leases |
@@ -35,6 +36,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 mod build;
 mod checks;
 mod database;
+mod dns;
 mod events;
 mod failovers;
 mod http;
@@ -53,9 +55,10 @@ mod view;
 pub use build::BuildMetrics;
 pub use checks::CheckMetrics;
 pub use database::{DatabaseMetrics, DatabaseSample};
+pub use dns::DnsMetrics;
 pub use events::{EventMetrics, Resync, Stream, Transport};
 pub use failovers::FailoverMetrics;
-pub use http::{HttpMetrics, Open};
+pub use http::{HttpMetrics, Open, RouteMetrics};
 pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
@@ -85,6 +88,8 @@ pub struct Families {
     pub database: DatabaseMetrics,
     /// What is told.
     pub events: EventMetrics,
+    /// Questions by DNS.
+    pub dns: DnsMetrics,
     /// Registries with a standby.
     pub failovers: FailoverMetrics,
     /// Requests.
@@ -122,6 +127,7 @@ impl Metrics {
             checks: CheckMetrics::new(&maker),
             database: DatabaseMetrics::new(&maker),
             events: EventMetrics::new(&maker),
+            dns: DnsMetrics::new(&maker),
             failovers: FailoverMetrics::new(&maker),
             http: HttpMetrics::new(&maker),
             leases: LeaseMetrics::new(&maker),

@@ -106,7 +106,8 @@ impl NativeMetrics {
 
     /// So many ended well and so many did not.
     pub fn ended_many(&self, operation: &'static str, good: u64, bad: u64) {
-        for (outcome, count) in [("ok", good), ("error", bad)] {
+        let counts = [("ok", good), ("error", bad)];
+        for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.operations.with_label_values(&[operation, outcome]).inc_by(count);
         }
     }

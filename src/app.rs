@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use axum::Router;
 use hub_registry_consul::ConsulDriver;
 use hub_registry_core::egress::Egress;
 use hub_registry_core::{Change, ConfigId, GroupName, InstanceKey, Registry, TenantId, carry};
@@ -28,7 +29,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
-use crate::facades::dns;
+use crate::facades::{dns, eureka};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{
@@ -196,6 +197,7 @@ impl App {
         let dns_address = dns::start(asked, doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
+        let faces = faces(&config, &catalog, &native, &authenticator, &metrics);
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -221,7 +223,7 @@ impl App {
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()), None);
-        gate.open(router(api.clone()), Hot::new(api));
+        gate.open(router(api.clone(), faces), Hot::new(api));
         let levels = log.levels().clone();
         working.spawn_until_stopped(async move { levels.end_in_time().await });
         let supervisor = Arc::new(supervisor);
@@ -256,6 +258,26 @@ impl App {
         let closed = tokio::time::timeout(left(), self.database.close()).await.is_ok();
         served && worked && recorded && closed
     }
+}
+
+/// The protocols of others on the main listener, as far as they are wanted.
+fn faces(
+    config: &Config,
+    catalog: &Catalog,
+    native: &Arc<Native>,
+    authenticator: &Authenticator,
+    metrics: &Metrics,
+) -> Router {
+    if !config.facades.eureka.enabled {
+        return Router::new();
+    }
+    let doors = eureka::Doors {
+        view: catalog.view(),
+        native: Arc::clone(native),
+        authenticator: authenticator.clone(),
+        metrics: metrics.clone(),
+    };
+    eureka::router(doors, config.server.http.body_limit)
 }
 
 /// Looks after the tokens in the database of the configuration, whether or not a server runs on

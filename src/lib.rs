@@ -22,6 +22,7 @@
 //! | [`config`] | file, environment, defaults |
 //! | [`telemetry`] | logs and metrics |
 //! | [`process`] | signals and the service manager |
+//! | [`http`] | what every face that is asked by HTTP has in common |
 //! | [`task`], [`clock`], [`error`] | owned tasks, wall time, error codes |
 
 pub mod access;
@@ -37,6 +38,7 @@ pub mod events;
 pub mod facades;
 pub mod federation;
 pub mod health;
+pub mod http;
 pub mod model;
 pub mod native;
 pub mod process;

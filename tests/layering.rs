@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["events"],
     &["access"],
     &["storage"],
-    &["model", "config", "vault", "telemetry", "process", "task", "clock", "error"],
+    &["model", "config", "vault", "telemetry", "process", "task", "clock", "error", "http"],
 ];
 
 fn floor(module: &str) -> usize {
@@ -90,7 +90,7 @@ fn each_thing_is_done_in_its_one_place() {
         ("std::env::var", &["src/config/env.rs"]),
         ("sqlx::query(", &["src/storage/sql/"]),
         ("hub_registry_consul", &["src/app.rs"]),
-        ("hub_registry_eureka", &["src/app.rs"]),
+        ("hub_registry_eureka", &["src/app.rs", "src/facades/eureka/"]),
         ("hub_registry_nacos", &["src/app.rs"]),
         ("anyhow", &["src/main.rs", "src/app.rs"]),
     ];
@@ -104,6 +104,20 @@ fn each_thing_is_done_in_its_one_place() {
         }
     }
     assert!(wrong.is_empty(), "out of place:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_face_shares_the_wire_with_its_adapter_and_nothing_else() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src/facades") {
+        for kind in ["consul", "eureka", "nacos"] {
+            let name = format!("hub_registry_{kind}");
+            let wire = format!("{name}::wire");
+            let lines = code(&text).filter(|line| line.contains(&name) && !line.contains(&wire));
+            wrong.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert!(wrong.is_empty(), "more than the wire:\n{}", wrong.join("\n"));
 }
 
 #[test]

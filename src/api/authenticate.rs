@@ -13,6 +13,7 @@ use super::routes::{Asked, Need, Needs};
 use super::state::Api;
 use crate::access::{Authenticator, Caller, Said};
 use crate::error::{Error, ErrorCode};
+use crate::http::shown::{bearer, is_forwarded};
 
 /// What the layer stands on.
 #[derive(Clone, Debug)]
@@ -114,21 +115,6 @@ impl Shown {
             forwarded: self.forwarded,
         }
     }
-}
-
-/// What follows `Bearer`, if there is one such header (RFC 6750 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (first, None) = (given.next()?, given.next()) else {
-        return None;
-    };
-    let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
-}
-
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    let tells = |name: &str| name.starts_with("x-forwarded-") || name == "forwarded";
-    headers.keys().any(|name| tells(name.as_str()))
 }
 
 fn refused(error: ApiError) -> Response {

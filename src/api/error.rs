@@ -1,4 +1,4 @@
-//! The error shape of the API, and the one table from error codes to statuses.
+//! The error shape of the API.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -37,24 +37,6 @@ impl From<crate::storage::StorageError> for ApiError {
     }
 }
 
-/// The status of each class of error.
-#[must_use]
-pub(super) fn status(code: ErrorCode) -> StatusCode {
-    match code {
-        ErrorCode::Invalid => StatusCode::BAD_REQUEST,
-        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
-        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ErrorCode::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
 /// The body of an error.
 #[must_use]
 pub(super) fn body(error: &Error, status: StatusCode) -> Value {
@@ -80,7 +62,7 @@ pub(super) fn problem(error: &Error, status: StatusCode) -> Value {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = status(self.error.code);
+        let status = self.error.code.status();
         let mut response = (status, Json(body(&self.error, status))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::params::{self, Params};
 use crate::access::Caller;
 use crate::error::{Error, ErrorCode};
+use crate::http::shown::named_tenant;
 
 const MAX_USER: usize = 32;
 
@@ -50,11 +51,7 @@ pub(super) fn said_tenant(headers: &HeaderMap, uri: &Uri) -> Result<Option<Tenan
     let Some(value) = said((headers, uri), "x-tenant-id", "tenantId")? else {
         return Ok(None);
     };
-    let legal = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    match TenantId::parse(&value) {
-        Ok(tenant) if value.chars().all(legal) => Ok(Some(tenant)),
-        _ => Err(Error::invalid("tenantId", value, "must match [A-Za-z0-9._:-]{1,32}").into()),
-    }
+    Ok(Some(named_tenant("tenantId", &value)?))
 }
 
 /// The user a request names: header `X-User-Id`, else query `userId`.

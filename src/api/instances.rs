@@ -12,7 +12,7 @@ use hub_registry_core::{Host, Protocol, RegistryKind};
 use serde_json::{Value, json};
 
 use super::checks;
-use super::error::{ApiError, ApiResult, status};
+use super::error::{ApiError, ApiResult};
 use super::extract::Segment;
 use super::json_body::JsonObject;
 use super::names;
@@ -95,7 +95,7 @@ pub(super) async fn register_batch(
                     answer
                 }
                 Err(error) => json!({
-                    "status": status(error.code).as_u16(),
+                    "status": error.code.status().as_u16(),
                     "error": error.message,
                     "details": error.details,
                 }),

@@ -1,27 +1,19 @@
 //! A request's body: JSON, of bounded size, read strictly.
 
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, ApiResult};
 use super::state::Api;
 use crate::error::{Error, ErrorCode};
+use crate::http::body;
 use crate::model::json;
 
 /// A JSON object of `application/json`.
 #[derive(Clone, Debug)]
 pub(super) struct JsonObject(pub Map<String, Value>);
-
-/// The rest of a body that is too large is read so far, and so long, before the answer: a client
-/// that is still sending when the connection closes may never see why.
-const DRAINED: usize = 32 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 impl FromRequest<Api> for JsonObject {
     type Rejection = ApiError;
@@ -44,32 +36,7 @@ pub(super) struct BodyLimit(pub usize);
 async fn read(request: Request, api: &Api) -> ApiResult<Bytes> {
     let limit = request.extensions().get::<BodyLimit>().map(|BodyLimit(limit)| *limit);
     let limit = limit.unwrap_or(api.settings.body_limit);
-    let mut body = request.into_body();
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Error::new(ErrorCode::Invalid, "the body did not come whole");
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if read.len() + data.len() > limit {
-            // Whether the rest came makes no difference to the answer.
-            tokio::time::timeout(DRAIN_TIME, drain(body)).await.ok();
-            let rule = format!("must be at most {limit} bytes");
-            let details = json!({ "field": "body", "rule": rule, "limit": limit });
-            let error = Error::new(ErrorCode::TooLarge, format!("body {rule}"));
-            return Err(error.with_details(details).into());
-        }
-        read.extend_from_slice(&data);
-    }
-    Ok(read.freeze())
-}
-
-async fn drain(mut body: Body) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, Bytes::len);
-        if read > DRAINED {
-            return;
-        }
-    }
+    Ok(body::read(request.into_body(), limit).await?)
 }
 
 /// `application/json`, in UTF-8 and not compressed.

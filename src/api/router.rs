@@ -24,12 +24,14 @@ use super::{
 use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read, Write};
 use crate::error::Error;
 
-/// The main listener's routes.
-pub fn router(api: Api) -> Router {
+/// The main listener's routes; `faces`: those of other protocols, which find out themselves who
+/// asks.
+pub fn router(api: Api, faces: Router) -> Router {
     let document = Document::default();
     let routes = routes(&api.settings, &document);
     document.set(&openapi::document(routes.table().iter()));
-    finish(routes, api)
+    let bounded = from_fn_with_state(api.settings.request_timeout, middleware::timeout);
+    finish(routes, faces.layer(bounded), api)
 }
 
 /// What there is to ask for, and what it needs.
@@ -201,11 +203,12 @@ pub fn metrics_router(api: Api) -> Router {
         Routes::default()
             .open("/health", handler!(health::health))
             .open("/metrics", handler!(scrape::metrics)),
+        Router::new(),
         api,
     )
 }
 
-fn finish(routes: Routes, api: Api) -> Router {
+fn finish(routes: Routes, faces: Router, api: Api) -> Router {
     let (router, needs) = routes.finish();
     let door = Door { api: api.clone(), needs };
     let mut router = router
@@ -217,9 +220,10 @@ fn finish(routes: Routes, api: Api) -> Router {
         router = router.layer(cors(origins));
     }
     router
+        .with_state(api.clone())
+        .merge(faces)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(api.clone(), middleware::outermost))
-        .with_state(api)
+        .layer(from_fn_with_state(api, middleware::outermost))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

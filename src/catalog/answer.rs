@@ -7,10 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use hub_registry_core::{HealthStatus, InstanceStatus, Protocol, RegistryKind};
 use serde::{Serialize, Serializer};
 
-use super::gzip::GzipHead;
 use super::merge::{OriginRow, Row};
 use super::snapshot::{Prepared, ServiceView};
 use crate::clock;
+use crate::http::gzip::GzipHead;
 use crate::model::names::InstanceId;
 
 /// A discovery answer: two byte strings made beforehand, sent one after the other.

@@ -10,11 +10,12 @@ use rpds::HashTrieMapSync;
 
 use super::answer::{self, HeadWriter};
 use super::attributes::Attributes;
+use super::folded::Folded;
 use super::groups::Groups;
-use super::gzip::GzipHead;
 use super::merge::Row;
 use super::tail::SourceSet;
 use crate::balance::Picks;
+use crate::http::gzip::GzipHead;
 use crate::model::print::Print;
 
 /// A tenant's view at one revision. Cloning it, or changing a service in a clone, costs the same
@@ -25,6 +26,7 @@ pub struct Snapshot {
     pub revision: i64,
     /// Every service, by name, then group.
     pub services: HashTrieMapSync<ServiceName, Groups>,
+    folded: Folded,
     /// How many rows there are.
     pub instances: usize,
     /// The print of all services and rows.
@@ -65,9 +67,22 @@ impl Snapshot {
         let groups = groups.with(&key.group, view);
         if groups.is_empty() {
             self.services.remove_mut(&key.name);
+            self.folded.remove(&key.name);
         } else {
             self.services.insert_mut(key.name.clone(), groups);
+            self.folded.insert(&key.name);
         }
+    }
+
+    /// The names that are this one but for their case, sorted.
+    #[must_use]
+    pub fn named(&self, text: &str) -> Vec<ServiceName> {
+        let lower = text.to_lowercase();
+        let plain = ServiceName::parse(&lower).ok();
+        let plain = plain.filter(|name| self.services.contains_key(name));
+        let mut names: Vec<_> = self.folded.of(&lower).iter().cloned().chain(plain).collect();
+        names.sort();
+        names
     }
 
     /// How many services there are.

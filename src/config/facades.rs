@@ -14,6 +14,8 @@ use super::rule::{PORT, Rule};
 pub struct FacadesConfig {
     /// DNS.
     pub dns: DnsConfig,
+    /// Eureka's protocol.
+    pub eureka: EurekaConfig,
     /// Prometheus' HTTP service discovery.
     pub http_sd: HttpSdConfig,
 }
@@ -47,6 +49,20 @@ impl Default for DnsConfig {
             tenant: TenantId::default_tenant(),
             ttl: Duration::from_secs(1),
         }
+    }
+}
+
+/// Eureka's protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct EurekaConfig {
+    /// Whether it is answered.
+    pub enabled: bool,
+}
+
+impl Default for EurekaConfig {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 
@@ -94,6 +110,11 @@ pub(super) const KEYS: &[Key] = &[
         "facades.dns.ttl",
         Rule::Span { min: Duration::ZERO, max: Duration::from_secs(3600) },
         "How long an answer may be kept, and that there is none, in whole seconds.",
+    ),
+    Key::new(
+        "facades.eureka.enabled",
+        Rule::Switch,
+        "Answers clients of Eureka under /eureka, /eureka/v2 and /eureka/t/TENANT. Off, they are 404.",
     ),
     Key::new(
         "facades.httpSd.enabled",

@@ -4,5 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`dns`] | addresses and ports by DNS |
+//! | [`eureka`] | the protocol of Eureka |
 
 pub mod dns;
+pub mod eureka;

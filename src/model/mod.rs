@@ -8,6 +8,7 @@
 //! | [`health_url`] | what an HTTP check asks |
 //! | [`external`] | the configuration of an external registry |
 //! | [`migration`] | what is moved from one registry to another, and its steps |
+//! | [`terms`] | what a protocol says of an instance besides |
 //! | [`row`] | what every table has |
 //! | [`audit`] | who changed a thing, and when |
 //! | [`fields`] | reading a request body field by field |
@@ -29,6 +30,7 @@ pub mod print;
 pub mod registration;
 pub mod row;
 pub mod service;
+pub mod terms;
 pub mod words;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a client wants to change in an instance.
 
-use hub_registry_core::{HealthStatus, InstanceStatus, Weight};
+use hub_registry_core::{HealthStatus, InstanceStatus, Pairs, Weight};
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -27,6 +27,8 @@ pub struct InstancePatch {
     pub note_text: Option<Option<String>>,
     /// Free JSON, as text; `Some(None)` clears it.
     pub ext_property: Option<Option<String>>,
+    /// All that the protocol it registered by says of it besides; not in the body of a PUT.
+    pub native: Option<Pairs>,
     /// The version the change was made for: another one is a conflict.
     pub version: Option<i64>,
 }
@@ -47,6 +49,7 @@ impl InstancePatch {
             context_path: fields.clearable("contextPath", 200)?,
             note_text: fields.clearable("noteText", 500)?,
             ext_property: ext_property(&mut fields)?,
+            native: None,
             version: fields.integer("currentVersion", 0..=i64::MAX)?,
         })
     }

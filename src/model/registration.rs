@@ -1,7 +1,8 @@
 //! What a client says when it registers.
 
 use hub_registry_core::{
-    GroupName, HealthStatus, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey, Weight,
+    GroupName, HealthStatus, Instance, InstanceKey, InstanceStatus, Pairs, Protocol, ServiceKey,
+    Weight,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use super::audit;
 use super::fields::Fields;
 use super::labels::{self, Metadata};
 use super::names::{native_group, native_host, native_service};
+use super::terms;
 use super::words::{ClientType, Flag, HealthCheckType};
 use crate::error::{Error, Result};
 
@@ -95,6 +97,8 @@ pub struct Registration {
     pub note_text: Option<String>,
     /// Free JSON, as text.
     pub ext_property: Option<String>,
+    /// What the protocol it registers by says of it besides ([`terms`]); no field of a body.
+    pub native: Option<Pairs>,
 }
 
 impl Registration {
@@ -118,6 +122,7 @@ impl Registration {
             ephemeral: None,
             note_text: None,
             ext_property: None,
+            native: None,
         }
     }
 
@@ -171,6 +176,7 @@ impl Registration {
             ephemeral: fields.word("ephemeral")?,
             note_text: fields.text("noteText", 500)?,
             ext_property: ext_property(&mut fields)?.flatten(),
+            native: None,
         })
     }
 
@@ -190,6 +196,7 @@ impl Registration {
             let rule = "must be a whole number from 1 to 86400";
             return Err(Error::invalid("leaseSeconds", seconds, rule));
         }
+        self.native.as_ref().map_or(Ok(()), terms::check)?;
         self.metadata.as_ref().map_or(Ok(()), |pairs| labels::check_metadata("metadata", pairs))?;
         self.tags.as_ref().map_or(Ok(()), |tags| labels::check_tags("tags", tags))
     }
@@ -201,7 +208,7 @@ pub(super) fn weight(fields: &mut Fields) -> Result<Option<Weight>> {
 }
 
 pub(super) fn ext_property(fields: &mut Fields) -> Result<Option<Option<String>>> {
-    fields.json("extProperty", Value::is_object, "must be a JSON object")
+    fields.json("extProperty", terms::is_free, terms::FREE)
 }
 
 impl<'de> Deserialize<'de> for Registration {

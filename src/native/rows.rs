@@ -19,6 +19,7 @@ use crate::model::names::{InstanceId, group_id, native_group, native_host, nativ
 use crate::model::registration::MAX_LEASE_SECONDS;
 use crate::model::row::CommonColumns;
 use crate::model::service::NativeService;
+use crate::model::terms;
 use crate::model::words::{ClientType, Flag, GroupType, HealthCheckType, LoadBalanceStrategy};
 use crate::storage::{GroupRow, InstanceRow, ServiceRow};
 
@@ -91,7 +92,8 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         host: native_host("hostAddress", &row.host_address)?,
         port: present("portNumber", port)?,
     };
-    let audit = audit(row.common, now);
+    let (ext_property, native) = terms::split(row.common.ext_property);
+    let audit = audit(CommonColumns { ext_property, ..row.common }, now);
     let id = InstanceId::of(&tenant, &key);
     let registered = row.register_time.unwrap_or(audit.add_time);
     let said = Instance {
@@ -101,6 +103,7 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         weight: Weight::new(number("weightValue", row.weight_value, 100, Weight::MAX)?),
         metadata: present("metadataJson", metadata_of_column(row.metadata_json.as_deref()))?,
         tags: present("tagsJson", tags_of_column(row.tags_json.as_deref()))?.into(),
+        native,
         ..NativeInstance::unsaid(id, key, registered)
     };
     Ok(NativeInstance {
@@ -160,6 +163,7 @@ pub(super) fn service_row(service: &NativeService) -> ServiceRow {
 }
 
 pub(super) fn instance_row(instance: &NativeInstance) -> InstanceRow {
+    let notes = instance.audit.notes();
     InstanceRow {
         service_instance_id: instance.id.to_string(),
         tenant_id: instance.tenant.to_string(),
@@ -182,7 +186,10 @@ pub(super) fn instance_row(instance: &NativeInstance) -> InstanceRow {
         health_check_type: Some(instance.check.to_string()),
         lease_seconds: Some(i64::from(instance.lease_seconds)),
         ephemeral: Some(instance.ephemeral.to_string()),
-        common: common(&instance.audit),
+        common: CommonColumns {
+            ext_property: terms::join(notes.ext_property.as_deref(), &instance.native),
+            ..common(&instance.audit)
+        },
         unreadable: Vec::new(),
     }
 }

@@ -26,6 +26,7 @@ mod docs;
 mod durability;
 mod egress;
 mod events;
+mod faces;
 mod federation;
 mod flapping;
 mod flips;

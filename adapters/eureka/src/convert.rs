@@ -9,7 +9,7 @@
 //! | status, health | see [`states`] |
 //! | context path | the path of `homePageUrl`, if that page is on the instance itself |
 //! | metadata | whole, with [`RAW_STATUS`], [`SECURE_PORT`] and [`ZONE`] added where they say more |
-//! | native | see [`native`] |
+//! | native | see [`terms`] |
 //!
 //! An instance that cannot be addressed (no host, no port) is left out with a warning: Eureka
 //! takes such registrations, and one of them must not blind the hub for all others. What is not
@@ -19,11 +19,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use hub_registry_core::{
-    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Pairs, Protocol,
-    ServiceKey, ServiceName, ServiceState, carry,
+    GroupName, HealthStatus, Host, Instance, InstanceKey, InstanceStatus, Protocol, ServiceKey,
+    ServiceName, ServiceState, carry,
 };
 
-use crate::wire::{Application, InstanceInfo};
+use crate::wire::{Application, InstanceInfo, terms};
 
 /// Metadata key of Eureka's own word, where the hub has none for it.
 pub(crate) const RAW_STATUS: &str = "eureka-status";
@@ -112,7 +112,7 @@ impl Rules {
         let lease = info.lease_info.unwrap_or_default();
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
         instance.native_id = Some(info.id().into());
-        instance.native = native(&info, &instance.key.host);
+        instance.native = terms(&info, instance.key.host.as_str());
         let both =
             (info.port.and_then(|port| port.open()), info.secure_port.and_then(|port| port.open()));
         let amazon = info.data_center_info.unwrap_or_default().metadata;
@@ -172,44 +172,6 @@ pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
         (is_copy(one), one.status != InstanceStatus::Up, Reverse(one.registered_at))
     });
     ServiceState::new(key, shown)
-}
-
-/// What else Eureka says of an instance, each where it is not the usual:
-/// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
-/// `secureVipAddress` where they are not the application's name; `dataCenter`; `homePageUrl`,
-/// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
-/// `renewalIntervalInSecs`, `durationInSecs` of its lease.
-fn native(info: &InstanceInfo, host: &Host) -> Pairs {
-    let lease = info.lease_info.unwrap_or_default();
-    let seconds = |value: Option<i64>, usual| {
-        value.filter(|value| *value != usual).map(|value| value.to_string())
-    };
-    let (renewal, duration) =
-        (seconds(lease.renewal_interval_in_secs, 30), seconds(lease.duration_in_secs, 90));
-    let data_center = info.data_center_info.as_ref().map_or("", |center| &center.name);
-    let overridden = info.overridden_status.as_ref().or(info.overridden_status_lower.as_ref());
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let port = info.port.and_then(|port| port.number).unwrap_or_default();
-    let usual_page = format!("http://{}:{port}/", info.host_name);
-    let all = [
-        ("hostName", info.host_name.clone(), host.as_str()),
-        ("ipAddr", info.ip_addr.clone(), host.as_str()),
-        ("appGroupName", text(&info.app_group_name), ""),
-        ("vipAddress", text(&info.vip_address), &info.app),
-        ("secureVipAddress", text(&info.secure_vip_address), &info.app),
-        ("dataCenter", data_center.to_owned(), "MyOwn"),
-        ("homePageUrl", text(&info.home_page_url), &usual_page),
-        ("statusPageUrl", text(&info.status_page_url), ""),
-        ("healthCheckUrl", text(&info.health_check_url), ""),
-        ("secureHealthCheckUrl", text(&info.secure_health_check_url), ""),
-        ("overriddenStatus", overridden.cloned().unwrap_or_default(), "UNKNOWN"),
-        ("renewalIntervalInSecs", renewal.unwrap_or_default(), ""),
-        ("durationInSecs", duration.unwrap_or_default(), ""),
-    ];
-    let said = all
-        .into_iter()
-        .filter(|(_, value, usual)| !value.is_empty() && !value.eq_ignore_ascii_case(usual));
-    said.map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
 /// The hub's states for Eureka's word, and whether they say all that the word does.

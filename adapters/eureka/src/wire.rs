@@ -7,6 +7,7 @@
 //! and counts as absent otherwise; an object where a scalar belongs, or the reverse, is an error.
 
 mod lenient;
+mod terms;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use lenient::{as_text, flag, list, metadata, number, some_list, text, word};
+
+pub use terms::terms;
 
 /// The class name Jackson and `XStream` expect of a data centre that is not Amazon's.
 pub const DEFAULT_DATA_CENTER: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";

@@ -5,11 +5,9 @@
 //! |---|---|
 //! | `question` | what a name asks for |
 //! | `zone` | what there is of it |
-//! | `fold` | names, whatever their case |
 //! | `message` | from bytes to bytes |
 //! | `transport` | datagrams and connections |
 
-mod fold;
 mod message;
 mod question;
 mod transport;
@@ -24,7 +22,6 @@ use hickory_proto::op::ResponseCode;
 use hub_registry_core::TenantId;
 use tokio::net::{TcpListener, UdpSocket};
 
-use self::fold::Folded;
 use self::message::Way;
 use self::zone::Zone;
 use crate::access::{Authenticator, Caller, Grant, Role, Tenants};
@@ -104,7 +101,7 @@ pub async fn start(
     let ttl = u32::try_from(config.ttl.as_secs()).unwrap_or(u32::MAX);
     let names = Names { ttl, ..Names::new(&config.domain, &config.datacenter) };
     let caller = caller(doors.authenticator, config.tenant.clone());
-    let zone = Zone { view: doors.view, native: doors.native, caller, folded: Folded::default() };
+    let zone = Zone { view: doors.view, native: doors.native, caller };
     let face = Arc::new(Face { zone, names, metrics: doors.metrics });
     tasks.spawn_until_stopped(transport::datagrams(socket, Arc::clone(&face)));
     tasks.spawn_until_stopped(transport::connections(listener, face, tasks.clone()));

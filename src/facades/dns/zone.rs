@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hub_registry_core::{GroupName, ServiceName, TenantId};
 
-use super::fold::Folded;
 use super::question::Wanted;
 use crate::access::{Caller, Visible};
 use crate::catalog::{Found, GroupChoice, Row, ServiceView, Snapshot, View};
@@ -61,7 +60,6 @@ pub(super) struct Zone {
     pub(super) view: View,
     pub(super) native: Arc<Native>,
     pub(super) caller: Caller,
-    pub(super) folded: Folded,
 }
 
 impl Zone {
@@ -107,7 +105,7 @@ impl Zone {
         if let Some(found) = exact.as_ref().and_then(named) {
             return found;
         }
-        let others = self.folded.names(snapshot, &wanted.service);
+        let others = snapshot.named(&wanted.service);
         others.iter().find_map(named).unwrap_or(Found::Unknown)
     }
 

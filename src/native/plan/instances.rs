@@ -71,6 +71,7 @@ impl Draft {
             weight: new.weight.unwrap_or_default(),
             metadata: new.metadata.unwrap_or_default(),
             tags: new.tags.unwrap_or_default().into(),
+            native: new.native.unwrap_or_default(),
             ..NativeInstance::unsaid(id, new.key, now)
         };
         NativeInstance {
@@ -116,6 +117,7 @@ impl Draft {
             set(&mut said.weight, new.weight);
             set(&mut said.metadata, new.metadata);
             set(&mut said.tags, new.tags.map(Into::into));
+            set(&mut said.native, new.native);
         });
         if instance != *before {
             instance.audit.touch(self.now, caller.user());
@@ -158,6 +160,7 @@ impl Draft {
             set(&mut said.metadata, patch.metadata);
             set(&mut said.tags, patch.tags.map(Into::into));
             set(&mut said.context_path, patch.context_path);
+            set(&mut said.native, patch.native);
         });
         instance.audit.note(|notes| {
             set(&mut notes.note_text, patch.note_text);

@@ -98,6 +98,22 @@ pub fn require_client(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The folder in which a library is that clients of a registry are written with, once it is
+/// installed; as [`require_client`].
+///
+/// # Panics
+/// As [`require`].
+#[must_use]
+pub fn require_library(name: &str) -> Option<PathBuf> {
+    let folder = environment::built_servers()?;
+    let stamps = [folder.join(name).join("stamp"), folder.join(format!("{name}.stamp"))];
+    let found = stamps.iter().any(|stamp| stamp.is_file()).then_some(folder);
+    if found.is_none() {
+        tell_missing(name, &format!("`{name}` was not installed"));
+    }
+    found
+}
+
 fn tell_missing(name: &str, reason: &str) {
     let cure = format!("tests/servers/install {name}");
     assert!(!environment::is_ci(), "{name} is missing: {reason}; it is installed by: {cure}");

@@ -2,7 +2,8 @@
 //!
 //! An answer is a head that changes with the content and a tail that changes with time. The head
 //! is deflated once per revision and ends on a byte border (a sync flush); a small final block
-//! with the tail completes it. The CRC of the whole comes from the CRCs of the parts.
+//! with the tail completes it. The CRC of the whole comes from the CRCs of the parts. A long list is
+//! made of [`Part`]s in the same way, each deflated when it last changed.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::{Compress, Compression, FlushCompress};
@@ -48,6 +49,42 @@ impl GzipHead {
     }
 }
 
+/// A part of an answer, deflated by itself.
+#[derive(Clone, Debug)]
+pub struct Part {
+    bytes: Bytes,
+    crc: crc32fast::Hasher,
+}
+
+impl Part {
+    /// Compresses it.
+    #[must_use]
+    pub fn new(plain: &[u8]) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(plain);
+        let mut bytes = Vec::new();
+        deflate(plain, &mut bytes);
+        Self { bytes: bytes.into(), crc }
+    }
+}
+
+/// One gzip member of these parts, `len` bytes long together before they were compressed.
+pub fn member<'p>(parts: impl IntoIterator<Item = &'p Part>, len: u64) -> Vec<Bytes> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut all = vec![Bytes::from_static(&HEADER)];
+    for part in parts {
+        crc.combine(&part.crc);
+        all.push(part.bytes.clone());
+    }
+    let mut end = BytesMut::with_capacity(16);
+    stored(&[], &mut end);
+    end.put_u32_le(crc.finalize());
+    // RFC 1952: the length modulo 2^32.
+    end.put_u32_le(len as u32);
+    all.push(end.freeze());
+    all
+}
+
 /// RFC 1951 3.2.4: blocks of plain bytes, the last one marked. For a tail of some hundred bytes a
 /// compressor's tables would cost more than they save.
 fn stored(input: &[u8], out: &mut BytesMut) {
@@ -87,6 +124,17 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+
+    #[test]
+    fn parts_make_one_gzip_member() {
+        let plain: Vec<Vec<u8>> = [0, 1, 300, 90_000].map(|size| vec![b'x'; size]).into();
+        let parts: Vec<Part> = plain.iter().map(|plain| Part::new(plain)).collect();
+        let len = plain.iter().map(Vec::len).sum::<usize>() as u64;
+        let whole = member(&parts, len).concat();
+        let mut read = Vec::new();
+        flate2::read::GzDecoder::new(&*whole).read_to_end(&mut read).unwrap();
+        assert_eq!(read, plain.concat());
+    }
 
     #[test]
     fn head_and_tail_make_one_gzip_member() {

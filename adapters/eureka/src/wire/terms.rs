@@ -1,0 +1,44 @@
+//! What Eureka says of an instance and the hub has no word for.
+
+use hub_registry_core::Pairs;
+
+use super::InstanceInfo;
+
+/// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
+/// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
+/// `secureVipAddress` where they are not the application's name; `dataCenter`; `homePageUrl`,
+/// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
+/// `renewalIntervalInSecs`, `durationInSecs` of its lease.
+#[must_use]
+pub fn terms(info: &InstanceInfo, host: &str) -> Pairs {
+    let lease = info.lease_info.unwrap_or_default();
+    let seconds = |value: Option<i64>, usual| {
+        value.filter(|value| *value != usual).map(|value| value.to_string())
+    };
+    let (renewal, duration) =
+        (seconds(lease.renewal_interval_in_secs, 30), seconds(lease.duration_in_secs, 90));
+    let data_center = info.data_center_info.as_ref().map_or("", |center| &center.name);
+    let overridden = info.overridden_status.as_ref().or(info.overridden_status_lower.as_ref());
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let port = info.port.and_then(|port| port.number).unwrap_or_default();
+    let usual_page = format!("http://{}:{port}/", info.host_name);
+    let all = [
+        ("hostName", info.host_name.clone(), host),
+        ("ipAddr", info.ip_addr.clone(), host),
+        ("appGroupName", text(&info.app_group_name), ""),
+        ("vipAddress", text(&info.vip_address), &info.app),
+        ("secureVipAddress", text(&info.secure_vip_address), &info.app),
+        ("dataCenter", data_center.to_owned(), "MyOwn"),
+        ("homePageUrl", text(&info.home_page_url), &usual_page),
+        ("statusPageUrl", text(&info.status_page_url), ""),
+        ("healthCheckUrl", text(&info.health_check_url), ""),
+        ("secureHealthCheckUrl", text(&info.secure_health_check_url), ""),
+        ("overriddenStatus", overridden.cloned().unwrap_or_default(), "UNKNOWN"),
+        ("renewalIntervalInSecs", renewal.unwrap_or_default(), ""),
+        ("durationInSecs", duration.unwrap_or_default(), ""),
+    ];
+    let said = all
+        .into_iter()
+        .filter(|(_, value, usual)| !value.is_empty() && !value.eq_ignore_ascii_case(usual));
+    said.map(|(key, value, _)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,129 @@
+//! Eureka's protocol over the view: an unmodified client of Eureka registers with the hub and finds
+//! what any registry knows.
+//!
+//! It is served under `/eureka` (Spring's base) and `/eureka/v2` (Netflix's), for the tenant of the
+//! credential, and under `/eureka/t/{tenant}` for another. There is no cache of half a minute: what
+//! is written is read. The rules are those of eureka-core 2; where this face differs,
+//! docs/decisions/0031 says why.
+//!
+//! | module | what |
+//! |---|---|
+//! | `call` | who asks, what for, in which form |
+//! | `read`, `write` | what is answered, and what is done |
+//! | `replicate` | the same in batches, as Eurekas send it to each other |
+//! | `list`, `app` | applications, and what changed of late |
+//! | `render`, `register` | from rows to instances, and from instances to registrations |
+//! | `form`, `xml`, `body` | from instances to bytes and back |
+
+mod app;
+mod body;
+mod call;
+mod form;
+mod list;
+mod read;
+mod register;
+mod render;
+mod replicate;
+mod write;
+mod xml;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, post, put};
+use dashmap::DashMap;
+use hub_registry_core::TenantId;
+
+use self::app::App;
+use self::list::{List, Lists};
+use self::write::Places;
+use crate::access::{Authenticator, Caller};
+use crate::catalog::{Snapshot, View};
+use crate::native::Native;
+use crate::telemetry::metrics::Metrics;
+
+/// What the face works with.
+#[derive(Debug)]
+pub struct Doors {
+    /// The readers' side of the view.
+    pub view: View,
+    /// The hub's own registry.
+    pub native: Arc<Native>,
+    /// Who may ask.
+    pub authenticator: Authenticator,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Face {
+    view: View,
+    native: Arc<Native>,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    lists: DashMap<TenantId, Arc<Lists>>,
+    places: Places,
+    body_limit: usize,
+}
+
+impl Face {
+    /// The applications of a tenant as of now.
+    fn list(&self, tenant: &TenantId) -> Arc<List> {
+        let snapshot = self.view.snapshot(tenant);
+        self.lists(tenant, &snapshot).all(&snapshot)
+    }
+
+    /// One of them, by its name in whatever case.
+    fn app(&self, tenant: &TenantId, name: &str) -> Option<Arc<App>> {
+        let snapshot = self.view.snapshot(tenant);
+        self.lists(tenant, &snapshot).app(&snapshot, &name.to_uppercase())
+    }
+
+    /// The same, if the caller may see it.
+    fn visible_app(&self, caller: &Caller, name: &str) -> Option<Arc<App>> {
+        let visible = self.native.visible(caller);
+        self.app(caller.tenant(), name).filter(|app| list::sees(&visible, app))
+    }
+
+    fn lists(&self, tenant: &TenantId, snapshot: &Snapshot) -> Arc<Lists> {
+        if let Some(known) = self.lists.get(tenant) {
+            return Arc::clone(&known);
+        }
+        // Names of tenants are free: for those that have nothing there is nothing to keep.
+        if snapshot.services.is_empty() {
+            return Arc::default();
+        }
+        Arc::clone(&self.lists.entry(tenant.clone()).or_default())
+    }
+}
+
+/// The routes; `body_limit`: the largest body, in bytes.
+pub fn router(doors: Doors, body_limit: usize) -> Router {
+    let Doors { view, native, authenticator, metrics } = doors;
+    let (lists, places) = (DashMap::new(), Places::default());
+    let face = Face { view, native, authenticator, metrics, lists, places, body_limit };
+    let mut router = Router::new();
+    for base in ["/eureka", "/eureka/v2", "/eureka/t/{tenant}", "/eureka/t/{tenant}/v2"] {
+        for (path, method) in routes() {
+            // Clients ask with and without a slash at the end.
+            let plain = format!("{base}/{path}");
+            router = router.route(&format!("{plain}/"), method.clone()).route(&plain, method);
+        }
+    }
+    router.with_state(Arc::new(face))
+}
+
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Face>>)> {
+    vec![
+        ("apps", get(read::apps)),
+        ("apps/delta", get(read::delta)),
+        ("apps/{app}", get(read::app).post(write::register)),
+        ("apps/{app}/{id}", get(read::app_instance).put(write::heartbeat).delete(write::cancel)),
+        ("apps/{app}/{id}/status", put(write::set_status).delete(write::clear_status)),
+        ("apps/{app}/{id}/metadata", put(write::add_metadata)),
+        ("instances/{id}", get(read::instance)),
+        ("vips/{vip}", get(read::vip)),
+        ("svips/{vip}", get(read::secure_vip)),
+        ("peerreplication/batch", post(replicate::batch)),
+    ]
+}

@@ -1,0 +1,173 @@
+//! From an instance that registers to a registration with the hub.
+//!
+//! | ours | Eureka's |
+//! |---|---|
+//! | group, service | of the application that is there; else see [`Place::new`] |
+//! | host | `ipAddr`, or `hostName` where that is no address the hub takes |
+//! | port | the plain one, or the secure one if that alone is open |
+//! | status | `status`; an override stands above it |
+//! | health | the lease's |
+//! | lease | two thirds of `durationInSecs`, and more than `renewalIntervalInSecs`: an instance is removed after three, and a Eureka removes a silent one after twice its duration (`Lease.renew`) |
+//! | metadata | whole |
+
+use hub_registry_core::{Host, InstanceKey, InstanceStatus, Pairs, Protocol, ServiceKey};
+use hub_registry_eureka::wire::{DEFAULT_DATA_CENTER, InstanceInfo, terms};
+use serde_json::json;
+
+use super::render::{UNKNOWN, term, usual_ports, write_ports};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::names::native_host;
+use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
+use crate::model::words::ClientType;
+
+/// What the real server asks of a registration, in its order and its words
+/// (`ApplicationResource.addInstance`).
+///
+/// # Errors
+/// `Invalid`, with the first thing that is missing.
+pub(super) fn check(app: &str, info: &InstanceInfo) -> Result<()> {
+    let missing = |what: &str| Err(Error::new(ErrorCode::Invalid, format!("Missing {what}")));
+    let is_blank = |text: &str| text.trim().is_empty();
+    if is_blank(info.id()) {
+        return missing("instanceId");
+    }
+    if is_blank(&info.host_name) {
+        return missing("hostname");
+    }
+    if is_blank(&info.ip_addr) {
+        return missing("ip address");
+    }
+    if is_blank(&info.app) {
+        return missing("appName");
+    }
+    if info.app.to_uppercase() != app.to_uppercase() {
+        let shown = |text: &str| text.chars().take(100).collect::<String>().to_uppercase();
+        let message =
+            format!("Mismatched appName, expecting {} but was {}", shown(app), shown(&info.app));
+        return Err(Error::new(ErrorCode::Invalid, message));
+    }
+    match &info.data_center_info {
+        None => missing("dataCenterInfo"),
+        Some(center) if is_blank(&center.name) => missing("dataCenterInfo Name"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The status of a word, and whether that says all of it.
+///
+/// # Errors
+/// `Invalid`: it is none of Eureka's words.
+pub(super) fn status(word: &str) -> Result<(InstanceStatus, bool)> {
+    Ok(match word {
+        "UP" => (InstanceStatus::Up, true),
+        "DOWN" => (InstanceStatus::Down, true),
+        "STARTING" => (InstanceStatus::Starting, true),
+        "OUT_OF_SERVICE" => (InstanceStatus::OutOfService, true),
+        UNKNOWN => (InstanceStatus::Down, false),
+        other => {
+            let rule = "must be one of UP, DOWN, STARTING, OUT_OF_SERVICE, UNKNOWN";
+            return Err(Error::invalid("status", other, rule));
+        }
+    })
+}
+
+/// The name a service gets that is not there yet: the smallest vip that is the application's name
+/// but for its case, which clients look it up by; else that name in lower case. The same rule by
+/// which the hub names what a Eureka lists.
+pub(super) fn name_of(app: &str, info: &InstanceInfo) -> String {
+    let vips = info.vip_address.as_deref().unwrap_or_default().split(',').map(str::trim);
+    let same = vips.filter(|vip| vip.to_uppercase() == app.to_uppercase()).min();
+    same.map_or_else(|| app.to_lowercase(), str::to_owned)
+}
+
+/// The registration. `overridden`: the status an operator set for it.
+///
+/// # Errors
+/// `Invalid`: the field, the value, the rule.
+pub(super) fn registration(
+    service: ServiceKey,
+    info: InstanceInfo,
+    overridden: Option<&str>,
+) -> Result<Registration> {
+    let host = host(&info)?;
+    let (port, secure) = port(&info)?;
+    let said = if info.status.trim().is_empty() { "UP" } else { &info.status };
+    // `DownOrStartingRule`, `OverrideExistsRule`: the client's own bad news first.
+    let word = match (said, overridden) {
+        ("DOWN" | "STARTING", _) | (_, None) => said,
+        (_, Some(overridden)) => overridden,
+    };
+    let (status, is_whole) = status(word)?;
+    let mut native = said_besides(&info, host.as_str(), (port, secure));
+    native.remove(term::OVERRIDDEN);
+    if let Some(overridden) = overridden {
+        native.insert(term::OVERRIDDEN.to_owned(), overridden.to_owned());
+    }
+    if !is_whole {
+        native.insert(term::STATUS.to_owned(), word.to_owned());
+    }
+    let key = InstanceKey { service, host, port };
+    Ok(Registration {
+        // Counts when its service is made for it.
+        protocol: Some(if secure { Protocol::Https } else { Protocol::Http }),
+        context_path: None,
+        status: Some(status),
+        client_type: Some(ClientType::Service),
+        lease_seconds: Some(lease(&info)),
+        metadata: Some(info.metadata.into()),
+        native: Some(native),
+        ..Registration::new(key)
+    })
+}
+
+fn host(info: &InstanceInfo) -> Result<Host> {
+    let address = native_host("ipAddr", info.ip_addr.trim());
+    address.or_else(|error| native_host("hostName", info.host_name.trim()).map_err(|_| error))
+}
+
+fn port(info: &InstanceInfo) -> Result<(u16, bool)> {
+    let plain = info.port.unwrap_or_default();
+    let secure = info.secure_port.unwrap_or_default();
+    if let Some(port) = plain.open() {
+        return Ok((port, false));
+    }
+    if let Some(port) = secure.open() {
+        return Ok((port, true));
+    }
+    let number = plain.number.unwrap_or_default();
+    let usable = plain.usable().map(|port| (port, false));
+    usable.ok_or_else(|| Error::invalid("port", number, "must be a whole number from 1 to 65535"))
+}
+
+fn lease(info: &InstanceInfo) -> u32 {
+    let said = info.lease_info.unwrap_or_default();
+    let bounded = |value: Option<i64>, usual: i64| {
+        value.filter(|seconds| *seconds > 0).unwrap_or(usual).min(i64::from(MAX_LEASE_SECONDS))
+    };
+    let duration = bounded(said.duration_in_secs, 90);
+    let renewal = bounded(said.renewal_interval_in_secs, 30);
+    let lease = (duration * 2 + 2) / 3;
+    u32::try_from(lease.max(renewal + 1)).unwrap_or(MAX_LEASE_SECONDS).min(MAX_LEASE_SECONDS)
+}
+
+/// Everything the hub has no word for.
+fn said_besides(info: &InstanceInfo, host: &str, (port, secure): (u16, bool)) -> Pairs {
+    let mut said = terms(info, host);
+    let mut add = |key: &str, value: String| said.insert(key.to_owned(), value);
+    add(term::ID, info.id().to_owned());
+    if let Some(dirty) = info.last_dirty_timestamp {
+        add(term::DIRTY, dirty.to_string());
+    }
+    let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
+    if write_ports(ports) != write_ports(usual_ports(port, secure)) {
+        add(term::PORTS, write_ports(ports));
+    }
+    let center = info.data_center_info.clone().unwrap_or_default();
+    if !center.metadata.is_empty() {
+        add(term::MACHINE, json!(center.metadata).to_string());
+    }
+    if let Some(class) = center.class.filter(|class| class != DEFAULT_DATA_CENTER) {
+        add(term::CLASS, class);
+    }
+    said
+}

@@ -1,0 +1,91 @@
+//! What the protocol that a client registers by says of an instance and the hub has no word for: its
+//! id there, its pages, an override. It is kept in the row's `extProperty`, as an object of texts
+//! under one key, and readers of the view find it in [`Instance::native`].
+//!
+//! [`Instance::native`]: hub_registry_core::Instance::native
+
+use hub_registry_core::Pairs;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+
+/// The key in `extProperty`.
+pub const KEY: &str = "fed-native";
+/// The rule of an `extProperty` that comes from outside.
+pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
+/// Where an `extProperty` is put that is no object: somebody wrote it by SQL.
+const OTHER: &str = "extProperty";
+/// The most that is kept of one instance, in bytes.
+const MAX: usize = 16 << 10;
+
+/// See [`FREE`].
+pub(super) fn is_free(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| !object.contains_key(KEY))
+}
+
+/// # Errors
+/// It is too large: the field, the size and the rule.
+pub(super) fn check(terms: &Pairs) -> Result<()> {
+    let size: usize = terms.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX {
+        let rule = format!("must be at most {MAX} bytes, its pages and addresses together");
+        return Err(Error::invalid("instance", format!("{size} bytes"), &rule));
+    }
+    Ok(())
+}
+
+/// The column for both.
+pub(crate) fn join(ext: Option<&str>, terms: &Pairs) -> Option<String> {
+    if terms.is_empty() {
+        return ext.map(str::to_owned);
+    }
+    let mut object = match ext.map(|ext| (ext, serde_json::from_str(ext))) {
+        None => Map::new(),
+        Some((_, Ok(Value::Object(object)))) => object,
+        Some((text, _)) => Map::from_iter([(OTHER.to_owned(), json!(text))]),
+    };
+    object.insert(KEY.to_owned(), json!(terms));
+    Some(Value::Object(object).to_string())
+}
+
+/// Both of the column.
+pub(crate) fn split(column: Option<String>) -> (Option<String>, Pairs) {
+    let parsed = match &column {
+        // Few rows have it.
+        Some(text) if text.contains(KEY) => serde_json::from_str(text),
+        _ => return (column, Pairs::new()),
+    };
+    let Ok(Value::Object(mut object)) = parsed else { return (column, Pairs::new()) };
+    let Some(terms) = object.remove(KEY) else { return (column, Pairs::new()) };
+    let ext = (!object.is_empty()).then(|| Value::Object(object).to_string());
+    (ext, serde_json::from_value(terms).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(all: &[(&str, &str)]) -> Pairs {
+        all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn both_come_back() {
+        let terms = pairs(&[("instanceId", "host:web:80"), ("vipAddress", "web,WEB")]);
+        for ext in [None, Some(r#"{"a":[1,null],"b":"fed-native"}"#)] {
+            let column = join(ext, &terms);
+            assert_eq!(split(column), (ext.map(str::to_owned), terms.clone()));
+            assert_eq!(split(join(ext, &Pairs::new())), (ext.map(str::to_owned), Pairs::new()));
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_not_lost() {
+        let terms = pairs(&[("instanceId", "x")]);
+        let (ext, read) = split(join(Some("no JSON"), &terms));
+        assert_eq!((ext.as_deref(), read), (Some(r#"{"extProperty":"no JSON"}"#), terms));
+        for odd in ["fed-native", r#"{"x":"fed-native"}"#, "[\"fed-native\"]"] {
+            assert_eq!(split(Some(odd.to_owned())), (Some(odd.to_owned()), Pairs::new()));
+        }
+    }
+}

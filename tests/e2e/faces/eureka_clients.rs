@@ -1,0 +1,222 @@
+//! Unmodified clients of Eureka in three languages, as their libraries are published: they register
+//! with the hub, find each other and what lives elsewhere, change, leave, and are killed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use hub_registry_testkit::servers::{self, ServerKind};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::hub::Hub;
+
+/// How long a client may take to see a change: it asks every second.
+const SOON: Duration = Duration::from_secs(20);
+/// How long one may take to start: it may be a JVM.
+const START: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    Python,
+    JavaScript,
+    Java,
+}
+
+impl Language {
+    const ALL: [Self; 3] = [Self::Python, Self::JavaScript, Self::Java];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+            Self::Java => "java",
+        }
+    }
+
+    fn host(self) -> String {
+        format!("10.6.0.{}", self as usize + 1)
+    }
+
+    fn command(self, installed: &Path) -> Command {
+        let programs = Path::new("tests/clients/eureka");
+        match self {
+            Self::Python => {
+                let mut command = Command::new(installed.join("eureka-clients/python/bin/python"));
+                command.arg(programs.join("client.py"));
+                command
+            }
+            Self::JavaScript => {
+                let mut command = Command::new("node");
+                command.arg(programs.join("client.js"));
+                command.env("NODE_PATH", installed.join("eureka-clients/node_modules"));
+                command
+            }
+            Self::Java => {
+                let path = [installed.join("eureka.jar"), installed.join("eureka-lib/*")];
+                let path = path.map(|path| path.display().to_string()).join(":");
+                let mut command = Command::new("java");
+                command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path]);
+                command.arg("hub.registry.client.EurekaApp");
+                command
+            }
+        }
+    }
+}
+
+/// A client that runs.
+struct Client {
+    language: Language,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Client {
+    async fn start(language: Language, installed: &Path, hub: &Hub) -> Self {
+        let mut child = language
+            .command(installed)
+            .args([&hub.url("/eureka"), language.name(), &language.host(), "8080"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let mut client = Self { language, child, input, lines: BufReader::new(output).lines() };
+        let ready = timeout(START, client.answer()).await;
+        assert_eq!(ready.unwrap_or_default(), json!({ "ready": true }), "{language:?}");
+        client
+    }
+
+    /// Its next answer; what it logs in between is passed over.
+    async fn answer(&mut self) -> Value {
+        loop {
+            let line = self.lines.next_line().await.unwrap();
+            let line = line.unwrap_or_else(|| panic!("{:?} has ended", self.language));
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+    }
+
+    async fn say(&mut self, line: &str) -> Value {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        input.flush().await.unwrap();
+        timeout(SOON, self.answer()).await.unwrap_or_else(|_| panic!("{:?}: {line}", self.language))
+    }
+
+    /// Looks until it sees what is expected of a service.
+    async fn until(&mut self, name: &str, expected: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let end = Instant::now() + SOON;
+        loop {
+            let answer = self.say(&format!("find {name}")).await;
+            let found = answer["found"].as_array().unwrap().clone();
+            if expected(&found) {
+                return found;
+            }
+            assert!(Instant::now() < end, "{:?} sees of {name}: {answer}", self.language);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Ends as a client does that was told to.
+    async fn leave(mut self) {
+        drop(self.input.take());
+        let ended = timeout(SOON, self.child.wait()).await;
+        assert!(ended.is_ok(), "{:?} does not end", self.language);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
+    if !servers::require(ServerKind::Eureka) {
+        return;
+    }
+    let Some(installed) = servers::require_library("eureka-clients") else { return };
+    let mut hub = Hub::start().await;
+    let mut clients = Vec::new();
+    for language in Language::ALL {
+        clients.push(Client::start(language, &installed, &hub).await);
+    }
+    // Each finds each, with its metadata, and one that is not Eureka's.
+    let native = json!({
+        "serviceName": "elsewhere", "hostAddress": "10.6.0.9", "portNumber": 81, "leaseSeconds": 3600,
+        "metadata": { "kept": "ä & <b>" },
+    });
+    assert_eq!(hub.post("/api/v1/instances", &native).await.0, 201);
+    for client in &mut clients {
+        for other in Language::ALL {
+            let found = client.until(other.name(), |found| found.len() == 1).await;
+            assert_eq!(
+                (&found[0]["host"], &found[0]["port"]),
+                (&json!(other.host()), &json!(8080))
+            );
+            assert_eq!(found[0]["metadata"]["by"], other.name());
+            // XStream doubles the underscore, and py-eureka-client leaves it at that.
+            let key = if client.language == Language::Python { "a__b" } else { "a_b" };
+            assert_eq!(found[0]["metadata"][key], "1 < 2", "{:?} {found:?}", client.language);
+        }
+        let found = client.until("elsewhere", |found| found.len() == 1).await;
+        assert_eq!(found[0]["metadata"]["kept"], "ä & <b>", "{:?}", client.language);
+    }
+    // The hub itself has them as its own, healthy by their heartbeats, longer than a lease lasts.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for language in Language::ALL {
+        let (_, answer) = hub.get(&format!("/api/v1/services/{}/instances", language.name())).await;
+        assert_eq!(answer["instances"][0]["healthStatus"], "HEALTHY", "{language:?}: {answer}");
+    }
+    // Each takes itself out of service, and comes back; the one that has no way to is taken out.
+    for who in 0..clients.len() {
+        let (language, name) = (clients[who].language, clients[who].language.name());
+        let id = format!("{}:{name}:8080", language.host());
+        let status = hub.url(&format!("/eureka/apps/{name}/{id}/status"));
+        let status =
+            |method, value| hub.client.request(method, format!("{status}?value={value}")).send();
+        if language == Language::JavaScript {
+            assert_eq!(status(Method::PUT, "OUT_OF_SERVICE").await.unwrap().status(), 200);
+        } else {
+            clients[who].say("status OUT_OF_SERVICE").await;
+        }
+        for client in &mut clients {
+            client.until(name, <[Value]>::is_empty).await;
+        }
+        if language == Language::JavaScript {
+            assert_eq!(status(Method::DELETE, "UP").await.unwrap().status(), 200);
+        } else {
+            clients[who].say("status UP").await;
+        }
+        for client in &mut clients {
+            client.until(name, |found| found.len() == 1).await;
+        }
+    }
+    // The hub is killed and comes back: nobody loses anybody for longer than it takes.
+    hub.kill().await;
+    hub.run().await;
+    for client in &mut clients {
+        for other in Language::ALL {
+            client.until(other.name(), |found| found.len() == 1).await;
+        }
+    }
+    // One is killed: the others see that it is down, and then gone; one leaves: at once.
+    let mut killed = clients.remove(0);
+    killed.child.kill().await.unwrap();
+    for client in &mut clients {
+        client.until(Language::Python.name(), <[Value]>::is_empty).await;
+    }
+    let gone = Instant::now() + SOON;
+    while hub.client.get(hub.url("/eureka/apps/PYTHON")).send().await.unwrap().status() != 404 {
+        assert!(Instant::now() < gone, "its lease is over");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    clients.remove(0).leave().await;
+    let answer = hub.client.get(hub.url("/eureka/apps/JAVASCRIPT")).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    clients[0].until(Language::JavaScript.name(), <[Value]>::is_empty).await;
+    clients.remove(0).leave().await;
+}

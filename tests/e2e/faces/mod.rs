@@ -1,0 +1,5 @@
+//! The protocols of others, spoken by the hub.
+
+mod eureka;
+mod eureka_clients;
+mod scenario;

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::access::{self, Authenticator, Tokens};
 use crate::api::{
-    Api, ApiSettings, Gate, Hot, Leaving, Parts, Places, Serving, metrics_router, pulse, router,
-    serve,
+    Api, ApiSettings, Gate, Hot, Leaving, Parts, Places, Serving, bounded, face_router,
+    metrics_router, pulse, router, serve,
 };
 use crate::catalog::{
     Attributes, Catalog, GuardPolicy, OwnChange, Readers, Revisions, SourceId, SourceInfo,
@@ -29,7 +29,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
-use crate::facades::{dns, eureka};
+use crate::facades::{consul, dns, eureka};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{
@@ -66,6 +66,8 @@ pub struct App {
     pub address: SocketAddr,
     /// Where the metrics listen, if they have a listener of their own.
     pub metrics_address: Option<SocketAddr>,
+    /// Where clients of Consul are answered beside the main address, if they are.
+    pub consul_address: Option<SocketAddr>,
     /// Where questions by DNS are answered, if they are.
     pub dns_address: Option<SocketAddr>,
     config: Config,
@@ -103,6 +105,12 @@ impl App {
                 let host = &config.server.metrics.host;
                 Some(listen(host, port, door(&metrics_gate), &serving).await?)
             }
+            None => None,
+        };
+        let consul_gate = Gate::default();
+        let own = &config.facades.consul;
+        let consul_address = match own.port.filter(|_| own.enabled) {
+            Some(port) => Some(listen(&own.host, port, door(&consul_gate), &serving).await?),
             None => None,
         };
         let database = open(&config.database).await?.measured(&metrics.database);
@@ -197,7 +205,7 @@ impl App {
         let dns_address = dns::start(asked, doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let faces = faces(&config, &catalog, &native, &authenticator, &metrics);
+        let faces = Faces::new(&config, &catalog, &native, (&authenticator, &metrics), &working);
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -223,7 +231,9 @@ impl App {
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()), None);
-        gate.open(router(api.clone(), faces), Hot::new(api));
+        let all = bounded(faces.eureka, &api).merge(faces.consul.clone());
+        consul_gate.open(face_router(api.clone(), faces.consul), None);
+        gate.open(router(api.clone(), all), Hot::new(api));
         let levels = log.levels().clone();
         working.spawn_until_stopped(async move { levels.end_in_time().await });
         let supervisor = Arc::new(supervisor);
@@ -233,6 +243,7 @@ impl App {
         Ok(Self {
             address,
             metrics_address,
+            consul_address,
             dns_address,
             config,
             database,
@@ -260,24 +271,49 @@ impl App {
     }
 }
 
-/// The protocols of others on the main listener, as far as they are wanted.
-fn faces(
-    config: &Config,
-    catalog: &Catalog,
-    native: &Arc<Native>,
-    authenticator: &Authenticator,
-    metrics: &Metrics,
-) -> Router {
-    if !config.facades.eureka.enabled {
-        return Router::new();
+/// The protocols of others that are asked by HTTP, each as far as it is wanted.
+#[derive(Debug, Default)]
+struct Faces {
+    eureka: Router,
+    consul: Router,
+}
+
+impl Faces {
+    fn new(
+        config: &Config,
+        catalog: &Catalog,
+        native: &Arc<Native>,
+        (authenticator, metrics): (&Authenticator, &Metrics),
+        tasks: &TaskGroup,
+    ) -> Self {
+        let (facades, body_limit) = (&config.facades, config.server.http.body_limit);
+        let mut faces = Self::default();
+        if facades.eureka.enabled {
+            let doors = eureka::Doors {
+                view: catalog.view(),
+                native: Arc::clone(native),
+                authenticator: authenticator.clone(),
+                metrics: metrics.clone(),
+            };
+            faces.eureka = eureka::router(doors, body_limit);
+        }
+        if facades.consul.enabled {
+            let doors = consul::Doors {
+                view: catalog.view(),
+                native: Arc::clone(native),
+                authenticator: authenticator.clone(),
+                metrics: metrics.clone(),
+                clock: Clock::System,
+            };
+            let settings = consul::Settings {
+                datacenter: facades.consul.datacenter.clone(),
+                tenant: facades.consul.tenant.clone(),
+                body_limit,
+            };
+            faces.consul = consul::router(doors, settings, tasks);
+        }
+        faces
     }
-    let doors = eureka::Doors {
-        view: catalog.view(),
-        native: Arc::clone(native),
-        authenticator: authenticator.clone(),
-        metrics: metrics.clone(),
-    };
-    eureka::router(doors, config.server.http.body_limit)
 }
 
 /// Looks after the tokens in the database of the configuration, whether or not a server runs on

@@ -89,7 +89,7 @@ fn each_thing_is_done_in_its_one_place() {
         ("Utc::now(", &["src/clock.rs"]),
         ("std::env::var", &["src/config/env.rs"]),
         ("sqlx::query(", &["src/storage/sql/"]),
-        ("hub_registry_consul", &["src/app.rs"]),
+        ("hub_registry_consul", &["src/app.rs", "src/facades/consul/"]),
         ("hub_registry_eureka", &["src/app.rs", "src/facades/eureka/"]),
         ("hub_registry_nacos", &["src/app.rs"]),
         ("anyhow", &["src/main.rs", "src/app.rs"]),

@@ -45,7 +45,7 @@ pub use gate::Gate;
 pub use hot::Hot;
 pub use places::Places;
 pub use pulse::pulse;
-pub use router::{description, metrics_router, route_table, router};
+pub use router::{bounded, description, face_router, metrics_router, route_table, router};
 pub use routes::{Need, Route};
 pub use serve::{Leaving, Serving, serve};
 pub use state::{Api, ApiSettings, Parts};

@@ -25,13 +25,22 @@ use crate::access::Action::{Administer, Maintain, Manage, Observe, Operate, Read
 use crate::error::Error;
 
 /// The main listener's routes; `faces`: those of other protocols, which find out themselves who
-/// asks.
+/// asks, and how long a request may take.
 pub fn router(api: Api, faces: Router) -> Router {
     let document = Document::default();
     let routes = routes(&api.settings, &document);
     document.set(&openapi::document(routes.table().iter()));
-    let bounded = from_fn_with_state(api.settings.request_timeout, middleware::timeout);
-    finish(routes, faces.layer(bounded), api)
+    finish(routes, faces, api)
+}
+
+/// The routes of a face whose requests do not wait, each within the time of the API's.
+pub fn bounded(face: Router, api: &Api) -> Router {
+    face.layer(from_fn_with_state(api.settings.request_timeout, middleware::timeout))
+}
+
+/// The routes of a face that has a listener of its own.
+pub fn face_router(api: Api, face: Router) -> Router {
+    finish(Routes::default(), face, api)
 }
 
 /// What there is to ask for, and what it needs.

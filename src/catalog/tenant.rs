@@ -22,8 +22,10 @@ pub(super) struct Tenant {
     pub snapshot: ArcSwap<Snapshot>,
     /// The states of its sources.
     pub sources: Sources,
-    /// Who waits for a change.
+    /// Who waits for a change of a name.
     pub waiters: Waiters,
+    /// Wakes those who wait for any change.
+    pub changed: Notify,
     /// What writers work on, one at a time.
     pub(super) desk: Mutex<Desk>,
 }

@@ -242,6 +242,25 @@ impl View {
         wait_in(&tenant, name, (group, visible), given, deadline).await;
     }
 
+    /// Waits until anything changed after this revision, at most until then.
+    pub async fn wait_for_any(&self, tenant: &TenantId, revision: i64, deadline: Instant) {
+        let Some(tenant) = self.tenants.get(tenant.as_str()) else {
+            let grown = self.tenants.grown.notified();
+            tokio::time::timeout_at(deadline, grown).await.ok();
+            return;
+        };
+        loop {
+            let changed = tenant.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if tenant.snapshot.load().revision > revision
+                || tokio::time::timeout_at(deadline, changed).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
     /// How many names are being waited for, over all tenants.
     #[must_use]
     pub fn waiting(&self) -> usize {

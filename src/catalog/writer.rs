@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hub_registry_core::{Change, InstanceKey, ServiceKey, ServiceState, TenantId};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::attributes::Attributes;
@@ -369,6 +370,7 @@ impl Catalog {
             snapshot: ArcSwap::from_pointee(snapshot),
             sources: Sources::default(),
             waiters: Waiters::default(),
+            changed: Notify::new(),
             desk: Mutex::default(),
         }
     }
@@ -399,6 +401,7 @@ impl Catalog {
         for delta in &services {
             tenant.waiters.wake(&delta.key.name);
         }
+        tenant.changed.notify_waiters();
         self.count(&services);
         let Some(told) = &self.told else { return };
         told.events.give(&tenant.id, revision);

@@ -12,12 +12,42 @@ use super::rule::{PORT, Rule};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct FacadesConfig {
+    /// Consul's HTTP API.
+    pub consul: ConsulConfig,
     /// DNS.
     pub dns: DnsConfig,
     /// Eureka's protocol.
     pub eureka: EurekaConfig,
     /// Prometheus' HTTP service discovery.
     pub http_sd: HttpSdConfig,
+}
+
+/// Consul's HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ConsulConfig {
+    /// Whether it is answered.
+    pub enabled: bool,
+    /// The address of its own port.
+    pub host: String,
+    /// Its own port besides the main one; 0 is any free one, `None`: it has none.
+    pub port: Option<u16>,
+    /// The name of the data centre.
+    pub datacenter: String,
+    /// Whose services are answered, where it is not the token that says it.
+    pub tenant: Option<TenantId>,
+}
+
+impl Default for ConsulConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            datacenter: "dc1".to_owned(),
+            tenant: None,
+        }
+    }
 }
 
 /// DNS.
@@ -81,6 +111,34 @@ impl Default for HttpSdConfig {
 }
 
 pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "facades.consul.enabled",
+        Rule::Switch,
+        "Answers clients of Consul under /v1. Off, they are 404.",
+    ),
+    Key::new(
+        "facades.consul.host",
+        Rule::Host,
+        "The address that clients of Consul are answered on beside the main one.",
+    ),
+    Key::new(
+        "facades.consul.port",
+        PORT,
+        "The port on which clients of Consul are answered beside the main one; 0 is any free one, \
+         null: on none.",
+    )
+    .optional(),
+    Key::new(
+        "facades.consul.datacenter",
+        Rule::Label,
+        "The name of the data centre; clients that ask for another are refused.",
+    ),
+    Key::new(
+        "facades.consul.tenant",
+        Rule::Tenant,
+        "Whose services clients of Consul see, where it is not their token that says it.",
+    )
+    .optional(),
     Key::new("facades.dns.host", Rule::Host, "The address that questions by DNS are answered on."),
     Key::new(
         "facades.dns.port",

@@ -3,8 +3,11 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`consul`] | the HTTP API of Consul |
 //! | [`dns`] | addresses and ports by DNS |
 //! | [`eureka`] | the protocol of Eureka |
 
+pub mod consul;
 pub mod dns;
 pub mod eureka;
+mod names;

@@ -11,6 +11,7 @@ use crate::model::instance::NativeInstance;
 use crate::model::service::{
     DEFAULT_CHECK_INTERVAL_SECONDS, DEFAULT_CHECK_TIMEOUT_SECONDS, NativeService,
 };
+use crate::model::terms;
 use crate::model::words::HealthCheckType;
 
 /// What to ask.
@@ -45,6 +46,9 @@ impl Ask {
     pub(super) fn of_url(text: &str) -> Self {
         // Reading it brings `0x7f.1` and the like into the usual form.
         let Ok(url) = Url::parse(text) else { return Self::Nothing(health_url::RULE) };
+        if let ("tcp", Some(host), Some(port)) = (url.scheme(), url.host_str(), url.port()) {
+            return Self::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port };
+        }
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Self::Nothing(health_url::RULE);
         };
@@ -114,8 +118,12 @@ impl Target {
             DEFAULT_CHECK_TIMEOUT_SECONDS,
             defaults.timeout,
         );
-        let ask = match instance.check {
-            HealthCheckType::Tcp => {
+        let seconds = |term: &str| instance.native.get(term).and_then(|text| text.parse().ok());
+        let interval = seconds(terms::CHECK_INTERVAL).map_or(interval, Duration::from_secs);
+        let timeout = seconds(terms::CHECK_TIMEOUT).map_or(timeout, Duration::from_secs);
+        let ask = match (instance.check, instance.native.get(terms::CHECK_URL)) {
+            (_, Some(url)) => Ask::of_url(url),
+            (HealthCheckType::Tcp, None) => {
                 Ask::Tcp { host: instance.key.host.to_string(), port: instance.key.port }
             }
             _ => page(instance, service),

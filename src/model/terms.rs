@@ -11,6 +11,13 @@ use crate::error::{Error, Result};
 
 /// The key in `extProperty`.
 pub const KEY: &str = "fed-native";
+/// The term of what a check of this instance asks, where it is not what its service says: a URL, or
+/// `tcp://HOST:PORT`.
+pub const CHECK_URL: &str = "checkUrl";
+/// The term of the seconds between two checks.
+pub const CHECK_INTERVAL: &str = "checkInterval";
+/// The term of the seconds that one may take.
+pub const CHECK_TIMEOUT: &str = "checkTimeout";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.

@@ -18,6 +18,7 @@ use super::form::Form;
 use super::render;
 use crate::access::Visible;
 use crate::catalog::{Row, ServiceView, Snapshot};
+use crate::facades::names::split;
 
 /// A delta tells of so much (`eureka.server.retentionTimeInMSInDeltaQueue`). For as long a list
 /// that is new has everything in it, for those who know what was before it.
@@ -128,7 +129,7 @@ pub(super) fn views(snapshot: &Snapshot, app: &str) -> Vec<Arc<ServiceView>> {
     };
     let mut found = in_group(app, &|group| *group == GroupName::default_group());
     // Another group's may have the same name by chance; the list has both too.
-    if let Some((group, name)) = render::split(app) {
+    if let Some((group, name)) = split(app) {
         found.extend(in_group(name, &|other| {
             *other != GroupName::default_group() && other.as_str().to_uppercase() == group
         }));

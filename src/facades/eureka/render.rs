@@ -14,13 +14,14 @@
 //! What is "as registered" stands in [`Instance::native`](hub_registry_core::Instance::native).
 
 use hub_registry_core::{
-    GroupName, HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
+    HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
 };
 use hub_registry_eureka::wire::{
     DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, PortWrapper,
 };
 
 use crate::catalog::Row;
+use crate::facades::names::qualified;
 
 /// Terms of an instance that only this face writes, besides those of
 /// [`wire::terms`](hub_registry_eureka::wire::terms).
@@ -40,25 +41,12 @@ pub(super) mod term {
 
 /// Eureka's word for what the hub has none for.
 pub(super) const UNKNOWN: &str = "UNKNOWN";
-const GROUP_END: &str = "--";
 /// Eureka's own lease, in seconds.
 const LEASE: (i64, i64) = (30, 90);
 
 /// The application a service is.
 pub(super) fn app_of(key: &ServiceKey) -> String {
     qualified(key).to_uppercase()
-}
-
-fn qualified(key: &ServiceKey) -> String {
-    match key.group == GroupName::default_group() {
-        true => key.name.to_string(),
-        false => format!("{}{GROUP_END}{}", key.group, key.name),
-    }
-}
-
-/// The group and the name that an application's name has in it, if it has a group.
-pub(super) fn split(app: &str) -> Option<(&str, &str)> {
-    app.split_once(GROUP_END).filter(|(group, name)| !group.is_empty() && !name.is_empty())
 }
 
 /// The id by which clients of Eureka know it.

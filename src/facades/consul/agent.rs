@@ -1,0 +1,138 @@
+//! `agent/service`: what clients say of themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use hub_registry_core::{GroupName, InstanceStatus, ServiceKey};
+use serde_json::{Value, json};
+
+use super::Face;
+use super::call::{Answered, Call, Refused, read, text};
+use super::register::{self, registration};
+use super::render;
+use crate::catalog::Row;
+use crate::http::body;
+use crate::model::names::native_service;
+
+/// `PUT agent/service/register`
+pub(super) async fn register(
+    State(face): State<Arc<Face>>,
+    call: Call,
+    body: Body,
+) -> Answered<StatusCode> {
+    let new = register::read(&body::read(body, face.settings.body_limit).await?)?;
+    let (tenant, id) = (call.caller.tenant(), new.id.clone());
+    let service = match face.key_of(tenant, &new.name) {
+        Some(key) => ServiceKey::new(key.group, native_service("Name", key.name.as_str())?),
+        None => ServiceKey::new(GroupName::default_group(), native_service("Name", &new.name)?),
+    };
+    let before = face.by_id(tenant, &id);
+    let new = registration(service, new, call.peer, before.as_ref())?;
+    let outcome = face.native.register(&call.caller, new).await;
+    face.metrics.native.ended("register", outcome.is_ok());
+    let registered = outcome?;
+    // Its id is what makes a service of an agent's the same: it has moved.
+    if let Some(before) = before.filter(|before| before.id != registered.instance_id) {
+        let outcome = face.native.deregister(&call.caller, &before.id.to_string()).await;
+        face.metrics.native.ended("deregister", outcome.is_ok());
+        if let Err(error) = outcome {
+            let instance = before.key.to_string();
+            tracing::warn!(%instance, %error, "a service moved, and is still at its old address");
+        }
+    }
+    if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
+        face.places.remember(&now);
+    }
+    Ok(StatusCode::OK)
+}
+
+/// `PUT agent/service/deregister/{id}`: 200 also for one that is not there, as Consul 1.8 has it.
+pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
+    let Some(known) = face.by_id(call.caller.tenant(), call.segment("id")) else {
+        return Ok(StatusCode::OK);
+    };
+    let outcome = face.native.deregister(&call.caller, &known.id.to_string()).await;
+    face.metrics.native.ended("deregister", outcome.is_ok());
+    outcome?;
+    Ok(StatusCode::OK)
+}
+
+/// `PUT agent/service/maintenance/{id}?enable=`
+pub(super) async fn maintenance(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
+    if call.query("enable").is_none() {
+        return Err(Refused::bad("Missing value for enable"));
+    }
+    let enable = call.switch("enable")?;
+    let id = call.segment("id");
+    let unknown =
+        || Refused::new(StatusCode::NOT_FOUND, format!("No service registered with ID {id:?}"));
+    let known = face.by_id(call.caller.tenant(), id).ok_or_else(unknown)?;
+    let status = if enable { InstanceStatus::OutOfService } else { InstanceStatus::Up };
+    let outcome = face.native.set_status(&call.caller, &known.id.to_string(), status).await;
+    face.metrics.native.ended("status", outcome.is_ok());
+    outcome?;
+    Ok(StatusCode::OK)
+}
+
+/// `GET agent/services`: what registered here, by id.
+pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let filter = call.filter()?;
+    let visible = face.native.visible(&call.caller);
+    let mut services = BTreeMap::new();
+    for one in face.registered(call.caller.tenant()) {
+        if !visible.sees(&one.key.service.group) {
+            continue;
+        }
+        let Some((row, revision)) = face.row(&call, &one.key.service, |row| row.id == one.id)
+        else {
+            continue;
+        };
+        let service = local(&row, revision, &face.settings.datacenter);
+        if face.filtered(vec![service.clone()], filter.as_ref())?.len() == 1 {
+            services.insert(render::id_of(&row), service);
+        }
+    }
+    Ok(read(1, true, text(&services)))
+}
+
+/// `GET agent/service/{id}`
+pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let id = call.segment("id");
+    let unknown = || Refused::new(StatusCode::NOT_FOUND, format!("unknown service ID: {id}"));
+    let known = face.by_id(call.caller.tenant(), id).ok_or_else(unknown)?;
+    let visible = face.native.visible(&call.caller);
+    let row = visible
+        .sees(&known.key.service.group)
+        .then(|| face.row(&call, &known.key.service, |row| row.id == known.id));
+    let (row, revision) = row.flatten().ok_or_else(unknown)?;
+    Ok(read(1, true, text(&local(&row, revision, &face.settings.datacenter))))
+}
+
+/// As an agent shows its own.
+fn local(row: &Row, revision: i64, datacenter: &str) -> Value {
+    let mut service = render::service(row, revision);
+    if let Value::Object(fields) = &mut service {
+        fields.remove("CreateIndex");
+        fields.remove("ModifyIndex");
+        fields.insert("Datacenter".to_owned(), json!(datacenter));
+    }
+    service
+}
+
+impl Face {
+    /// The row of a service that is meant, and the revision of its service.
+    pub(super) fn row(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        is_it: impl Fn(&Row) -> bool,
+    ) -> Option<(Arc<Row>, i64)> {
+        let snapshot = self.view.snapshot(call.caller.tenant());
+        let view = snapshot.service(service)?;
+        let row = view.rows.iter().find(|row| is_it(row))?;
+        Some((Arc::clone(row), view.revision))
+    }
+}

@@ -1,0 +1,170 @@
+//! `catalog`: what is registered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use hub_registry_core::TenantId;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Face;
+use super::call::{Answered, Blocking, Call, Refused, read, text};
+use super::render;
+use crate::access::Visible;
+use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView, Snapshot};
+
+/// Who waits for the list of all looks again no sooner than this: it may change all the time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// `GET catalog/services`: `{"NAME": ["TAG", ...]}`
+pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let (blocking, tenant) = (call.blocking()?, call.caller.tenant());
+    if let Some(Blocking { index, wait }) = blocking {
+        let deadline = Instant::now() + wait;
+        loop {
+            let list = face.services(tenant);
+            // An index from the future is answered at once.
+            if list.index > index || index > list.revision || Instant::now() >= deadline {
+                break;
+            }
+            face.view.wait_for_any(tenant, list.revision, deadline).await;
+            tokio::time::sleep_until((Instant::now() + PAUSE).min(deadline)).await;
+        }
+    }
+    face.all_heard(tenant)?;
+    let list = face.services(tenant);
+    Ok(read(list.index, true, list.text(&face.native.visible(&call.caller))))
+}
+
+/// `GET catalog/service/{name}`
+pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let filter = call.filter()?;
+    let (index, whole, view) = face.watched(&call).await?;
+    let datacenter = &face.settings.datacenter;
+    let tags: Vec<_> = call.all("tag").collect();
+    let rows = view.iter().flat_map(|view| {
+        render::with_tags(view, &tags).map(|row| render::flat(row, datacenter, view.revision))
+    });
+    let rows = face.filtered(rows.collect(), filter.as_ref())?;
+    Ok(read(index, whole, text(&rows)))
+}
+
+/// `GET catalog/nodes`
+pub(super) async fn nodes(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
+    let visible = face.native.visible(&call.caller);
+    let mut nodes = BTreeMap::new();
+    for (_, row) in rows(&snapshot, &visible) {
+        let node = || render::node(&row.instance, &face.settings.datacenter, 1);
+        nodes.entry(render::node_of(&row.instance).to_owned()).or_insert_with(node);
+    }
+    let nodes = face.filtered(nodes.into_values().collect(), filter.as_ref())?;
+    Ok(read(snapshot.revision, true, text(&nodes)))
+}
+
+/// `GET catalog/node/{name}`: null where there is none, as the real server has it.
+pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let snapshot = face.changed(&call).await?;
+    let (visible, name) = (face.native.visible(&call.caller), call.segment("name"));
+    let mut found = Value::Null;
+    for (view, row) in rows(&snapshot, &visible) {
+        if render::node_of(&row.instance) != name {
+            continue;
+        }
+        if found.is_null() {
+            let node = render::node(&row.instance, &face.settings.datacenter, 1);
+            found = json!({ "Node": node, "Services": {} });
+        }
+        found["Services"][render::id_of(row)] = render::service(row, view.revision);
+    }
+    Ok(read(snapshot.revision, true, text(&found)))
+}
+
+/// `GET catalog/datacenters`
+pub(super) async fn datacenters(State(face): State<Arc<Face>>, _: Call) -> Answered {
+    Ok(read(1, true, text(&[&face.settings.datacenter])))
+}
+
+/// Every row that may be seen.
+pub(super) fn rows<'s>(
+    snapshot: &'s Snapshot,
+    visible: &'s Visible,
+) -> impl Iterator<Item = (&'s ServiceView, &'s Row)> {
+    let views = snapshot.services.values().flat_map(|groups| groups.values());
+    let seen = views.filter(|view| visible.sees(&view.key.group));
+    seen.flat_map(|view| view.rows.iter().map(move |row| (&**view, &**row)))
+}
+
+impl Face {
+    /// While a source was never heard no list of everything is whole, and whoever takes one for
+    /// the whole drops what it lacks.
+    pub(super) fn all_heard(&self, tenant: &TenantId) -> Answered<()> {
+        match self.unheard(tenant) {
+            None => Ok(()),
+            Some(names) => Err(Refused::unheard(&names)),
+        }
+    }
+
+    fn unheard(&self, tenant: &TenantId) -> Option<String> {
+        let cells = self.view.unloaded(tenant);
+        let names: Vec<_> = cells.iter().map(|cell| cell.info.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// The whole, after a change that the call waits for.
+    pub(super) async fn changed(&self, call: &Call) -> Answered<Arc<Snapshot>> {
+        let tenant = call.caller.tenant();
+        if let Some(Blocking { index, wait }) = call.blocking()?
+            && index <= self.view.snapshot(tenant).revision
+        {
+            self.view.wait_for_any(tenant, index, Instant::now() + wait).await;
+        }
+        self.all_heard(tenant)?;
+        Ok(self.view.snapshot(tenant))
+    }
+
+    /// The service that the call names, after a change that it waits for: the index to wait from,
+    /// whether all that might know it were heard, and the service.
+    pub(super) async fn watched(
+        &self,
+        call: &Call,
+    ) -> Answered<(i64, bool, Option<Arc<ServiceView>>)> {
+        let (tenant, name) = (call.caller.tenant(), call.segment("name"));
+        let visible = self.native.visible(&call.caller);
+        let Some(key) = self.key_of(tenant, name) else {
+            return Ok((1, true, None));
+        };
+        let group = GroupChoice::Named(key.group.clone());
+        if let Some(Blocking { index, wait }) = call.blocking()? {
+            self.view.wait(tenant, &key.name, (&group, &visible), index, wait).await;
+        }
+        let whole = self.view.unloaded(tenant).is_empty();
+        let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);
+        match found {
+            Found::One(view) => Ok((index, whole, Some(view))),
+            _ if unheard.is_empty() => Ok((index, whole, None)),
+            _ => {
+                let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
+                Err(Refused::unheard(&names.join(", ")))
+            }
+        }
+    }
+
+    /// Those that pass.
+    pub(super) fn filtered(
+        &self,
+        all: Vec<Value>,
+        filter: Option<&super::filter::Filter>,
+    ) -> Answered<Vec<Value>> {
+        let Some(filter) = filter else { return Ok(all) };
+        if let Some(selector) = all.first().and_then(|first| filter.unknown(first)) {
+            let text = format!(
+                "Failed to create boolean expression evaluator: Selector {selector:?} is not valid"
+            );
+            return Err(Refused::bad(text));
+        }
+        Ok(all.into_iter().filter(|one| filter.passes(one)).collect())
+    }
+}

@@ -1,0 +1,188 @@
+//! `?filter=`: go-bexpr's expressions, over the JSON that would be answered.
+//!
+//! ```text
+//! expression = term { "or" term }      term = factor { "and" factor }
+//! factor     = "not" factor | "(" expression ")" | match
+//! match      = SELECTOR ( "==" | "!=" | "contains" | "not contains" | "matches" | "not matches" ) VALUE
+//!            | SELECTOR [ "is" [ "not" ] "empty" ] | VALUE [ "not" ] "in" SELECTOR
+//! ```
+//!
+//! A selector is a field, then fields or keys: `Service.Meta.zone`, `Service.Meta["a.b"]`. Of a list
+//! of objects (`Checks.Status`) any may match. A key that is not there equals nothing.
+
+mod lex;
+mod parse;
+
+use regex::Regex;
+use serde_json::Value;
+
+pub(super) use parse::parse;
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub(super) enum Filter {
+    Or(Box<Self>, Box<Self>),
+    And(Box<Self>, Box<Self>),
+    Not(Box<Self>),
+    Match(Vec<String>, Test),
+}
+
+/// What is asked of the values of a selector.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Equals(String),
+    /// The list, the text or the keys of the map have it.
+    Holds(String),
+    Matches(Regex),
+    IsEmpty,
+    /// A boolean that is true.
+    IsTrue,
+}
+
+impl Filter {
+    /// Whether this passes.
+    pub(super) fn passes(&self, value: &Value) -> bool {
+        match self {
+            Self::Or(a, b) => a.passes(value) || b.passes(value),
+            Self::And(a, b) => a.passes(value) && b.passes(value),
+            Self::Not(inner) => !inner.passes(value),
+            Self::Match(path, test) => any(value, path, test),
+        }
+    }
+
+    /// The first selector that is none of this value.
+    pub(super) fn unknown(&self, value: &Value) -> Option<String> {
+        match self {
+            Self::Or(a, b) | Self::And(a, b) => a.unknown(value).or_else(|| b.unknown(value)),
+            Self::Not(inner) => inner.unknown(value),
+            Self::Match(path, _) => {
+                let known = path.first().is_some_and(|field| value.get(field).is_some());
+                (!known).then(|| path.join("."))
+            }
+        }
+    }
+}
+
+fn any(value: &Value, path: &[String], test: &Test) -> bool {
+    let [first, rest @ ..] = path else { return test.passes(value) };
+    match value {
+        Value::Array(all) => all.iter().any(|one| any(one, path, test)),
+        Value::Object(fields) => match fields.get(first) {
+            Some(field) => any(field, rest, test),
+            None => matches!(test, Test::IsEmpty),
+        },
+        _ => false,
+    }
+}
+
+impl Test {
+    fn passes(&self, value: &Value) -> bool {
+        match self {
+            Self::Equals(wanted) => match value {
+                Value::Array(all) => all.iter().any(|one| text(one) == *wanted),
+                other => text(other) == *wanted,
+            },
+            Self::Holds(wanted) => match value {
+                Value::Array(all) => all.iter().any(|one| text(one) == *wanted),
+                Value::Object(fields) => fields.contains_key(wanted),
+                other => text(other).contains(wanted),
+            },
+            Self::Matches(pattern) => match value {
+                Value::Array(all) => all.iter().any(|one| pattern.is_match(&text(one))),
+                other => pattern.is_match(&text(other)),
+            },
+            Self::IsEmpty => match value {
+                Value::Array(all) => all.is_empty(),
+                Value::Object(fields) => fields.is_empty(),
+                other => text(other).is_empty(),
+            },
+            Self::IsTrue => *value == Value::Bool(true),
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn expressions_are_those_of_go_bexpr() {
+        let entry = json!({
+            "Node": { "Node": "n1" },
+            "Service": {
+                "ID": "web-1", "Service": "web", "Port": 80, "Tags": ["a", "blue green"],
+                "Meta": { "zone": "z1", "a.b": "x" }, "EnableTagOverride": true,
+            },
+            "Checks": [{ "Status": "passing" }, { "Status": "warning" }],
+        });
+        let passes = |text: &str| {
+            let filter = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(filter.unknown(&entry), None, "{text}");
+            filter.passes(&entry)
+        };
+        for yes in [
+            "Service.ID == \"web-1\"",
+            "Service.ID==`web-1`",
+            "Service.Port == 80",
+            "Service.Port != 81",
+            "Service.Meta.zone == z1",
+            "Service.Meta[\"a.b\"] == \"x\"",
+            "a in Service.Tags",
+            "\"blue green\" in Service.Tags",
+            "Service.Tags contains a",
+            "c not in Service.Tags",
+            "Service.Tags not contains c",
+            "zone in Service.Meta",
+            "Service.Meta.none is empty",
+            "Service.Tags is not empty",
+            "Checks.Status == warning",
+            "Service.ID matches \"^web-[0-9]$\"",
+            "Service.ID not matches \"^x\"",
+            "Service.EnableTagOverride",
+            "not (Service.ID == x or Service.ID == y) and Service.Service == web",
+            "Service.ID == x and Service.ID == y or Service.Service == \"web\"",
+            "Service.Meta.none != \"x\"",
+        ] {
+            assert!(passes(yes), "{yes}");
+            assert!(!passes(&format!("not ({yes})")), "not {yes}");
+        }
+        let other = parse("Nothing.ID == x").unwrap();
+        assert_eq!(other.unknown(&entry), Some("Nothing.ID".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        let deep = "(".repeat(10_000);
+        let long = "not ".repeat(10_000);
+        for wrong in [
+            "",
+            "Service.ID ==",
+            "== x",
+            "Service.ID = x",
+            "(a == b",
+            "a == b)",
+            "a == b c",
+            "a is b",
+            "a matches \"(\"",
+            "\"x",
+            "a[\"x\" == b",
+            "a..b == c",
+            "and",
+            "x in",
+            &deep,
+            &long,
+        ] {
+            assert!(parse(wrong).is_err(), "{}", &wrong[..wrong.len().min(20)]);
+        }
+    }
+}

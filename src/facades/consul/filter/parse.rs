@@ -1,0 +1,182 @@
+//! From words to an expression.
+
+use regex::RegexBuilder;
+
+use super::lex::{Token, tokens};
+use super::{Filter, Test};
+
+/// The longest expression, in bytes, and the deepest.
+const MAX_LEN: usize = 8192;
+const MAX_DEPTH: usize = 50;
+/// The largest program a pattern may become, in bytes.
+const MAX_PATTERN: usize = 1 << 20;
+
+/// Reads an expression.
+///
+/// # Errors
+/// What is wrong, and where.
+pub(in super::super) fn parse(text: &str) -> Result<Filter, String> {
+    if text.len() > MAX_LEN {
+        return Err(format!("must be at most {MAX_LEN} bytes"));
+    }
+    let mut words = Words { tokens: tokens(text)?, next: 0, depth: 0 };
+    let filter = words.either()?;
+    match words.peek() {
+        None => Ok(filter),
+        Some(_) => Err(words.expected("and, or, or the end")),
+    }
+}
+
+struct Words {
+    tokens: Vec<(usize, Token)>,
+    next: usize,
+    depth: usize,
+}
+
+impl Words {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next).map(|(_, token)| token)
+    }
+
+    fn is_word(&self, ahead: usize, word: &str) -> bool {
+        let token = self.tokens.get(self.next + ahead).map(|(_, token)| token);
+        matches!(token, Some(Token::Word(text)) if text == word)
+    }
+
+    fn take(&mut self, words: &[&str]) -> bool {
+        let found = words.iter().enumerate().all(|(ahead, word)| self.is_word(ahead, word));
+        if found {
+            self.next += words.len();
+        }
+        found
+    }
+
+    fn expected(&self, what: &str) -> String {
+        match self.tokens.get(self.next) {
+            Some((at, _)) => format!("expected {what} at {at}"),
+            None => format!("expected {what} at the end"),
+        }
+    }
+
+    fn either(&mut self) -> Result<Filter, String> {
+        let mut filter = self.both()?;
+        while self.take(&["or"]) {
+            filter = Filter::Or(Box::new(filter), Box::new(self.both()?));
+        }
+        Ok(filter)
+    }
+
+    fn both(&mut self) -> Result<Filter, String> {
+        let mut filter = self.one()?;
+        while self.take(&["and"]) {
+            filter = Filter::And(Box::new(filter), Box::new(self.one()?));
+        }
+        Ok(filter)
+    }
+
+    fn one(&mut self) -> Result<Filter, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("must be at most {MAX_DEPTH} deep"));
+        }
+        let filter = if self.take(&["not"]) {
+            Filter::Not(Box::new(self.one()?))
+        } else if self.peek() == Some(&Token::Open) {
+            self.next += 1;
+            let inner = self.either()?;
+            if self.peek() != Some(&Token::Close) {
+                return Err(self.expected(")"));
+            }
+            self.next += 1;
+            inner
+        } else {
+            self.test()?
+        };
+        self.depth -= 1;
+        Ok(filter)
+    }
+
+    fn test(&mut self) -> Result<Filter, String> {
+        // `VALUE in SELECTOR` begins with a value.
+        let is_in = self.is_word(1, "in") || (self.is_word(1, "not") && self.is_word(2, "in"));
+        if is_in {
+            let value = self.value()?;
+            let negated = self.take(&["not"]);
+            self.next += 1;
+            let path = self.selector()?;
+            return Ok(not(negated, Filter::Match(path, Test::Holds(value))));
+        }
+        let path = self.selector()?;
+        let (test, negated) = match self.peek().cloned() {
+            Some(Token::Equal) => (Test::Equals(self.after(1)?), false),
+            Some(Token::NotEqual) => (Test::Equals(self.after(1)?), true),
+            _ if self.take(&["is", "not", "empty"]) => (Test::IsEmpty, true),
+            _ if self.take(&["is", "empty"]) => (Test::IsEmpty, false),
+            _ if self.take(&["not", "contains"]) => (Test::Holds(self.value()?), true),
+            _ if self.take(&["contains"]) => (Test::Holds(self.value()?), false),
+            _ if self.take(&["not", "matches"]) => (self.pattern()?, true),
+            _ if self.take(&["matches"]) => (self.pattern()?, false),
+            Some(Token::Word(word)) if word != "and" && word != "or" => {
+                return Err(self.expected("an operator"));
+            }
+            _ => (Test::IsTrue, false),
+        };
+        Ok(not(negated, Filter::Match(path, test)))
+    }
+
+    fn after(&mut self, count: usize) -> Result<String, String> {
+        self.next += count;
+        self.value()
+    }
+
+    fn value(&mut self) -> Result<String, String> {
+        match self.peek() {
+            Some(Token::Word(text) | Token::Quoted(text)) => {
+                let text = text.clone();
+                self.next += 1;
+                Ok(text)
+            }
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn pattern(&mut self) -> Result<Test, String> {
+        let text = self.value()?;
+        let pattern = RegexBuilder::new(&text).size_limit(MAX_PATTERN).build();
+        pattern.map(Test::Matches).map_err(|_| "matches takes a regular expression".to_owned())
+    }
+
+    fn selector(&mut self) -> Result<Vec<String>, String> {
+        const KEY_WORDS: [&str; 8] =
+            ["and", "or", "not", "in", "is", "empty", "contains", "matches"];
+        let mut path = Vec::new();
+        let Some(Token::Word(word)) = self.peek() else { return Err(self.expected("a field")) };
+        if KEY_WORDS.contains(&word.as_str()) {
+            return Err(self.expected("a field"));
+        }
+        path.extend(word.split('.').map(str::to_owned));
+        self.next += 1;
+        while self.peek() == Some(&Token::OpenKey) {
+            path.push(self.after(1)?);
+            if self.peek() != Some(&Token::CloseKey) {
+                return Err(self.expected("]"));
+            }
+            self.next += 1;
+            // What follows a key begins with its dot.
+            if let Some(Token::Word(word)) = self.peek()
+                && let Some(more) = word.strip_prefix('.')
+            {
+                path.extend(more.split('.').map(str::to_owned));
+                self.next += 1;
+            }
+        }
+        if path.iter().any(String::is_empty) {
+            return Err(self.expected("a field before"));
+        }
+        Ok(path)
+    }
+}
+
+fn not(negated: bool, filter: Filter) -> Filter {
+    if negated { Filter::Not(Box::new(filter)) } else { filter }
+}

@@ -1,0 +1,60 @@
+//! `health`: what there is, with its checks.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::Value;
+
+use super::Face;
+use super::call::{Answered, Call, Refused, read, text};
+use super::catalog::rows;
+use super::render;
+
+/// `GET health/service/{name}`
+pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let (filter, passing) = (call.filter()?, call.switch("passing")?);
+    let (index, whole, view) = face.watched(&call).await?;
+    let Some(view) = view else { return Ok(read(index, whole, "[]")) };
+    let datacenter = &face.settings.datacenter;
+    let tags: Vec<_> = call.all("tag").collect();
+    if filter.is_none() && tags.is_empty() {
+        let entries = face.entries(call.caller.tenant(), &view);
+        return Ok(read(index, whole, entries.health(passing, datacenter)));
+    }
+    let rows = render::with_tags(&view, &tags);
+    let rows = rows.filter(|row| !passing || render::is_passing(&row.instance));
+    let entries = rows.map(|row| render::entry(row, datacenter, view.revision)).collect();
+    Ok(read(index, whole, text(&face.filtered(entries, filter.as_ref())?)))
+}
+
+/// `GET health/checks/{name}`
+pub(super) async fn checks(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let filter = call.filter()?;
+    let (index, whole, view) = face.watched(&call).await?;
+    let rows = view.iter().flat_map(|view| view.rows.iter().map(move |row| (view, row)));
+    let checks = rows.flat_map(|(view, row)| render::checks(row, view.revision)).collect();
+    Ok(read(index, whole, text(&face.filtered(checks, filter.as_ref())?)))
+}
+
+/// `GET health/state/{state}`: checks in this state, or in any.
+pub(super) async fn state(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let wanted = call.segment("state");
+    if !matches!(wanted, "any" | "passing" | "warning" | "critical") {
+        return Err(Refused::bad("state must be any, passing, warning or critical"));
+    }
+    let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
+    let visible = face.native.visible(&call.caller);
+    let all = rows(&snapshot, &visible).flat_map(|(view, row)| render::checks(row, view.revision));
+    let checks = all.filter(|check| wanted == "any" || check["Status"] == wanted).collect();
+    Ok(read(snapshot.revision, true, text(&face.filtered(checks, filter.as_ref())?)))
+}
+
+/// `GET health/node/{name}`: the checks of a node's services.
+pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
+    let (visible, name) = (face.native.visible(&call.caller), call.segment("name"));
+    let there = rows(&snapshot, &visible).filter(|(_, row)| render::node_of(&row.instance) == name);
+    let checks: Vec<Value> =
+        there.flat_map(|(view, row)| render::checks(row, view.revision)).collect();
+    Ok(read(snapshot.revision, true, text(&face.filtered(checks, filter.as_ref())?)))
+}

@@ -1,0 +1,166 @@
+//! Consul's HTTP API over the view: an unmodified client of Consul registers with the hub as with
+//! an agent, and finds and watches what any registry knows.
+//!
+//! It is served under `/v1` on the main port, and on a port of its own if one is configured. The
+//! rules are those of Consul 1.8; where this face differs, docs/decisions/0033 says why.
+//!
+//! | module | what |
+//! |---|---|
+//! | `call` | who asks, what for, and how long it may wait |
+//! | `catalog`, `health` | what there is |
+//! | `agent`, `checks` | what clients say of themselves, and their checks |
+//! | `status` | what is said of the hub itself |
+//! | `services` | the names of all services, with their tags |
+//! | `entries` | answers about one service, made beforehand |
+//! | `render`, `register` | from rows to entries, and from definitions to registrations |
+//! | `filter` | `?filter=` |
+//! | `places` | where instances are whose ids clients name |
+//! | `reaper` | removes who has been critical for too long |
+
+mod agent;
+mod call;
+mod catalog;
+mod checks;
+mod entries;
+mod filter;
+mod health;
+mod places;
+mod reaper;
+mod register;
+mod render;
+mod services;
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, put};
+use dashmap::DashMap;
+use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
+
+use self::entries::Entries;
+use self::places::Places;
+use self::services::Lists;
+use crate::access::Authenticator;
+use crate::catalog::View;
+use crate::clock::Clock;
+use crate::facades::names::split;
+use crate::native::Native;
+use crate::task::TaskGroup;
+use crate::telemetry::metrics::Metrics;
+
+/// What the face works with.
+#[derive(Debug)]
+pub struct Doors {
+    /// The readers' side of the view.
+    pub view: View,
+    /// The hub's own registry.
+    pub native: Arc<Native>,
+    /// Who may ask.
+    pub authenticator: Authenticator,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Wall time.
+    pub clock: Clock,
+}
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name of the data centre.
+    pub datacenter: String,
+    /// The tenant, where it is not the credential that says it.
+    pub tenant: Option<TenantId>,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+}
+
+#[derive(Debug)]
+struct Face {
+    view: View,
+    native: Arc<Native>,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    clock: Clock,
+    settings: Settings,
+    services: Lists,
+    entries: DashMap<(TenantId, ServiceKey), Arc<Entries>>,
+    places: Places,
+}
+
+impl Face {
+    /// The service that a name means: one of the default group, else `GROUP--NAME`.
+    fn key_of(&self, tenant: &TenantId, name: &str) -> Option<ServiceKey> {
+        let in_default = ServiceName::parse(name).ok();
+        let in_default = in_default.map(|name| ServiceKey::new(GroupName::default_group(), name));
+        let snapshot = self.view.snapshot(tenant);
+        if in_default.as_ref().is_some_and(|key| snapshot.service(key).is_some()) {
+            return in_default;
+        }
+        let grouped = split(name).and_then(|(group, name)| {
+            let (group, name) = (GroupName::parse(group).ok()?, ServiceName::parse(name).ok()?);
+            Some(ServiceKey::new(group, name))
+        });
+        let is_there = |key: &ServiceKey| {
+            snapshot.service(key).is_some() || self.native.get_group(tenant, &key.group).is_ok()
+        };
+        grouped.filter(is_there).or(in_default)
+    }
+}
+
+/// The routes. What nobody heartbeats any more is looked after in `tasks`.
+pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
+    let Doors { view, native, authenticator, metrics, clock } = doors;
+    let face = Arc::new(Face {
+        view,
+        native,
+        authenticator,
+        metrics,
+        clock,
+        settings,
+        services: Lists::default(),
+        entries: DashMap::new(),
+        places: Places::default(),
+    });
+    tasks.spawn_until_stopped(reaper::run(Arc::clone(&face)));
+    let v1 = Router::new()
+        .route("/catalog/services", get(catalog::services))
+        .route("/catalog/service/{name}", get(catalog::service))
+        .route("/catalog/nodes", get(catalog::nodes))
+        .route("/catalog/node/{name}", get(catalog::node))
+        .route("/catalog/datacenters", get(catalog::datacenters))
+        .route("/health/service/{name}", get(health::service))
+        .route("/health/checks/{name}", get(health::checks))
+        .route("/health/state/{state}", get(health::state))
+        .route("/health/node/{name}", get(health::node))
+        .route("/agent/self", get(status::agent))
+        .route("/agent/members", get(status::members))
+        .route("/status/leader", get(status::leader))
+        .route("/status/peers", get(status::peers))
+        .route("/agent/services", get(agent::services))
+        .route("/agent/service/{id}", get(agent::service))
+        .route("/agent/service/register", put(agent::register))
+        .route("/agent/service/deregister/{id}", put(agent::deregister))
+        .route("/agent/service/maintenance/{id}", put(agent::maintenance))
+        .route("/agent/checks", get(checks::list))
+        .route("/agent/check/pass/{id}", put(checks::pass))
+        .route("/agent/check/warn/{id}", put(checks::warn))
+        .route("/agent/check/fail/{id}", put(checks::fail))
+        .route("/agent/check/update/{id}", put(checks::update))
+        .route("/kv", any(no_values))
+        .route("/kv/", any(no_values))
+        .route("/kv/{*key}", any(no_values));
+    Router::new().nest("/v1", v1).with_state(face)
+}
+
+/// The hub keeps no values: who reads one is told that there is none, as Spring's configuration
+/// expects it.
+async fn no_values(method: axum::http::Method) -> Response {
+    if method == axum::http::Method::GET {
+        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")])
+            .into_response();
+    }
+    (StatusCode::METHOD_NOT_ALLOWED, "the hub keeps no values").into_response()
+}

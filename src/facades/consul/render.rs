@@ -1,0 +1,215 @@
+//! From the rows of the view to Consul's entries.
+//!
+//! | Consul's | ours |
+//! |---|---|
+//! | `Service.Service` | the service; of another group than the default one, `GROUP--NAME` |
+//! | `Service.ID` | as registered, there or in the Consul it comes from; else the instance's id |
+//! | `Address`, `Port`, `Tags` | host, port, tags |
+//! | `Meta` | metadata, without what hubs carry |
+//! | `Weights` | a hundredth of the weight, at least 1 |
+//! | `Node` | the Consul node it comes from, else the hub's own |
+//! | `Checks` | see [`checks`] |
+
+use hub_registry_consul::wire::SERVICE_MAINTENANCE;
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry};
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{Row, ServiceView};
+use crate::facades::names::qualified;
+
+/// The node of instances that come from no Consul.
+pub(super) const NODE: &str = "hub-registry";
+const NODE_ADDRESS: &str = "127.0.0.1";
+
+/// Terms of an instance that this face writes, besides those that the adapter reads.
+pub(super) mod term {
+    pub(in super::super) const ID: &str = "serviceId";
+    pub(in super::super) const CHECK_ID: &str = "checkId";
+    pub(in super::super) const CHECK_NAME: &str = "checkName";
+    pub(in super::super) const CHECK_NOTES: &str = "checkNotes";
+    /// `ttl`, `http` or `tcp`.
+    pub(in super::super) const CHECK_TYPE: &str = "checkType";
+    /// `warning`, where the check says so: the hub has no word for it.
+    pub(in super::super) const CHECK_STATUS: &str = "checkStatus";
+    /// Seconds after which a critical instance is removed.
+    pub(in super::super) const DEREGISTER: &str = "deregisterAfter";
+    pub(in super::super) const TAG_OVERRIDE: &str = "enableTagOverride";
+    pub(in super::super) const WARNING: &str = "warningWeight";
+    /// Before the name of an address for callers elsewhere.
+    pub(in super::super) const ADDRESS: &str = "address.";
+}
+
+/// What the adapter writes into metadata for Consul's `warning`.
+const STATUS_KEY: &str = "consul-status";
+
+/// The id by which clients of Consul know it.
+pub(super) fn id_of(row: &Row) -> String {
+    let instance = &row.instance;
+    if let Some(id) = instance.native.get(term::ID) {
+        return id.clone();
+    }
+    let from_consul = row.origins.first().is_some_and(|first| first.kind == RegistryKind::Consul);
+    match &instance.native_id {
+        Some(id) if from_consul => id.to_string(),
+        _ => row.id.to_string(),
+    }
+}
+
+/// The name of its node.
+pub(super) fn node_of(instance: &Instance) -> &str {
+    instance.native.get("node").map_or(NODE, String::as_str)
+}
+
+/// Consul's word for its state.
+pub(super) fn status(instance: &Instance) -> &'static str {
+    let warns =
+        instance.native.get(term::CHECK_STATUS).or_else(|| instance.metadata.get(STATUS_KEY));
+    match (instance.status, instance.health) {
+        (InstanceStatus::Down | InstanceStatus::Starting, _) | (_, HealthStatus::Unhealthy) => {
+            "critical"
+        }
+        _ if warns.is_some_and(|status| status == "warning") => "warning",
+        _ => "passing",
+    }
+}
+
+/// Whether it passes: nothing of it is critical or warns.
+pub(super) fn is_passing(instance: &Instance) -> bool {
+    instance.status == InstanceStatus::Up && status(instance) == "passing"
+}
+
+/// Its node.
+pub(super) fn node(instance: &Instance, datacenter: &str, index: i64) -> Value {
+    let name = node_of(instance);
+    let address = if name == NODE { NODE_ADDRESS } else { instance.key.host.as_str() };
+    json!({
+        "ID": "", "Node": name, "Address": address, "Datacenter": datacenter,
+        "TaggedAddresses": {}, "Meta": {}, "CreateIndex": index, "ModifyIndex": index,
+    })
+}
+
+/// The instance.
+pub(super) fn service(row: &Row, index: i64) -> Value {
+    let instance = &row.instance;
+    let native = &instance.native;
+    let passing = ((instance.weight.get() + 50) / 100).max(1);
+    let warning = native.get(term::WARNING).and_then(|text| text.parse::<u32>().ok());
+    let tagged: Map<String, Value> = native
+        .beginning_with(term::ADDRESS)
+        .filter_map(|(key, value)| tagged(key, value))
+        .collect();
+    json!({
+        "ID": id_of(row),
+        "Service": qualified(&instance.key.service),
+        "Tags": instance.tags,
+        "Address": instance.key.host,
+        "TaggedAddresses": tagged,
+        "Meta": meta(instance),
+        "Port": instance.key.port,
+        "Weights": { "Passing": passing, "Warning": warning.unwrap_or(1) },
+        "EnableTagOverride": native.get(term::TAG_OVERRIDE).is_some_and(|on| on == "true"),
+        "CreateIndex": index,
+        "ModifyIndex": index,
+    })
+}
+
+fn tagged(key: &str, value: &str) -> Option<(String, Value)> {
+    let tag = key.strip_prefix(term::ADDRESS)?;
+    let (host, port) = value.rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    Some((tag.to_owned(), json!({ "Address": host, "Port": port.parse::<u16>().ok()? })))
+}
+
+fn meta(instance: &Instance) -> Map<String, Value> {
+    let carried =
+        |key: &str| carry::KEYS.contains(&key) || key.starts_with(carry::META) || key == STATUS_KEY;
+    let pairs = instance.metadata.iter().filter(|(key, _)| !carried(key));
+    pairs.map(|(key, value)| (key.clone(), json!(value))).collect()
+}
+
+/// Its checks: one that says its health, none where nobody checks it; and Consul's own of what is
+/// out of service.
+pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
+    let instance = &row.instance;
+    let said = |key: &str| instance.native.get(key).cloned();
+    let id = id_of(row);
+    let name = qualified(&instance.key.service);
+    let check = |check_id: String, label: String, status: &str, kind: String, notes: String| {
+        json!({
+            "Node": node_of(instance), "CheckID": check_id, "Name": label, "Status": status,
+            "Notes": notes, "Output": "", "ServiceID": id, "ServiceName": name,
+            "ServiceTags": instance.tags, "Type": kind, "Definition": {},
+            "CreateIndex": index, "ModifyIndex": index,
+        })
+    };
+    let mut checks = Vec::new();
+    let is_checked = instance.health != HealthStatus::Unknown || said(term::CHECK_TYPE).is_some();
+    if is_checked || status(instance) == "critical" {
+        checks.push(check(
+            said(term::CHECK_ID).unwrap_or_else(|| format!("service:{id}")),
+            said(term::CHECK_NAME).unwrap_or_else(|| format!("Service '{name}' check")),
+            status(instance),
+            said(term::CHECK_TYPE).unwrap_or_default(),
+            said(term::CHECK_NOTES).unwrap_or_default(),
+        ));
+    }
+    if instance.status == InstanceStatus::OutOfService {
+        let label = "Service Maintenance Mode".to_owned();
+        let check_id = format!("{SERVICE_MAINTENANCE}{id}");
+        checks.push(check(check_id, label, "critical", "maintenance".to_owned(), String::new()));
+    }
+    checks
+}
+
+/// An element of `health/service`.
+pub(super) fn entry(row: &Row, datacenter: &str, index: i64) -> Value {
+    json!({
+        "Node": node(&row.instance, datacenter, index),
+        "Service": service(row, index),
+        "Checks": checks(row, index),
+    })
+}
+
+/// An element of `catalog/service`, where all is on one level.
+pub(super) fn flat(row: &Row, datacenter: &str, index: i64) -> Value {
+    let (node, service) = (node(&row.instance, datacenter, index), service(row, index));
+    let mut flat = Map::new();
+    for (to, from) in [
+        ("ID", "ID"),
+        ("Node", "Node"),
+        ("Address", "Address"),
+        ("Datacenter", "Datacenter"),
+        ("TaggedAddresses", "TaggedAddresses"),
+        ("NodeMeta", "Meta"),
+    ] {
+        flat.insert(to.to_owned(), node[from].clone());
+    }
+    for (to, from) in [
+        ("ServiceID", "ID"),
+        ("ServiceName", "Service"),
+        ("ServiceTags", "Tags"),
+        ("ServiceAddress", "Address"),
+        ("ServiceTaggedAddresses", "TaggedAddresses"),
+        ("ServiceMeta", "Meta"),
+        ("ServicePort", "Port"),
+        ("ServiceWeights", "Weights"),
+        ("ServiceEnableTagOverride", "EnableTagOverride"),
+        ("CreateIndex", "CreateIndex"),
+        ("ModifyIndex", "ModifyIndex"),
+    ] {
+        flat.insert(to.to_owned(), service[from].clone());
+    }
+    Value::Object(flat)
+}
+
+/// The rows of a service with this tag and all others that are asked for; tags ignore case
+/// (`agent/consul/state/catalog.go`, `serviceTagFilter`).
+pub(super) fn with_tags<'v>(
+    view: &'v ServiceView,
+    tags: &'v [&'v str],
+) -> impl Iterator<Item = &'v Row> {
+    let has =
+        |row: &Row, tag: &str| row.instance.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
+    let rows = view.rows.iter().map(AsRef::as_ref);
+    rows.filter(move |row| tags.iter().all(|tag| has(row, tag)))
+}

@@ -73,9 +73,10 @@ pub struct Mark {
 /// Tags are believed of anyone, since that is also how clients of registries without tags write
 /// them; everything else only of a copy, which has an owner.
 pub fn take(instance: &mut Arc<Instance>) {
-    // All keys begin so, and few others do.
-    let is_one = |(key, _): (&String, _)| KEYS.contains(&key.as_str());
-    if !instance.metadata.beginning_with("fed-").any(is_one) {
+    // All keys begin so, and few others do. This is asked of every instance of a service each time
+    // one of them changes.
+    let is_one = |key: &String| key.starts_with("fed-") && KEYS.contains(&key.as_str());
+    if !instance.metadata.keys().any(is_one) {
         return;
     }
     let instance = Arc::make_mut(instance);

@@ -1,5 +1,6 @@
 //! One instance of a service, in the hub's own terms.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl fmt::Display for ServiceKey {
 }
 
 /// An instance: its service and its address. Two registrations with equal keys are one instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InstanceKey {
     /// The service.
     pub service: ServiceKey,
@@ -43,6 +44,23 @@ pub struct InstanceKey {
     pub host: Host,
     /// The port; 0 where a registry (Consul) allows a service without one.
     pub port: u16,
+}
+
+impl Ord for InstanceKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Lists of instances are walked side by side all day, and most of what is in them is shared.
+        if std::ptr::eq(self, other) {
+            return Ordering::Equal;
+        }
+        let service = self.service.cmp(&other.service);
+        service.then_with(|| self.host.cmp(&other.host)).then_with(|| self.port.cmp(&other.port))
+    }
+}
+
+impl PartialOrd for InstanceKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl InstanceKey {

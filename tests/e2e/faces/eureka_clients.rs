@@ -2,22 +2,16 @@
 //! with the hub, find each other and what lives elsewhere, change, leave, and are killed.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, ServerKind};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, timeout};
+use tokio::process::Command;
+use tokio::time::Instant;
 
+use super::client::{Client, SOON};
 use crate::hub::Hub;
-
-/// How long a client may take to see a change: it asks every second.
-const SOON: Duration = Duration::from_secs(20);
-/// How long one may take to start: it may be a JVM.
-const START: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Language {
@@ -39,6 +33,12 @@ impl Language {
 
     fn host(self) -> String {
         format!("10.6.0.{}", self as usize + 1)
+    }
+
+    async fn start(self, installed: &Path, hub: &Hub) -> Client {
+        let mut command = self.command(installed);
+        command.args([&hub.url("/eureka"), self.name(), &self.host(), "8080"]);
+        Client::start(self.name(), command).await
     }
 
     fn command(self, installed: &Path) -> Command {
@@ -67,72 +67,6 @@ impl Language {
     }
 }
 
-/// A client that runs.
-struct Client {
-    language: Language,
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Client {
-    async fn start(language: Language, installed: &Path, hub: &Hub) -> Self {
-        let mut child = language
-            .command(installed)
-            .args([&hub.url("/eureka"), language.name(), &language.host(), "8080"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        let mut client = Self { language, child, input, lines: BufReader::new(output).lines() };
-        let ready = timeout(START, client.answer()).await;
-        assert_eq!(ready.unwrap_or_default(), json!({ "ready": true }), "{language:?}");
-        client
-    }
-
-    /// Its next answer; what it logs in between is passed over.
-    async fn answer(&mut self) -> Value {
-        loop {
-            let line = self.lines.next_line().await.unwrap();
-            let line = line.unwrap_or_else(|| panic!("{:?} has ended", self.language));
-            if line.starts_with('{') {
-                return serde_json::from_str(&line).unwrap();
-            }
-        }
-    }
-
-    async fn say(&mut self, line: &str) -> Value {
-        let input = self.input.as_mut().unwrap();
-        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-        input.flush().await.unwrap();
-        timeout(SOON, self.answer()).await.unwrap_or_else(|_| panic!("{:?}: {line}", self.language))
-    }
-
-    /// Looks until it sees what is expected of a service.
-    async fn until(&mut self, name: &str, expected: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let end = Instant::now() + SOON;
-        loop {
-            let answer = self.say(&format!("find {name}")).await;
-            let found = answer["found"].as_array().unwrap().clone();
-            if expected(&found) {
-                return found;
-            }
-            assert!(Instant::now() < end, "{:?} sees of {name}: {answer}", self.language);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Ends as a client does that was told to.
-    async fn leave(mut self) {
-        drop(self.input.take());
-        let ended = timeout(SOON, self.child.wait()).await;
-        assert!(ended.is_ok(), "{:?} does not end", self.language);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
     if !servers::require(ServerKind::Eureka) {
@@ -142,7 +76,7 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
     let mut hub = Hub::start().await;
     let mut clients = Vec::new();
     for language in Language::ALL {
-        clients.push(Client::start(language, &installed, &hub).await);
+        clients.push(language.start(&installed, &hub).await);
     }
     // Each finds each, with its metadata, and one that is not Eureka's.
     let native = json!({
@@ -159,11 +93,11 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
             );
             assert_eq!(found[0]["metadata"]["by"], other.name());
             // XStream doubles the underscore, and py-eureka-client leaves it at that.
-            let key = if client.language == Language::Python { "a__b" } else { "a_b" };
-            assert_eq!(found[0]["metadata"][key], "1 < 2", "{:?} {found:?}", client.language);
+            let key = if client.name == "python" { "a__b" } else { "a_b" };
+            assert_eq!(found[0]["metadata"][key], "1 < 2", "{} {found:?}", client.name);
         }
         let found = client.until("elsewhere", |found| found.len() == 1).await;
-        assert_eq!(found[0]["metadata"]["kept"], "ä & <b>", "{:?}", client.language);
+        assert_eq!(found[0]["metadata"]["kept"], "ä & <b>", "{}", client.name);
     }
     // The hub itself has them as its own, healthy by their heartbeats, longer than a lease lasts.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -172,8 +106,8 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
         assert_eq!(answer["instances"][0]["healthStatus"], "HEALTHY", "{language:?}: {answer}");
     }
     // Each takes itself out of service, and comes back; the one that has no way to is taken out.
-    for who in 0..clients.len() {
-        let (language, name) = (clients[who].language, clients[who].language.name());
+    for (who, language) in Language::ALL.into_iter().enumerate() {
+        let name = language.name();
         let id = format!("{}:{name}:8080", language.host());
         let status = hub.url(&format!("/eureka/apps/{name}/{id}/status"));
         let status =
@@ -205,7 +139,7 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
     }
     // One is killed: the others see that it is down, and then gone; one leaves: at once.
     let mut killed = clients.remove(0);
-    killed.child.kill().await.unwrap();
+    killed.kill().await;
     for client in &mut clients {
         client.until(Language::Python.name(), <[Value]>::is_empty).await;
     }

@@ -1,6 +1,8 @@
 //! The protocols of others, spoken by the hub.
 
+mod client;
 mod consul;
+mod consul_clients;
 mod eureka;
 mod eureka_clients;
 mod scenario;

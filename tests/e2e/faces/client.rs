@@ -1,0 +1,89 @@
+//! A client of a registry that runs as a program: it is told lines, and answers with JSON.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{Instant, timeout};
+
+/// How long a client may take to see a change: some ask every second.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+/// How long one may take to start: it may be a JVM.
+const START: Duration = Duration::from_secs(60);
+
+/// A client that runs.
+pub(super) struct Client {
+    /// What it is written in; also the service it is.
+    pub(super) name: &'static str,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Client {
+    pub(super) async fn start(name: &'static str, mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let mut client = Self { name, child, input, lines: BufReader::new(output).lines() };
+        let ready = timeout(START, client.answer()).await;
+        assert_eq!(ready.unwrap_or_default(), json!({ "ready": true }), "{name}");
+        client
+    }
+
+    /// Its next answer; what it logs in between is passed over.
+    pub(super) async fn answer(&mut self) -> Value {
+        loop {
+            let line = self.lines.next_line().await.unwrap();
+            let line = line.unwrap_or_else(|| panic!("{} has ended", self.name));
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+    }
+
+    /// Tells it a line; its answer.
+    pub(super) async fn say(&mut self, line: &str) -> Value {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        input.flush().await.unwrap();
+        timeout(SOON, self.answer()).await.unwrap_or_else(|_| panic!("{}: {line}", self.name))
+    }
+
+    /// Looks until it sees what is expected of a service.
+    pub(super) async fn until(
+        &mut self,
+        name: &str,
+        expected: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
+        let end = Instant::now() + SOON;
+        loop {
+            let answer = self.say(&format!("find {name}")).await;
+            let found = answer["found"].as_array().unwrap().clone();
+            if expected(&found) {
+                return found;
+            }
+            assert!(Instant::now() < end, "{} sees of {name}: {answer}", self.name);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// SIGKILL.
+    pub(super) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Ends as a client does that was told to.
+    pub(super) async fn leave(mut self) {
+        drop(self.input.take());
+        let ended = timeout(SOON, self.child.wait()).await;
+        assert!(ended.is_ok(), "{} does not end", self.name);
+    }
+}

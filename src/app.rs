@@ -120,7 +120,8 @@ impl App {
         let tokens = Tokens::start(store.clone(), clock.clone(), poll, &working)
             .await
             .context("the tokens cannot be read")?;
-        let authenticator = authenticator(&config, address, &tokens).await?;
+        let addresses: Vec<_> = [address].into_iter().chain(consul_address).collect();
+        let authenticator = authenticator(&config, &addresses, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let base = revisions.base();
         let catalog = Catalog::new(revisions, clock.clone(), metrics.clone());
@@ -205,7 +206,7 @@ impl App {
         let dns_address = dns::start(asked, doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let faces = Faces::new(&config, &catalog, &native, (&authenticator, &metrics), &working);
+        let faces = Faces::new(&config, &catalog, &native, (&authenticator, &metrics), &serving);
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -303,12 +304,12 @@ impl Faces {
                 native: Arc::clone(native),
                 authenticator: authenticator.clone(),
                 metrics: metrics.clone(),
-                clock: Clock::System,
             };
             let settings = consul::Settings {
                 datacenter: facades.consul.datacenter.clone(),
                 tenant: facades.consul.tenant.clone(),
                 body_limit,
+                body_time: config.server.http.request_timeout,
             };
             faces.consul = consul::router(doors, settings, tasks);
         }
@@ -496,12 +497,13 @@ fn native_settings(config: &Config) -> Settings {
 /// configuration says in so many words that it is not.
 async fn authenticator(
     config: &Config,
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     tokens: &Arc<Tokens>,
 ) -> anyhow::Result<Authenticator> {
-    let reachable = !address.ip().is_loopback();
+    let seen = addresses.iter().find(|address| !address.ip().is_loopback());
+    let reachable = seen.is_some();
     if !access::is_wanted(&config.security, reachable) {
-        if reachable {
+        if let Some(address) = seen {
             tracing::warn!(%address, "SECURITY IS OFF and this address can be reached from other \
                 machines: whoever does may read and change everything (security.enabled: false)");
         }

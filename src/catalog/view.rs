@@ -244,8 +244,10 @@ impl View {
 
     /// Waits until anything changed after this revision, at most until then.
     pub async fn wait_for_any(&self, tenant: &TenantId, revision: i64, deadline: Instant) {
+        let grown = self.tenants.grown.notified();
+        tokio::pin!(grown);
+        grown.as_mut().enable();
         let Some(tenant) = self.tenants.get(tenant.as_str()) else {
-            let grown = self.tenants.grown.notified();
             tokio::time::timeout_at(deadline, grown).await.ok();
             return;
         };

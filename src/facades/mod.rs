@@ -11,3 +11,4 @@ pub mod consul;
 pub mod dns;
 pub mod eureka;
 mod names;
+mod turns;

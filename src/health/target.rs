@@ -118,9 +118,13 @@ impl Target {
             DEFAULT_CHECK_TIMEOUT_SECONDS,
             defaults.timeout,
         );
-        let seconds = |term: &str| instance.native.get(term).and_then(|text| text.parse().ok());
-        let interval = seconds(terms::CHECK_INTERVAL).map_or(interval, Duration::from_secs);
-        let timeout = seconds(terms::CHECK_TIMEOUT).map_or(timeout, Duration::from_secs);
+        // Somebody may have written the row by SQL.
+        let own = |term: &str, otherwise: Duration| {
+            let seconds = instance.native.get(term).and_then(|text| text.parse::<u64>().ok());
+            seconds.map_or(otherwise, |seconds| Duration::from_secs(seconds.clamp(1, 86_400)))
+        };
+        let interval = own(terms::CHECK_INTERVAL, interval);
+        let timeout = own(terms::CHECK_TIMEOUT, timeout);
         let ask = match (instance.check, instance.native.get(terms::CHECK_URL)) {
             (_, Some(url)) => Ask::of_url(url),
             (HealthCheckType::Tcp, None) => {

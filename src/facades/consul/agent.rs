@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hub_registry_core::{GroupName, InstanceStatus, ServiceKey};
+use bytes::Bytes;
+use hub_registry_core::{InstanceKey, InstanceStatus, ServiceKey};
 use serde_json::{Value, json};
 
 use super::Face;
@@ -14,8 +15,9 @@ use super::call::{Answered, Call, Refused, read, text};
 use super::register::{self, registration};
 use super::render;
 use crate::catalog::Row;
+use crate::facades::names::key_of;
 use crate::http::body;
-use crate::model::names::native_service;
+use crate::model::names::{native_group, native_service};
 
 /// `PUT agent/service/register`
 pub(super) async fn register(
@@ -23,20 +25,22 @@ pub(super) async fn register(
     call: Call,
     body: Body,
 ) -> Answered<StatusCode> {
-    let new = register::read(&body::read(body, face.settings.body_limit).await?)?;
-    let (tenant, id) = (call.caller.tenant(), new.id.clone());
-    let service = match face.key_of(tenant, &new.name) {
-        Some(key) => ServiceKey::new(key.group, native_service("Name", key.name.as_str())?),
-        None => ServiceKey::new(GroupName::default_group(), native_service("Name", &new.name)?),
-    };
-    let before = face.by_id(tenant, &id);
+    let new = register::read(&face.body(body).await?)?;
+    let (caller, tenant, id) = (&call.caller, call.caller.tenant(), new.id.clone());
+    let named = key_of(&new.name).ok_or_else(|| Refused::bad("Name must be that of a service"))?;
+    let service = ServiceKey::new(
+        native_group("Name", named.group.as_str())?,
+        native_service("Name", named.name.as_str())?,
+    );
+    let _turn = face.turns.of((tenant, &id)).await;
+    let before = face.by_agent(caller, call.peer, &id);
     let new = registration(service, new, call.peer, before.as_ref())?;
-    let outcome = face.native.register(&call.caller, new).await;
+    let outcome = face.native.register(caller, new).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
     // Its id is what makes a service of an agent's the same: it has moved.
     if let Some(before) = before.filter(|before| before.id != registered.instance_id) {
-        let outcome = face.native.deregister(&call.caller, &before.id.to_string()).await;
+        let outcome = face.native.deregister(caller, &before.id.to_string()).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         if let Err(error) = outcome {
             let instance = before.key.to_string();
@@ -44,14 +48,16 @@ pub(super) async fn register(
         }
     }
     if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
-        face.places.remember(&now);
+        face.remember(&now);
     }
     Ok(StatusCode::OK)
 }
 
 /// `PUT agent/service/deregister/{id}`: 200 also for one that is not there, as Consul 1.8 has it.
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    let Some(known) = face.by_id(call.caller.tenant(), call.segment("id")) else {
+    let id = call.segment("id");
+    let _turn = face.turns.of((call.caller.tenant(), id)).await;
+    let Some(known) = face.by_id(&call.caller, call.peer, id) else {
         return Ok(StatusCode::OK);
     };
     let outcome = face.native.deregister(&call.caller, &known.id.to_string()).await;
@@ -69,7 +75,7 @@ pub(super) async fn maintenance(State(face): State<Arc<Face>>, call: Call) -> An
     let id = call.segment("id");
     let unknown =
         || Refused::new(StatusCode::NOT_FOUND, format!("No service registered with ID {id:?}"));
-    let known = face.by_id(call.caller.tenant(), id).ok_or_else(unknown)?;
+    let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
     let status = if enable { InstanceStatus::OutOfService } else { InstanceStatus::Up };
     let outcome = face.native.set_status(&call.caller, &known.id.to_string(), status).await;
     face.metrics.native.ended("status", outcome.is_ok());
@@ -86,8 +92,7 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
         if !visible.sees(&one.key.service.group) {
             continue;
         }
-        let Some((row, revision)) = face.row(&call, &one.key.service, |row| row.id == one.id)
-        else {
+        let Some((row, revision)) = face.row(&call, &one.key) else {
             continue;
         };
         let service = local(&row, revision, &face.settings.datacenter);
@@ -102,12 +107,8 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
 pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let id = call.segment("id");
     let unknown = || Refused::new(StatusCode::NOT_FOUND, format!("unknown service ID: {id}"));
-    let known = face.by_id(call.caller.tenant(), id).ok_or_else(unknown)?;
-    let visible = face.native.visible(&call.caller);
-    let row = visible
-        .sees(&known.key.service.group)
-        .then(|| face.row(&call, &known.key.service, |row| row.id == known.id));
-    let (row, revision) = row.flatten().ok_or_else(unknown)?;
+    let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
+    let (row, revision) = face.row(&call, &known.key).ok_or_else(unknown)?;
     Ok(read(1, true, text(&local(&row, revision, &face.settings.datacenter))))
 }
 
@@ -123,16 +124,22 @@ fn local(row: &Row, revision: i64, datacenter: &str) -> Value {
 }
 
 impl Face {
-    /// The row of a service that is meant, and the revision of its service.
-    pub(super) fn row(
-        &self,
-        call: &Call,
-        service: &ServiceKey,
-        is_it: impl Fn(&Row) -> bool,
-    ) -> Option<(Arc<Row>, i64)> {
+    /// The row of an instance, and the revision of its service.
+    pub(super) fn row(&self, call: &Call, key: &InstanceKey) -> Option<(Arc<Row>, i64)> {
         let snapshot = self.view.snapshot(call.caller.tenant());
-        let view = snapshot.service(service)?;
-        let row = view.rows.iter().find(|row| is_it(row))?;
-        Some((Arc::clone(row), view.revision))
+        let view = snapshot.service(&key.service)?;
+        let place = view.rows.binary_search_by(|row| row.key().cmp(key)).ok()?;
+        Some((Arc::clone(&view.rows[place]), view.revision))
+    }
+
+    /// A body, within its bounds.
+    pub(super) async fn body(&self, body: Body) -> Answered<Bytes> {
+        let read = body::read(body, self.settings.body_limit);
+        match tokio::time::timeout(self.settings.body_time, read).await {
+            Ok(read) => Ok(read?),
+            Err(_) => {
+                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))
+            }
+        }
     }
 }

@@ -157,7 +157,8 @@ impl FromRequestParts<Arc<Face>> for Call {
         let in_query = query.iter().find(|(key, _)| key == "token").map(|(_, value)| &**value);
         let shown = in_query.or(in_header).filter(|token| !token.is_empty());
         let shown = shown.or_else(|| bearer(headers));
-        let tenant = face.settings.tenant.clone();
+        // A token says its tenant itself.
+        let tenant = face.settings.tenant.clone().filter(|_| !face.authenticator.is_on());
         let said = Said { bearer: shown, tenant, user: None, forwarded: is_forwarded(headers) };
         let caller = face.authenticator.caller(said).await?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);

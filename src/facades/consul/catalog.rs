@@ -14,6 +14,7 @@ use super::call::{Answered, Blocking, Call, Refused, read, text};
 use super::render;
 use crate::access::Visible;
 use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView, Snapshot};
+use crate::facades::names::key_of;
 
 /// Who waits for the list of all looks again no sooner than this: it may change all the time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,17 +22,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// `GET catalog/services`: `{"NAME": ["TAG", ...]}`
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let (blocking, tenant) = (call.blocking()?, call.caller.tenant());
-    if let Some(Blocking { index, wait }) = blocking {
-        let deadline = Instant::now() + wait;
-        loop {
+    if let Some(blocking) = blocking {
+        let changed = |revision: &mut i64, index| {
             let list = face.services(tenant);
-            // An index from the future is answered at once.
-            if list.index > index || index > list.revision || Instant::now() >= deadline {
-                break;
-            }
-            face.view.wait_for_any(tenant, list.revision, deadline).await;
-            tokio::time::sleep_until((Instant::now() + PAUSE).min(deadline)).await;
-        }
+            *revision = list.revision;
+            list.index > index
+        };
+        face.wait_for_any(tenant, blocking, changed).await;
     }
     face.all_heard(tenant)?;
     let list = face.services(tenant);
@@ -116,13 +113,33 @@ impl Face {
     /// The whole, after a change that the call waits for.
     pub(super) async fn changed(&self, call: &Call) -> Answered<Arc<Snapshot>> {
         let tenant = call.caller.tenant();
-        if let Some(Blocking { index, wait }) = call.blocking()?
-            && index <= self.view.snapshot(tenant).revision
-        {
-            self.view.wait_for_any(tenant, index, Instant::now() + wait).await;
+        if let Some(blocking) = call.blocking()? {
+            let changed = |revision: &mut i64, index| {
+                *revision = self.view.snapshot(tenant).revision;
+                *revision > index
+            };
+            self.wait_for_any(tenant, blocking, changed).await;
         }
         self.all_heard(tenant)?;
         Ok(self.view.snapshot(tenant))
+    }
+
+    /// Waits until what is asked for changed; an index from the future is answered at once.
+    async fn wait_for_any(
+        &self,
+        tenant: &TenantId,
+        Blocking { index, wait }: Blocking,
+        changed: impl Fn(&mut i64, i64) -> bool,
+    ) {
+        let deadline = Instant::now() + wait;
+        let mut revision = 0;
+        while !changed(&mut revision, index) && index <= revision && Instant::now() < deadline {
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = self.view.wait_for_any(tenant, revision, deadline) => {}
+            }
+            tokio::time::sleep_until((Instant::now() + PAUSE).min(deadline)).await;
+        }
     }
 
     /// The service that the call names, after a change that it waits for: the index to wait from,
@@ -133,12 +150,13 @@ impl Face {
     ) -> Answered<(i64, bool, Option<Arc<ServiceView>>)> {
         let (tenant, name) = (call.caller.tenant(), call.segment("name"));
         let visible = self.native.visible(&call.caller);
-        let Some(key) = self.key_of(tenant, name) else {
-            return Ok((1, true, None));
-        };
+        let Some(key) = key_of(name) else { return Ok((1, true, None)) };
         let group = GroupChoice::Named(key.group.clone());
         if let Some(Blocking { index, wait }) = call.blocking()? {
-            self.view.wait(tenant, &key.name, (&group, &visible), index, wait).await;
+            tokio::select! {
+                () = self.stopping.cancelled() => {}
+                () = self.view.wait(tenant, &key.name, (&group, &visible), index, wait) => {}
+            }
         }
         let whole = self.view.unloaded(tenant).is_empty();
         let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);

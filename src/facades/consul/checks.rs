@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
 use super::render::{self, term};
-use crate::http::body;
+use crate::access::Action;
 use crate::model::instance::InstancePatch;
 use crate::model::words::HealthCheckType;
 
@@ -51,7 +51,7 @@ pub(super) async fn update(
     call: Call,
     body: Body,
 ) -> Answered<StatusCode> {
-    let body = body::read(body, face.settings.body_limit).await?;
+    let body = face.body(body).await?;
     let update: Update = serde_json::from_slice(&body)
         .map_err(|_| Refused::bad("Request decode failed: must be {\"Status\": ...}"))?;
     let said = match update.status.as_str() {
@@ -75,8 +75,7 @@ pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered 
         if !visible.sees(&one.key.service.group) {
             continue;
         }
-        let Some((row, revision)) = face.row(&call, &one.key.service, |row| row.id == one.id)
-        else {
+        let Some((row, revision)) = face.row(&call, &one.key) else {
             continue;
         };
         for check in face.filtered(render::checks(&row, revision), filter.as_ref())? {
@@ -90,14 +89,15 @@ pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered 
 impl Face {
     async fn said(&self, call: &Call, said: Said) -> Answered<StatusCode> {
         let id = call.segment("id");
-        let (tenant, caller) = (call.caller.tenant(), &call.caller);
-        let known = self.by_check(tenant, id);
+        let caller = &call.caller;
+        let known = self.by_check(caller, call.peer, id);
         let known = known.filter(|known| known.check == HealthCheckType::Heartbeat);
         let Some(known) = known else {
             // As Consul 1.8 has it: it is the client's fault, and it is to register again.
             let text = format!("CheckID {id:?} does not have associated TTL");
             return Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text));
         };
+        self.native.need(caller, Action::Write, &known.key.service.group)?;
         let own = known.id.to_string();
         let outcome = match said {
             Said::Critical => Ok(0),
@@ -113,6 +113,10 @@ impl Face {
         if known.health == health && warns == (said == Said::Warning) {
             return Ok(StatusCode::OK);
         }
+        // What it says now is written over what it said when it registered, and over nothing newer.
+        let id = known.native.get(term::ID).cloned().unwrap_or_default();
+        let _turn = self.turns.of((caller.tenant(), &id)).await;
+        let known = self.native.get(caller.tenant(), &own)?;
         let mut native = known.native.clone();
         native.remove(term::CHECK_STATUS);
         if said == Said::Warning {

@@ -32,21 +32,22 @@ mod services;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, put};
 use dashmap::DashMap;
-use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
+use hub_registry_core::{ServiceKey, TenantId};
+use tokio_util::sync::CancellationToken;
 
 use self::entries::Entries;
 use self::places::Places;
 use self::services::Lists;
 use crate::access::Authenticator;
 use crate::catalog::View;
-use crate::clock::Clock;
-use crate::facades::names::split;
+use crate::facades::turns::Turns;
 use crate::native::Native;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -62,8 +63,6 @@ pub struct Doors {
     pub authenticator: Authenticator,
     /// What is counted.
     pub metrics: Metrics,
-    /// Wall time.
-    pub clock: Clock,
 }
 
 /// What can be set.
@@ -75,6 +74,8 @@ pub struct Settings {
     pub tenant: Option<TenantId>,
     /// The largest body, in bytes.
     pub body_limit: usize,
+    /// How long a body may take to come.
+    pub body_time: Duration,
 }
 
 #[derive(Debug)]
@@ -83,46 +84,28 @@ struct Face {
     native: Arc<Native>,
     authenticator: Authenticator,
     metrics: Metrics,
-    clock: Clock,
     settings: Settings,
     services: Lists,
     entries: DashMap<(TenantId, ServiceKey), Arc<Entries>>,
     places: Places,
-}
-
-impl Face {
-    /// The service that a name means: one of the default group, else `GROUP--NAME`.
-    fn key_of(&self, tenant: &TenantId, name: &str) -> Option<ServiceKey> {
-        let in_default = ServiceName::parse(name).ok();
-        let in_default = in_default.map(|name| ServiceKey::new(GroupName::default_group(), name));
-        let snapshot = self.view.snapshot(tenant);
-        if in_default.as_ref().is_some_and(|key| snapshot.service(key).is_some()) {
-            return in_default;
-        }
-        let grouped = split(name).and_then(|(group, name)| {
-            let (group, name) = (GroupName::parse(group).ok()?, ServiceName::parse(name).ok()?);
-            Some(ServiceKey::new(group, name))
-        });
-        let is_there = |key: &ServiceKey| {
-            snapshot.service(key).is_some() || self.native.get_group(tenant, &key.group).is_ok()
-        };
-        grouped.filter(is_there).or(in_default)
-    }
+    turns: Turns,
+    stopping: CancellationToken,
 }
 
 /// The routes. What nobody heartbeats any more is looked after in `tasks`.
 pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
-    let Doors { view, native, authenticator, metrics, clock } = doors;
+    let Doors { view, native, authenticator, metrics } = doors;
     let face = Arc::new(Face {
         view,
         native,
         authenticator,
         metrics,
-        clock,
         settings,
         services: Lists::default(),
         entries: DashMap::new(),
         places: Places::default(),
+        turns: Turns::default(),
+        stopping: tasks.stop_signal(),
     });
     tasks.spawn_until_stopped(reaper::run(Arc::clone(&face)));
     let v1 = Router::new()

@@ -1,102 +1,148 @@
-//! Where instances are whose ids clients name. An id of a service says nothing of its address.
+//! Where instances are whose ids clients name. An id of a service says nothing of its address, and is
+//! unique with one agent only: two hosts may have the same.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashmap::DashMap;
 use hub_registry_core::TenantId;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::Face;
 use super::render::term;
+use crate::access::Caller;
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
 
-/// How many are remembered.
-const MAX: usize = 200_000;
-/// All instances are looked through no more often than this.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Ids of those that are gone are dropped when they are more than those that are there, and than this.
+const SPARE: usize = 1000;
 
-/// By service id and by check id.
+/// The ids of each tenant.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    known: DashMap<(TenantId, String), InstanceId>,
-    looked: Mutex<Option<Instant>>,
+pub(super) struct Places(DashMap<TenantId, Arc<Mutex<Ids>>>);
+
+/// By service id and by check id: the instances that have it.
+#[derive(Debug, Default)]
+struct Ids {
+    known: HashMap<String, Vec<InstanceId>>,
+    filled: bool,
+    /// How many there may be before it is filled anew.
+    most: usize,
 }
 
 fn of_check(id: &str) -> String {
     format!("check {id}")
 }
 
-impl Places {
-    /// Remembers an instance that has an id of Consul's.
-    pub(super) fn remember(&self, instance: &NativeInstance) {
+impl Ids {
+    fn add(&mut self, instance: &NativeInstance) {
         let Some(id) = instance.native.get(term::ID) else { return };
-        if self.known.len() >= MAX {
-            self.known.clear();
+        let check = instance.native.get(term::CHECK_ID).map(|check| of_check(check));
+        for key in check.into_iter().chain([id.clone()]) {
+            let known = self.known.entry(key).or_default();
+            if !known.contains(&instance.id) {
+                known.push(instance.id);
+            }
         }
-        self.known.insert((instance.tenant.clone(), id.clone()), instance.id);
-        if let Some(check) = instance.native.get(term::CHECK_ID) {
-            self.known.insert((instance.tenant.clone(), of_check(check)), instance.id);
-        }
-    }
-
-    fn may_look(&self) -> bool {
-        let mut looked = self.looked.lock();
-        let may = looked.is_none_or(|at| at.elapsed() >= PAUSE);
-        if may {
-            *looked = Some(Instant::now());
-        }
-        may
     }
 }
 
 impl Face {
-    /// The hub's own instance with this service id.
-    pub(super) fn by_id(&self, tenant: &TenantId, id: &str) -> Option<NativeInstance> {
-        let is_it = |one: &NativeInstance| one.native.get(term::ID).is_some_and(|own| own == id);
-        // One that registered by another way has no id but the hub's.
-        let plain =
-            || self.native.get(tenant, id).ok().filter(|one| !one.native.contains_key(term::ID));
-        self.known(tenant, id, is_it).or_else(plain)
+    /// Remembers an instance that has an id of Consul's.
+    pub(super) fn remember(&self, instance: &NativeInstance) {
+        let ids = Arc::clone(&self.places.0.entry(instance.tenant.clone()).or_default());
+        ids.lock().add(instance);
+    }
+
+    /// The hub's own instance with this service id, as this caller means it: what it may not see is
+    /// not there; of several, that of the agent beside it.
+    pub(super) fn by_id(&self, caller: &Caller, peer: IpAddr, id: &str) -> Option<NativeInstance> {
+        let mut found = self.known(caller, id);
+        found.retain(|one| one.native.get(term::ID).is_some_and(|own| own == id));
+        if found.is_empty() {
+            // One that registered by another way has no id but the hub's.
+            let visible = self.native.visible(caller);
+            let plain = self.native.get(caller.tenant(), id).ok();
+            return plain.filter(|one| {
+                !one.native.contains_key(term::ID) && visible.sees(&one.key.service.group)
+            });
+        }
+        of_agent(found, peer)
+    }
+
+    /// The one that registered under this id from there.
+    pub(super) fn by_agent(
+        &self,
+        caller: &Caller,
+        peer: IpAddr,
+        id: &str,
+    ) -> Option<NativeInstance> {
+        let mut found = self.known(caller, id);
+        found.retain(|one| {
+            one.native.get(term::ID).is_some_and(|own| own == id) && is_of(one, peer)
+        });
+        found.pop()
     }
 
     /// The hub's own instance whose check this is.
-    pub(super) fn by_check(&self, tenant: &TenantId, check: &str) -> Option<NativeInstance> {
-        let is_it = |one: &NativeInstance| match one.native.get(term::CHECK_ID) {
-            Some(own) => own == check,
-            None => false,
-        };
-        let of_service = check.strip_prefix("service:").and_then(|id| self.by_id(tenant, id));
-        let of_service = of_service.filter(|one| !one.native.contains_key(term::CHECK_ID));
-        of_service.or_else(|| self.known(tenant, &of_check(check), is_it))
-    }
-
-    fn known(
+    pub(super) fn by_check(
         &self,
-        tenant: &TenantId,
-        key: &str,
-        is_it: impl Fn(&NativeInstance) -> bool,
+        caller: &Caller,
+        peer: IpAddr,
+        check: &str,
     ) -> Option<NativeInstance> {
-        let look = || {
-            let id = *self.places.known.get(&(tenant.clone(), key.to_owned()))?;
-            self.native.get(tenant, &id.to_string()).ok().filter(&is_it)
-        };
-        look().or_else(|| {
-            // After a start nobody is known, and all come at once.
-            if !self.places.may_look() {
-                return None;
-            }
-            self.native.list(tenant).iter().for_each(|one| self.places.remember(one));
-            look()
-        })
+        let mut found = self.known(caller, &of_check(check));
+        found.retain(|one| one.native.get(term::CHECK_ID).is_some_and(|own| own == check));
+        if found.is_empty() {
+            let id = check.strip_prefix("service:")?;
+            let of_service = self.by_id(caller, peer, id);
+            return of_service.filter(|one| !one.native.contains_key(term::CHECK_ID));
+        }
+        of_agent(found, peer)
     }
 
-    /// All that registered as services of this agent.
+    fn known(&self, caller: &Caller, key: &str) -> Vec<NativeInstance> {
+        let tenant = caller.tenant();
+        let ids = match self.places.0.get(tenant) {
+            Some(ids) => Arc::clone(&ids),
+            // Names of tenants are free: for those that have nothing there is nothing to keep.
+            None if self.view.snapshot(tenant).services.is_empty() => return Vec::new(),
+            None => Arc::clone(&self.places.0.entry(tenant.clone()).or_default()),
+        };
+        let found = {
+            // After a start all come at once: one looks through all instances, the others wait.
+            let mut ids = ids.lock();
+            if !ids.filled || ids.known.len() > ids.most {
+                ids.known.clear();
+                self.registered(tenant).iter().for_each(|one| ids.add(one));
+                ids.filled = true;
+                ids.most = 2 * ids.known.len() + SPARE;
+            }
+            ids.known.get(key).cloned().unwrap_or_default()
+        };
+        let visible = self.native.visible(caller);
+        let found = found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok());
+        found.filter(|one| visible.sees(&one.key.service.group)).collect()
+    }
+
+    /// All that registered as services of an agent.
     pub(super) fn registered(&self, tenant: &TenantId) -> Vec<Arc<NativeInstance>> {
         let mut all = self.native.list(tenant);
         all.retain(|one| one.native.contains_key(term::ID));
         all
     }
+}
+
+fn is_of(instance: &NativeInstance, peer: IpAddr) -> bool {
+    let agent = instance.native.get(term::AGENT).and_then(|text| text.parse::<IpAddr>().ok());
+    agent == Some(peer)
+}
+
+/// That of the agent, or the only one.
+fn of_agent(mut found: Vec<NativeInstance>, peer: IpAddr) -> Option<NativeInstance> {
+    if found.len() > 1 {
+        found.retain(|one| is_of(one, peer));
+    }
+    found.pop()
 }

@@ -1,58 +1,67 @@
 //! `DeregisterCriticalServiceAfter`: who has been critical for so long is removed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use hub_registry_core::HealthStatus;
+use hub_registry_core::{HealthStatus, TenantId};
+use tokio::time::Instant;
 
 use super::Face;
 use super::render::term;
 use crate::access::Caller;
 use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
 
 /// How often is looked, as an agent does (`agent/agent.go`, `reapServices`).
 const PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(face: Arc<Face>) {
+    let mut critical = Critical::new();
     loop {
         tokio::time::sleep(PAUSE).await;
-        face.reap().await;
+        critical = face.reap(critical).await;
     }
 }
 
+/// Since when those are critical that ask to be removed then. It is not written down, so that a start
+/// begins anew: rather late than wrong.
+type Critical = HashMap<InstanceId, Instant>;
+
 impl Face {
-    async fn reap(&self) {
+    async fn reap(&self, before: Critical) -> Critical {
+        let (now, mut critical) = (Instant::now(), Critical::new());
         for (tenant, _) in self.view.all() {
             for one in self.registered(&tenant) {
-                let one = self.native.with_heartbeat(&one);
-                if !self.is_over(&one) {
-                    continue;
-                }
-                let (id, caller) = (one.id.to_string(), Caller::hub(tenant.clone()));
-                let (instance, outcome) =
-                    (one.key.to_string(), self.native.deregister(&caller, &id).await);
-                match outcome {
-                    Ok(()) => tracing::info!(%instance, "critical for too long: removed"),
-                    Err(error) => tracing::warn!(%instance, %error, "cannot be removed"),
+                let Some(after) = after(&one).filter(|_| is_critical(&one)) else { continue };
+                let since = *before.get(&one.id).unwrap_or(&now);
+                critical.insert(one.id, since);
+                if now.duration_since(since) >= after {
+                    self.remove(&tenant, &one).await;
                 }
             }
         }
+        critical
     }
 
-    /// Since when it is critical is not written down: no later than when its lease ended, or when a
-    /// check last said so.
-    fn is_over(&self, one: &NativeInstance) -> bool {
-        let after = one.native.get(term::DEREGISTER).and_then(|text| text.parse::<i64>().ok());
-        let Some(after) = after.and_then(TimeDelta::try_seconds) else { return false };
-        if one.health != HealthStatus::Unhealthy {
-            return false;
+    async fn remove(&self, tenant: &TenantId, one: &NativeInstance) {
+        let (id, instance) = (one.id.to_string(), one.key.to_string());
+        // Others were removed meanwhile, which takes its time.
+        if !self.native.get(tenant, &id).is_ok_and(|now| is_critical(&now)) {
+            return;
         }
-        let lease = TimeDelta::seconds(one.lease_seconds.into());
-        let since = match one.has_lease() {
-            true => one.last_heartbeat.map(|heard| heard + lease),
-            false => Some(one.audit.edit_time),
-        };
-        since.is_some_and(|since| self.clock.now() - since > after)
+        match self.native.deregister(&Caller::hub(tenant.clone()), &id).await {
+            Ok(()) => tracing::info!(%instance, "critical for too long: removed"),
+            Err(error) => tracing::warn!(%instance, %error, "cannot be removed"),
+        }
     }
+}
+
+fn is_critical(one: &NativeInstance) -> bool {
+    one.health == HealthStatus::Unhealthy
+}
+
+fn after(one: &NativeInstance) -> Option<Duration> {
+    let seconds = one.native.get(term::DEREGISTER)?.parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds))
 }

@@ -2,7 +2,7 @@
 //!
 //! | ours | Consul's |
 //! |---|---|
-//! | group, service | `Name`; `GROUP--NAME` for a group that is there |
+//! | group, service | `Name`, or `GROUP--NAME` |
 //! | host | `Address`, else where the request comes from, as with an agent beside the client |
 //! | port, tags | `Port`, `Tags` |
 //! | metadata | `Meta` |
@@ -14,9 +14,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use hub_registry_core::{
-    HealthStatus, InstanceKey, InstanceStatus, Pairs, ServiceKey, Weight, duration,
-};
+use hub_registry_core::{HealthStatus, InstanceKey, Pairs, ServiceKey, Weight, duration};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -94,6 +92,12 @@ struct Check {
     grpc: String,
     #[serde(deserialize_with = "or_default")]
     args: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    method: String,
+    #[serde(deserialize_with = "or_default")]
+    header: BTreeMap<String, Vec<String>>,
+    #[serde(deserialize_with = "or_default")]
+    tlsskipverify: bool,
     #[serde(deserialize_with = "or_default")]
     interval: String,
     #[serde(deserialize_with = "or_default")]
@@ -173,6 +177,7 @@ pub(super) fn registration(
     let mut native = Pairs::new();
     let mut say = |key: &str, value: String| native.insert(key.to_owned(), value);
     say(term::ID, new.id);
+    say(term::AGENT, peer.to_string());
     if new.enabletagoverride {
         say(term::TAG_OVERRIDE, "true".to_owned());
     }
@@ -189,7 +194,6 @@ pub(super) fn registration(
         return Err(Refused::bad("Checks: the hub takes one check for a service"));
     }
     let mut registration = Registration {
-        status: before.map(|before| before.status).or(Some(InstanceStatus::Up)),
         weight: Some(Weight::new(u32::try_from(passing).unwrap_or(1) * 100)),
         tags: Some(new.tags),
         metadata: Some(new.meta.into()),
@@ -236,6 +240,11 @@ fn checked(
             "ttl"
         }
         ("", http, "") if !http.is_empty() => {
+            let plain = matches!(&*check.method, "" | "GET" | "get");
+            if !plain || !check.header.is_empty() || check.tlsskipverify {
+                let text = "Check: the hub asks by GET, without headers, and verifies certificates";
+                return Err(Refused::bad(text));
+            }
             say(CHECK_URL, http.to_owned());
             registration.check = Some(HealthCheckType::Http);
             "http"
@@ -266,13 +275,16 @@ fn checked(
     registration.health = Some(match (&*check.status, known) {
         ("passing", _) => HealthStatus::Healthy,
         ("warning", _) => {
-            say(term::CHECK_STATUS, "warning".to_owned());
+            // What the hub asks itself either passes or does not.
+            if kind == "ttl" {
+                say(term::CHECK_STATUS, "warning".to_owned());
+            }
             HealthStatus::Healthy
         }
         // Registering again says nothing of how it is.
         ("", Some(known)) => {
-            let warns = known.native.get(term::CHECK_STATUS).cloned();
-            say(term::CHECK_STATUS, warns.unwrap_or_default());
+            let warns = known.native.get(term::CHECK_STATUS).filter(|_| kind == "ttl");
+            say(term::CHECK_STATUS, warns.cloned().unwrap_or_default());
             known.health
         }
         ("critical" | "", _) => HealthStatus::Unhealthy,

@@ -24,6 +24,8 @@ const NODE_ADDRESS: &str = "127.0.0.1";
 /// Terms of an instance that this face writes, besides those that the adapter reads.
 pub(super) mod term {
     pub(in super::super) const ID: &str = "serviceId";
+    /// Where it registered from: an id is unique with one agent.
+    pub(in super::super) const AGENT: &str = "agent";
     pub(in super::super) const CHECK_ID: &str = "checkId";
     pub(in super::super) const CHECK_NAME: &str = "checkName";
     pub(in super::super) const CHECK_NOTES: &str = "checkNotes";

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use hub_registry_core::GroupName;
-
 use super::body::Piece;
 use super::form::Form;
 use super::render;
@@ -38,10 +36,6 @@ impl App {
             }
             counts
         })
-    }
-
-    pub(super) fn group(&self) -> Option<&GroupName> {
-        self.views.first().map(|view| &view.key.group)
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {

@@ -3,7 +3,7 @@
 //! instances. Applications that are the same stay as they were written.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -23,6 +23,8 @@ use crate::facades::names::split;
 /// A delta tells of so much (`eureka.server.retentionTimeInMSInDeltaQueue`). For as long a list
 /// that is new has everything in it, for those who know what was before it.
 const RETENTION: Duration = Duration::from_secs(180);
+/// How many applications are kept as they were written, of those nobody lists.
+const MAX_WRITTEN: usize = 100_000;
 
 /// A change that deltas tell of.
 #[derive(Clone, Debug)]
@@ -32,47 +34,67 @@ struct Recent {
     row: Arc<Row>,
 }
 
+/// An application: its name, and the group all its services are in. Groups whose names differ in
+/// case have applications of one name.
+type Key = (String, GroupName);
+
 /// By application, then instance.
-type Recents = BTreeMap<String, BTreeMap<InstanceKey, Recent>>;
+type Recents = BTreeMap<Key, BTreeMap<InstanceKey, Recent>>;
 
 /// The applications as of one revision.
 #[derive(Debug)]
 pub(super) struct List {
     revision: i64,
-    apps: BTreeMap<String, Arc<App>>,
+    apps: BTreeMap<Key, Arc<App>>,
     recents: Recents,
+    /// When the oldest of these was noted.
+    oldest: Option<Instant>,
+    deltas: [OnceLock<Vec<Piece>>; 2],
 }
 
 /// The applications of a tenant.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     /// As they were last written.
-    written: DashMap<String, Arc<App>>,
+    written: DashMap<Key, Arc<App>>,
     current: ArcSwapOption<List>,
     turn: Mutex<()>,
 }
 
 impl Lists {
-    /// One application, by its name in upper case.
-    pub(super) fn app(&self, snapshot: &Snapshot, name: &str) -> Option<Arc<App>> {
+    /// One application, by its name in upper case: the first that may be seen.
+    pub(super) fn app(
+        &self,
+        snapshot: &Snapshot,
+        name: &str,
+        visible: &Visible,
+    ) -> Option<Arc<App>> {
         let mut views = views(snapshot, name);
         // As a Eureka has it, an application without instances is none.
-        views.retain(|view| !view.rows.is_empty());
-        (!views.is_empty()).then(|| self.written(name, views))
+        views.retain(|view| !view.rows.is_empty() && visible.sees(&view.key.group));
+        let group = views.first().map(|view| view.key.group.clone())?;
+        views.retain(|view| view.key.group == group);
+        Some(self.written(&(name.to_owned(), group), views))
     }
 
-    fn written(&self, name: &str, views: Vec<Arc<ServiceView>>) -> Arc<App> {
-        if let Some(known) = self.written.get(name).filter(|known| known.is_of(&views)) {
+    fn written(&self, key: &Key, views: Vec<Arc<ServiceView>>) -> Arc<App> {
+        if let Some(known) = self.written.get(key).filter(|known| known.is_of(&views)) {
             return Arc::clone(&known);
         }
-        let app = Arc::new(App::new(name.to_owned(), views));
-        self.written.insert(name.to_owned(), Arc::clone(&app));
+        if self.written.len() >= MAX_WRITTEN {
+            self.written.clear();
+        }
+        let app = Arc::new(App::new(key.0.clone(), views));
+        self.written.insert(key.clone(), Arc::clone(&app));
         app
     }
 
     /// The list of this snapshot, or of a later one.
     pub(super) fn all(&self, snapshot: &Snapshot) -> Arc<List> {
-        let is_good = |list: &Arc<List>| list.revision >= snapshot.revision;
+        let is_good = |list: &Arc<List>| {
+            list.revision >= snapshot.revision
+                && list.oldest.is_none_or(|oldest| oldest.elapsed() < RETENTION)
+        };
         if let Some(list) = self.current.load_full().filter(is_good) {
             return list;
         }
@@ -83,16 +105,17 @@ impl Lists {
             return list;
         }
         let list = Arc::new(self.list(snapshot, before.as_deref(), Instant::now()));
-        self.written.retain(|name, _| list.apps.contains_key(name));
+        self.written.retain(|key, _| list.apps.contains_key(key));
         self.current.store(Some(Arc::clone(&list)));
         list
     }
 
     fn list(&self, snapshot: &Snapshot, before: Option<&List>, now: Instant) -> List {
-        let mut all: HashMap<String, Vec<Arc<ServiceView>>> = HashMap::new();
+        let mut all: HashMap<Key, Vec<Arc<ServiceView>>> = HashMap::new();
         for view in snapshot.services.values().flat_map(|groups| groups.values()) {
             if !view.rows.is_empty() {
-                all.entry(render::app_of(&view.key)).or_default().push(Arc::clone(view));
+                let key = (render::app_of(&view.key), view.key.group.clone());
+                all.entry(key).or_default().push(Arc::clone(view));
             }
         }
         let mut recents = before.map(|list| list.recents.clone()).unwrap_or_default();
@@ -101,47 +124,47 @@ impl Lists {
         }
         recents.retain(|_, changes| !changes.is_empty());
         let mut apps = BTreeMap::new();
-        for (name, mut views) in all {
+        for (key, mut views) in all {
             views.sort_by(|a, b| a.key.name.cmp(&b.key.name));
-            let known = before.and_then(|list| list.apps.get(&name));
-            let app = self.written(&name, views);
+            let known = before.and_then(|list| list.apps.get(&key));
+            let app = self.written(&key, views);
             if known.is_none_or(|known| !Arc::ptr_eq(known, &app)) {
-                note(&mut recents, known.map(AsRef::as_ref), Some(&app), now);
+                note(&mut recents, &key, known.map(AsRef::as_ref), Some(&app), now);
             }
-            apps.insert(name, app);
+            apps.insert(key, app);
         }
-        for (name, gone) in before.iter().flat_map(|list| &list.apps) {
-            if !apps.contains_key(name) {
-                note(&mut recents, Some(gone), None, now);
+        for (key, gone) in before.iter().flat_map(|list| &list.apps) {
+            if !apps.contains_key(key) {
+                note(&mut recents, key, Some(gone), None, now);
             }
         }
-        List { revision: snapshot.revision, apps, recents }
+        let oldest = recents.values().flat_map(|changes| changes.values().map(|recent| recent.at));
+        let oldest = oldest.min();
+        let deltas = Default::default();
+        List { revision: snapshot.revision, apps, recents, oldest, deltas }
     }
 }
 
-/// The services that are this application, with instances or without, sorted by name.
+/// The services that are this application, with instances or without, sorted by group and name.
 pub(super) fn views(snapshot: &Snapshot, app: &str) -> Vec<Arc<ServiceView>> {
-    let in_group = |name: &str, group: &dyn Fn(&GroupName) -> bool| {
-        let names = snapshot.named(name).into_iter();
-        let all = names.filter_map(|name| snapshot.services.get(&name));
-        let views = all.flat_map(|groups| groups.values().cloned().collect::<Vec<_>>());
-        views.filter(|view| group(&view.key.group)).collect::<Vec<_>>()
+    let default = GroupName::default_group();
+    let (group, name) = split(app).unwrap_or((default.as_str(), app));
+    let is_meant = |view: &&Arc<ServiceView>| {
+        let own = &view.key.group;
+        own.as_str().to_uppercase() == group.to_uppercase() && render::app_of(&view.key) == app
     };
-    let mut found = in_group(app, &|group| *group == GroupName::default_group());
-    // Another group's may have the same name by chance; the list has both too.
-    if let Some((group, name)) = split(app) {
-        found.extend(in_group(name, &|other| {
-            *other != GroupName::default_group() && other.as_str().to_uppercase() == group
-        }));
-    }
-    found.sort_by(|a, b| a.key.name.cmp(&b.key.name));
+    let names = snapshot.named(name);
+    let all = names.iter().filter_map(|name| snapshot.services.get(name));
+    let mut found: Vec<_> =
+        all.flat_map(|groups| groups.values()).filter(is_meant).cloned().collect();
+    found.sort_by(|a, b| (&a.key.group, &a.key.name).cmp(&(&b.key.group, &b.key.name)));
     found
 }
 
 impl List {
     /// Those that may be seen, by name.
     pub(super) fn apps<'l>(&'l self, visible: &'l Visible) -> impl Iterator<Item = &'l Arc<App>> {
-        self.apps.values().filter(|app| sees(visible, app))
+        self.apps.iter().filter(|((_, group), _)| visible.sees(group)).map(|(_, app)| app)
     }
 
     /// What clients check their copy by: `STATUS_count_` for each status, by name
@@ -160,39 +183,36 @@ impl List {
     }
 
     /// The applications with what changed in them within the last three minutes.
-    pub(super) fn delta(&self, form: Form, visible: &Visible) -> Vec<Piece> {
-        let seen = self.recents.iter().filter(|(_, changes)| {
-            let first = changes.keys().next();
-            first.is_some_and(|key| visible.sees(&key.service.group))
+    pub(super) fn delta<T>(
+        &self,
+        form: Form,
+        visible: &Visible,
+        answer: impl FnOnce(&[Piece]) -> T,
+    ) -> T {
+        if visible.is_everything() {
+            let written = self.deltas[form as usize].get_or_init(|| self.changes(form, visible));
+            return answer(written);
+        }
+        answer(&self.changes(form, visible))
+    }
+
+    fn changes(&self, form: Form, visible: &Visible) -> Vec<Piece> {
+        let seen = self.recents.iter().filter(|((_, group), _)| visible.sees(group));
+        let written = seen.map(|((name, _), changes)| {
+            write(form, name, changes.values().map(|recent| (&*recent.row, recent.action)))
         });
-        let rows = |changes: &'_ BTreeMap<InstanceKey, Recent>| {
-            changes
-                .values()
-                .map(|recent| (Arc::clone(&recent.row), recent.action))
-                .collect::<Vec<_>>()
-        };
-        seen.map(|(name, changes)| {
-            let rows = rows(changes);
-            write(form, name, rows.iter().map(|(row, action)| (&**row, *action)))
-        })
-        .collect()
+        written.collect()
     }
 }
 
-/// Whether it may be read.
-pub(super) fn sees(visible: &Visible, app: &App) -> bool {
-    app.group().is_some_and(|group| visible.sees(group))
-}
-
 /// Notes what became of an application's instances.
-fn note(recents: &mut Recents, before: Option<&App>, after: Option<&App>, now: Instant) {
+fn note(recents: &mut Recents, key: &Key, before: Option<&App>, after: Option<&App>, now: Instant) {
     let rows = |app: Option<&App>| -> BTreeMap<InstanceKey, Arc<Row>> {
         let rows = app.into_iter().flat_map(App::rows);
         rows.map(|row| (row.key().clone(), Arc::clone(row))).collect()
     };
-    let Some(name) = after.or(before).map(|app| app.name.clone()) else { return };
     let (mut old, new) = (rows(before), rows(after));
-    let changes = recents.entry(name).or_default();
+    let changes = recents.entry(key.clone()).or_default();
     let mut add = |key: &InstanceKey, action, row: &Arc<Row>| {
         changes.insert(key.clone(), Recent { at: now, action, row: Arc::clone(row) });
     };

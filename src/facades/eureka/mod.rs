@@ -39,6 +39,7 @@ use self::list::{List, Lists};
 use self::write::Places;
 use crate::access::{Authenticator, Caller};
 use crate::catalog::{Snapshot, View};
+use crate::facades::turns::Turns;
 use crate::native::Native;
 use crate::telemetry::metrics::Metrics;
 
@@ -63,6 +64,7 @@ struct Face {
     metrics: Metrics,
     lists: DashMap<TenantId, Arc<Lists>>,
     places: Places,
+    turns: Turns,
     body_limit: usize,
 }
 
@@ -74,15 +76,10 @@ impl Face {
     }
 
     /// One of them, by its name in whatever case.
-    fn app(&self, tenant: &TenantId, name: &str) -> Option<Arc<App>> {
-        let snapshot = self.view.snapshot(tenant);
-        self.lists(tenant, &snapshot).app(&snapshot, &name.to_uppercase())
-    }
-
-    /// The same, if the caller may see it.
-    fn visible_app(&self, caller: &Caller, name: &str) -> Option<Arc<App>> {
+    fn app(&self, caller: &Caller, name: &str) -> Option<Arc<App>> {
+        let snapshot = self.view.snapshot(caller.tenant());
         let visible = self.native.visible(caller);
-        self.app(caller.tenant(), name).filter(|app| list::sees(&visible, app))
+        self.lists(caller.tenant(), &snapshot).app(&snapshot, &name.to_uppercase(), &visible)
     }
 
     fn lists(&self, tenant: &TenantId, snapshot: &Snapshot) -> Arc<Lists> {
@@ -101,7 +98,8 @@ impl Face {
 pub fn router(doors: Doors, body_limit: usize) -> Router {
     let Doors { view, native, authenticator, metrics } = doors;
     let (lists, places) = (DashMap::new(), Places::default());
-    let face = Face { view, native, authenticator, metrics, lists, places, body_limit };
+    let turns = Turns::default();
+    let face = Face { view, native, authenticator, metrics, lists, places, turns, body_limit };
     let mut router = Router::new();
     for base in ["/eureka", "/eureka/v2", "/eureka/t/{tenant}", "/eureka/t/{tenant}/v2"] {
         for (path, method) in routes() {

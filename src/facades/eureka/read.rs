@@ -29,16 +29,16 @@ pub(super) async fn apps(State(face): State<Arc<Face>>, call: Call) -> Answered 
 pub(super) async fn delta(State(face): State<Arc<Face>>, call: Call) -> Answered {
     face.all_heard(&call)?;
     let (list, visible) = (face.list(call.caller.tenant()), face.native.visible(&call.caller));
-    let changed = list.delta(call.form, &visible);
-    let apps: Vec<&Piece> = changed.iter().collect();
-    let version = list.version().to_string();
-    Ok(applications(&call, (&version, &list.hash(&visible)), &apps))
+    let (version, hash) = (list.version().to_string(), list.hash(&visible));
+    Ok(list.delta(call.form, &visible, |changed| {
+        applications(&call, (&version, &hash), &changed.iter().collect::<Vec<_>>())
+    }))
 }
 
 /// `GET apps/{app}`
 pub(super) async fn app(State(face): State<Arc<Face>>, call: Call) -> Answered {
     face.looked(&call, || {
-        let app = face.visible_app(&call.caller, call.segment("app"))?;
+        let app = face.app(&call.caller, call.segment("app"))?;
         let (before, after) = wrapper(call.form, "application");
         Some(respond(&call, &[&before, app.piece(call.form), &after]))
     })
@@ -47,7 +47,7 @@ pub(super) async fn app(State(face): State<Arc<Face>>, call: Call) -> Answered {
 /// `GET apps/{app}/{id}`
 pub(super) async fn app_instance(State(face): State<Arc<Face>>, call: Call) -> Answered {
     face.looked(&call, || {
-        let app = face.visible_app(&call.caller, call.segment("app"))?;
+        let app = face.app(&call.caller, call.segment("app"))?;
         Some(one(&face, &call, &app.name, app.find(call.segment("id"))?))
     })
 }

@@ -18,7 +18,7 @@ use super::render::{UNKNOWN, term, usual_ports, write_ports};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::names::native_host;
 use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
-use crate::model::words::ClientType;
+use crate::model::words::{ClientType, Flag, HealthCheckType};
 
 /// What the real server asks of a registration, in its order and its words
 /// (`ApplicationResource.addInstance`).
@@ -114,6 +114,9 @@ pub(super) fn registration(
         status: Some(status),
         client_type: Some(ClientType::Service),
         lease_seconds: Some(lease(&info)),
+        // Whatever it was to whom it registered with before.
+        check: Some(HealthCheckType::Heartbeat),
+        ephemeral: Some(Flag::Yes),
         metadata: Some(info.metadata.into()),
         native: Some(native),
         ..Registration::new(key)

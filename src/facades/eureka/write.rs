@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use dashmap::DashMap;
-use hub_registry_core::{GroupName, Pairs, ServiceKey, TenantId};
+use hub_registry_core::{Pairs, ServiceKey, TenantId};
 use hub_registry_eureka::wire::InstanceInfo;
 
 use super::Face;
@@ -14,14 +14,14 @@ use super::call::{Answered, Call, Refused};
 use super::list::views;
 use super::register::{self, check, name_of, registration};
 use super::render::{UNKNOWN, id_of, term};
-use crate::access::Caller;
+use crate::access::{Action, Caller};
 use crate::catalog::ServiceView;
 use crate::error::{Error, Result};
-use crate::facades::names::split;
+use crate::facades::names::key_of;
 use crate::http::body::read;
 use crate::model::instance::{InstancePatch, NativeInstance};
 use crate::model::labels::check_metadata;
-use crate::model::names::{InstanceId, native_service};
+use crate::model::names::{InstanceId, native_group, native_service};
 
 /// How many places are remembered.
 const MAX_PLACES: usize = 100_000;
@@ -82,6 +82,7 @@ pub(super) async fn add_metadata(
 ) -> Answered<StatusCode> {
     let caller = call.caller.clone();
     let (app, id) = (call.segment("app").to_owned(), call.segment("id").to_owned());
+    let _turn = face.turns.of((caller.tenant(), &app.to_uppercase(), &id)).await;
     let now = face.own(&caller, &app, &id)?;
     let mut metadata = now.metadata.clone();
     for (key, value) in call.pairs() {
@@ -103,7 +104,8 @@ impl Face {
         check(app, &info)?;
         let app = app.to_uppercase();
         let (id, dirty) = (info.id().to_owned(), info.last_dirty_timestamp);
-        let before = self.known(caller.tenant(), &app, &id);
+        let _turn = self.turns.of((caller.tenant(), &app, &id)).await;
+        let before = self.known(caller, &app, &id);
         if let Some(before) = &before {
             // One that was sent earlier and came late (`AbstractInstanceRegistry.register`).
             if dirty.is_some_and(|dirty| dirty_of(before).is_some_and(|known| known > dirty)) {
@@ -138,18 +140,16 @@ impl Face {
         if let Some(view) = known.iter().find(own).or_else(|| known.first()) {
             return Ok(view.key.clone());
         }
-        if let Some((group, name)) = split(app) {
-            let groups = self.native.list_groups(tenant);
-            let group = groups.iter().find(|known| known.name.as_str().to_uppercase() == group);
-            if let Some(group) = group {
-                let wanted = name_of(app, info);
-                let name =
-                    split(&wanted).map_or_else(|| name.to_lowercase(), |(_, name)| name.to_owned());
-                return Ok(ServiceKey::new(group.name.clone(), native_service("app", &name)?));
-            }
-        }
-        let name = native_service("app", &name_of(app, info))?;
-        Ok(ServiceKey::new(GroupName::default_group(), name))
+        let wanted = key_of(&name_of(app, info));
+        let wanted =
+            wanted.ok_or_else(|| Error::invalid("app", app, "must be that of a service"))?;
+        // A group that is there has its own case.
+        let groups = self.native.list_groups(tenant);
+        let same = |name: &str| name.to_uppercase() == wanted.group.as_str().to_uppercase();
+        let group = groups.iter().map(|group| group.name.as_str()).find(|name| same(name));
+        let group = group.unwrap_or(wanted.group.as_str());
+        let name = native_service("app", wanted.name.as_str())?;
+        Ok(ServiceKey::new(native_group("app", group)?, name))
     }
 
     /// Renews a lease.
@@ -167,7 +167,7 @@ impl Face {
 
     fn renewed(&self, caller: &Caller, app: &str, id: &str, dirty: Option<&str>) -> Answered<()> {
         let app = app.to_uppercase();
-        let known = self.known(caller.tenant(), &app, id).ok_or_else(Refused::not_found)?;
+        let known = self.known(caller, &app, id).ok_or_else(Refused::not_found)?;
         let dirty = dirty.and_then(|text| text.parse::<i64>().ok());
         let changed = dirty.is_some_and(|dirty| dirty_of(&known).is_some_and(|own| dirty > own));
         // What it says now is not known: it is to say it (`InstanceResource.renewLease`).
@@ -184,6 +184,7 @@ impl Face {
         app: &str,
         id: &str,
     ) -> Answered<StatusCode> {
+        let _turn = self.turns.of((caller.tenant(), &app.to_uppercase(), &id.to_owned())).await;
         let now = self.own(caller, app, id)?;
         let outcome = self.native.deregister(caller, &now.id.to_string()).await;
         self.metrics.native.ended("deregister", outcome.is_ok());
@@ -200,7 +201,9 @@ impl Face {
         dirty: Option<&str>,
     ) -> Answered<StatusCode> {
         let (status, is_whole) = register::status(word)?;
+        let _turn = self.turns.of((caller.tenant(), &app.to_uppercase(), &id.to_owned())).await;
         let now = self.own(caller, app, id)?;
+        self.native.need(caller, Action::Write, &now.key.service.group)?;
         // Where there is none, none ends (`AbstractInstanceRegistry.deleteStatusOverride`).
         if !stays && !now.native.contains_key(term::OVERRIDDEN) {
             return Ok(StatusCode::OK);
@@ -242,10 +245,10 @@ impl Face {
     /// The instance, if it is the hub's own.
     fn own(&self, caller: &Caller, app: &str, id: &str) -> Answered<NativeInstance> {
         let app = app.to_uppercase();
-        if let Some(own) = self.known(caller.tenant(), &app, id) {
+        if let Some(own) = self.known(caller, &app, id) {
             return Ok(own);
         }
-        let other = self.visible_app(caller, &app);
+        let other = self.app(caller, &app);
         let row = other.as_ref().and_then(|app| app.find(id)).ok_or_else(Refused::not_found)?;
         let sources: Vec<_> = row.origins.iter().map(|origin| &*origin.source).collect();
         let text =
@@ -253,16 +256,17 @@ impl Face {
         Err(Refused::new(StatusCode::CONFLICT, text))
     }
 
-    /// The hub's own instance of this id; `app` in upper case.
-    fn known(&self, tenant: &TenantId, app: &str, id: &str) -> Option<NativeInstance> {
+    /// The hub's own instance of this id, if the caller may see it; `app` in upper case.
+    fn known(&self, caller: &Caller, app: &str, id: &str) -> Option<NativeInstance> {
+        let tenant = caller.tenant();
+        let sees = |own: &NativeInstance| self.native.visible(caller).sees(&own.key.service.group);
         let remembered = self.places.find(tenant, app, id);
         let remembered = remembered.and_then(|own| self.native.get(tenant, &own.to_string()).ok());
-        if let Some(own) =
-            remembered.filter(|own| own.native.get(term::ID).is_some_and(|it| it == id))
-        {
+        let is_it = |own: &NativeInstance| own.native.get(term::ID).is_some_and(|it| it == id);
+        if let Some(own) = remembered.filter(|own| is_it(own) && sees(own)) {
             return Some(own);
         }
-        let known = self.app(tenant, app)?;
+        let known = self.app(caller, app)?;
         let row = known.find(id)?;
         let own = self.native.get(tenant, &row.id.to_string()).ok()?;
         // The row may be another registry's that has the same address and an id of its own.

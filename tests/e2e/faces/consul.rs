@@ -1,5 +1,6 @@
 //! The HTTP API of Consul.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
@@ -161,13 +162,80 @@ async fn a_ttl_that_runs_out_is_critical_and_its_service_stays() {
 async fn until(hub: &Hub, path: &str, count: usize) {
     let end = Instant::now() + Duration::from_secs(15);
     loop {
-        let answer = read(hub, path).await;
-        if answer.as_array().unwrap().len() == count {
+        // A registry that was not heard yet may know it.
+        let answer: Value = get(hub, path).await.json().await.unwrap_or_default();
+        if answer.as_array().is_some_and(|all| all.len() == count) {
             return;
         }
         assert!(Instant::now() < end, "{path}: {answer}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_is_unique_with_one_agent_only() {
+    let hub = Hub::start().await;
+    let from = |host: [u8; 4]| {
+        reqwest::Client::builder().no_proxy().local_address(IpAddr::from(host)).build().unwrap()
+    };
+    let agents = [from([127, 0, 0, 2]), from([127, 0, 0, 3])];
+    // As many clients do it: an id made of name and port, and no address.
+    let body = json!({ "ID": "web-80", "Name": "web", "Port": 80, "Check": { "TTL": "1h" } });
+    let call =
+        |client: &reqwest::Client, path: &str| client.put(hub.url(&format!("/v1/agent/{path}")));
+    for agent in &agents {
+        let answer = call(agent, "service/register").json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let all = read(&hub, "/v1/health/service/web").await;
+    let addresses: Vec<_> =
+        all.as_array().unwrap().iter().map(|one| &one["Service"]["Address"]).collect();
+    assert_eq!(addresses, ["127.0.0.2", "127.0.0.3"]);
+    // Each speaks for its own.
+    let passes = call(&agents[1], "check/pass/service:web-80").send().await.unwrap();
+    assert_eq!(passes.status(), 200);
+    let passing = read(&hub, "/v1/health/service/web?passing").await;
+    assert_eq!(passing[0]["Service"]["Address"], "127.0.0.3");
+    assert_eq!(passing.as_array().unwrap().len(), 1);
+    // One that moves takes its old place with it.
+    let moved = json!({ "ID": "web-80", "Name": "web", "Port": 81 });
+    assert_eq!(
+        call(&agents[0], "service/register").json(&moved).send().await.unwrap().status(),
+        200
+    );
+    let all = read(&hub, "/v1/health/service/web").await;
+    let ports: Vec<_> = all.as_array().unwrap().iter().map(|one| &one["Service"]["Port"]).collect();
+    assert_eq!(ports, [81, 80]);
+    // Somebody else's word counts where it can only mean one.
+    let other = from([127, 0, 0, 4]);
+    let gone = call(&other, "service/deregister/web-80").send().await.unwrap();
+    assert_eq!(gone.status(), 200);
+    assert_eq!(read(&hub, "/v1/health/service/web").await.as_array().unwrap().len(), 2);
+    call(&agents[0], "service/deregister/web-80").send().await.unwrap();
+    call(&other, "service/deregister/web-80").send().await.unwrap();
+    assert_eq!(read(&hub, "/v1/health/service/web").await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_service_of_a_group_hears_of_it_and_keeps_no_one_from_stopping() {
+    let mut hub = Hub::start().await;
+    let path = "/v1/health/service/later--web?index=1&wait=60s";
+    let waiting = tokio::spawn(get_owned(&hub, path.to_owned()));
+    let body = json!({
+        "groupName": "later", "serviceName": "web", "hostAddress": "10.5.0.7", "portNumber": 80,
+        "leaseSeconds": 3600,
+    });
+    assert_eq!(hub.post("/api/v1/instances", &body).await.0, 201);
+    let answer = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    let next = index(&answer);
+    assert_eq!(answer.json::<Value>().await.unwrap().as_array().unwrap().len(), 1);
+    for path in ["health/service/later--web", "catalog/services", "health/state/any"] {
+        tokio::spawn(get_owned(&hub, format!("/v1/{path}?index={next}&wait=60s")));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    assert_eq!(hub.terminate().await, Some(0));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +268,8 @@ async fn http_and_tcp_checks_are_run_by_the_hub() {
         json!({ "Args": ["rm"], "Interval": "1s" }),
         json!({ "HTTP": page, "TTL": "1s", "Interval": "1s" }),
         json!({ "HTTP": page }),
+        json!({ "HTTP": page, "Interval": "1s", "TLSSkipVerify": true }),
+        json!({ "HTTP": page, "Interval": "1s", "Header": { "a": ["b"] } }),
         json!({ "TTL": "soon" }),
         json!({ "TTL": "1s", "Status": "sick" }),
         json!({}),

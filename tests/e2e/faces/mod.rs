@@ -5,4 +5,5 @@ mod consul;
 mod consul_clients;
 mod eureka;
 mod eureka_clients;
+mod rights;
 mod scenario;

@@ -8,8 +8,10 @@ use super::{Filter, Test};
 /// The longest expression, in bytes, and the deepest.
 const MAX_LEN: usize = 8192;
 const MAX_DEPTH: usize = 50;
-/// The largest program a pattern may become, in bytes.
-const MAX_PATTERN: usize = 1 << 20;
+/// The most patterns, and the largest program one may become, in bytes: they are kept while a query
+/// waits.
+const MAX_PATTERNS: usize = 4;
+const MAX_PATTERN: usize = 64 << 10;
 
 /// Reads an expression.
 ///
@@ -19,7 +21,7 @@ pub(in super::super) fn parse(text: &str) -> Result<Filter, String> {
     if text.len() > MAX_LEN {
         return Err(format!("must be at most {MAX_LEN} bytes"));
     }
-    let mut words = Words { tokens: tokens(text)?, next: 0, depth: 0 };
+    let mut words = Words { tokens: tokens(text)?, next: 0, depth: 0, patterns: 0 };
     let filter = words.either()?;
     match words.peek() {
         None => Ok(filter),
@@ -31,6 +33,7 @@ struct Words {
     tokens: Vec<(usize, Token)>,
     next: usize,
     depth: usize,
+    patterns: usize,
 }
 
 impl Words {
@@ -142,8 +145,17 @@ impl Words {
 
     fn pattern(&mut self) -> Result<Test, String> {
         let text = self.value()?;
-        let pattern = RegexBuilder::new(&text).size_limit(MAX_PATTERN).build();
-        pattern.map(Test::Matches).map_err(|_| "matches takes a regular expression".to_owned())
+        self.patterns += 1;
+        if self.patterns > MAX_PATTERNS {
+            return Err(format!("must have at most {MAX_PATTERNS} patterns"));
+        }
+        let limited = |builder: &mut RegexBuilder| {
+            builder.size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build()
+        };
+        let pattern = limited(&mut RegexBuilder::new(&text));
+        pattern
+            .map(Test::Matches)
+            .map_err(|_| "matches takes a small regular expression".to_owned())
     }
 
     fn selector(&mut self) -> Result<Vec<String>, String> {

@@ -1,5 +1,7 @@
 use std::hash::{BuildHasher, RandomState};
 
+use hub_registry_core::Pairs;
+
 use super::*;
 use crate::wire::{Applications, read_applications};
 

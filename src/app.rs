@@ -29,7 +29,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
-use crate::facades::{consul, dns, eureka};
+use crate::facades::{consul, dns, eureka, nacos};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{
@@ -68,6 +68,8 @@ pub struct App {
     pub metrics_address: Option<SocketAddr>,
     /// Where clients of Consul are answered beside the main address, if they are.
     pub consul_address: Option<SocketAddr>,
+    /// Where clients of Nacos are answered beside the main address, if they are.
+    pub nacos_address: Option<SocketAddr>,
     /// Where questions by DNS are answered, if they are.
     pub dns_address: Option<SocketAddr>,
     config: Config,
@@ -107,10 +109,14 @@ impl App {
             }
             None => None,
         };
-        let consul_gate = Gate::default();
-        let own = &config.facades.consul;
-        let consul_address = match own.port.filter(|_| own.enabled) {
-            Some(port) => Some(listen(&own.host, port, door(&consul_gate), &serving).await?),
+        let (consul_gate, nacos_gate) = (Gate::default(), Gate::default());
+        let (consul, nacos) = (&config.facades.consul, &config.facades.nacos);
+        let consul_address = match consul.port.filter(|_| consul.enabled) {
+            Some(port) => Some(listen(&consul.host, port, door(&consul_gate), &serving).await?),
+            None => None,
+        };
+        let nacos_address = match nacos.port.filter(|_| nacos.enabled) {
+            Some(port) => Some(listen(&nacos.host, port, door(&nacos_gate), &serving).await?),
             None => None,
         };
         let database = open(&config.database).await?.measured(&metrics.database);
@@ -120,7 +126,8 @@ impl App {
         let tokens = Tokens::start(store.clone(), clock.clone(), poll, &working)
             .await
             .context("the tokens cannot be read")?;
-        let addresses: Vec<_> = [address].into_iter().chain(consul_address).collect();
+        let addresses: Vec<_> =
+            [address].into_iter().chain(consul_address).chain(nacos_address).collect();
         let authenticator = authenticator(&config, &addresses, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let base = revisions.base();
@@ -232,8 +239,10 @@ impl App {
             stopping: serving.stop_signal(),
         });
         metrics_gate.open(metrics_router(api.clone()), None);
-        let all = bounded(faces.eureka, &api).merge(faces.consul.clone());
+        let bounded_ones = bounded(faces.eureka.merge(faces.nacos.clone()), &api);
+        let all = bounded_ones.merge(faces.consul.clone());
         consul_gate.open(face_router(api.clone(), faces.consul), None);
+        nacos_gate.open(face_router(api.clone(), bounded(faces.nacos, &api)), None);
         gate.open(router(api.clone(), all), Hot::new(api));
         let levels = log.levels().clone();
         working.spawn_until_stopped(async move { levels.end_in_time().await });
@@ -245,6 +254,7 @@ impl App {
             address,
             metrics_address,
             consul_address,
+            nacos_address,
             dns_address,
             config,
             database,
@@ -277,6 +287,7 @@ impl App {
 struct Faces {
     eureka: Router,
     consul: Router,
+    nacos: Router,
 }
 
 impl Faces {
@@ -312,6 +323,16 @@ impl Faces {
                 body_time: config.server.http.request_timeout,
             };
             faces.consul = consul::router(doors, settings, tasks);
+        }
+        if facades.nacos.enabled {
+            let doors = nacos::Doors {
+                view: catalog.view(),
+                native: Arc::clone(native),
+                authenticator: authenticator.clone(),
+                metrics: metrics.clone(),
+                clock: Clock::System,
+            };
+            faces.nacos = nacos::router(doors, (body_limit, config.server.http.request_timeout));
         }
         faces
     }

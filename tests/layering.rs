@@ -91,7 +91,7 @@ fn each_thing_is_done_in_its_one_place() {
         ("sqlx::query(", &["src/storage/sql/"]),
         ("hub_registry_consul", &["src/app.rs", "src/facades/consul/"]),
         ("hub_registry_eureka", &["src/app.rs", "src/facades/eureka/"]),
-        ("hub_registry_nacos", &["src/app.rs"]),
+        ("hub_registry_nacos", &["src/app.rs", "src/facades/nacos/"]),
         ("anyhow", &["src/main.rs", "src/app.rs"]),
     ];
     let mut wrong = Vec::new();

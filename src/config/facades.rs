@@ -18,6 +18,8 @@ pub struct FacadesConfig {
     pub dns: DnsConfig,
     /// Eureka's protocol.
     pub eureka: EurekaConfig,
+    /// Nacos' HTTP API.
+    pub nacos: NacosConfig,
     /// Prometheus' HTTP service discovery.
     pub http_sd: HttpSdConfig,
 }
@@ -93,6 +95,24 @@ pub struct EurekaConfig {
 impl Default for EurekaConfig {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+/// Nacos' HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NacosConfig {
+    /// Whether it is answered.
+    pub enabled: bool,
+    /// The address of its own port.
+    pub host: String,
+    /// Its own port besides the main one; 0 is any free one, `None`: it has none.
+    pub port: Option<u16>,
+}
+
+impl Default for NacosConfig {
+    fn default() -> Self {
+        Self { enabled: true, host: "127.0.0.1".to_owned(), port: None }
     }
 }
 
@@ -174,6 +194,23 @@ pub(super) const KEYS: &[Key] = &[
         Rule::Switch,
         "Answers clients of Eureka under /eureka, /eureka/v2 and /eureka/t/TENANT. Off, they are 404.",
     ),
+    Key::new(
+        "facades.nacos.enabled",
+        Rule::Switch,
+        "Answers clients of Nacos 1.x, and its open API, under /nacos. Off, they are 404.",
+    ),
+    Key::new(
+        "facades.nacos.host",
+        Rule::Host,
+        "The address that clients of Nacos are answered on beside the main one.",
+    ),
+    Key::new(
+        "facades.nacos.port",
+        PORT,
+        "The port on which clients of Nacos are answered beside the main one; 0 is any free one, \
+         null: on none.",
+    )
+    .optional(),
     Key::new(
         "facades.httpSd.enabled",
         Rule::Switch,

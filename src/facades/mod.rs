@@ -6,9 +6,11 @@
 //! | [`consul`] | the HTTP API of Consul |
 //! | [`dns`] | addresses and ports by DNS |
 //! | [`eureka`] | the protocol of Eureka |
+//! | [`nacos`] | the HTTP API of Nacos |
 
 pub mod consul;
 pub mod dns;
 pub mod eureka;
+pub mod nacos;
 mod names;
 mod turns;

@@ -161,7 +161,9 @@ impl Face {
         let whole = self.view.unloaded(tenant).is_empty();
         let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);
         match found {
-            Found::One(view) => Ok((index, whole, Some(view))),
+            Found::One(view) if whole || !view.rows.is_empty() => Ok((index, whole, Some(view))),
+            // It is there, and has no instances that anybody told of.
+            Found::One(_) => self.all_heard(tenant).map(|()| (index, whole, None)),
             _ if unheard.is_empty() => Ok((index, whole, None)),
             _ => {
                 let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();

@@ -340,8 +340,15 @@ async fn while_a_registry_was_never_heard_nothing_is_said_to_be_all() {
     let config =
         json!({ "configName": "deaf", "registryType": "CONSUL", "serverAddress": "127.0.0.1:1" });
     assert_eq!(hub.post("/api/v1/external/configs", &config).await.0, 201);
-    for path in ["catalog/services", "catalog/nodes", "health/state/any", "health/service/unknown"]
-    {
+    // One that the hub itself has, without instances, may have some elsewhere.
+    assert_eq!(hub.post("/api/v1/services", &json!({ "serviceName": "bare" })).await.0, 201);
+    for path in [
+        "catalog/services",
+        "catalog/nodes",
+        "health/state/any",
+        "health/service/unknown",
+        "health/service/bare",
+    ] {
         let answer = get(&hub, &format!("/v1/{path}")).await;
         assert_eq!(answer.status(), 500, "{path}");
         assert!(answer.text().await.unwrap().contains("No cluster leader"), "{path}");

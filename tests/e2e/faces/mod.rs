@@ -1,9 +1,7 @@
 //! The protocols of others, spoken by the hub.
 
-mod client;
 mod consul;
-mod consul_clients;
 mod eureka;
-mod eureka_clients;
+mod nacos;
 mod rights;
 mod scenario;

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use hub_registry_testkit::servers;
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::client::{Client, SOON};
+use super::client::{Client, SOON, program};
 use crate::hub::Hub;
 
 const LANGUAGES: [&str; 3] = ["python", "javascript", "go"];
@@ -18,22 +17,7 @@ fn host(language: usize) -> String {
 }
 
 async fn start(language: usize, installed: &Path, hub: &Hub) -> Client {
-    let programs = Path::new("tests/clients/consul");
-    let libraries = installed.join("consul-clients");
-    let mut command = match LANGUAGES[language] {
-        "python" => {
-            let mut command = Command::new(libraries.join("python/bin/python"));
-            command.arg(programs.join("client.py"));
-            command
-        }
-        "javascript" => {
-            let mut command = Command::new("node");
-            command.arg(programs.join("client.js"));
-            command.env("NODE_PATH", libraries.join("node_modules"));
-            command
-        }
-        _ => Command::new(libraries.join("client")),
-    };
+    let mut command = program("consul", LANGUAGES[language], installed);
     let server = format!("127.0.0.1:{}", hub.port);
     command.args([&server, LANGUAGES[language], &host(language), "8080"]);
     Client::start(LANGUAGES[language], command).await

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::client::{Client, SOON};
+use super::client::{Client, SOON, program};
 use crate::hub::Hub;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,28 +42,15 @@ impl Language {
     }
 
     fn command(self, installed: &Path) -> Command {
-        let programs = Path::new("tests/clients/eureka");
-        match self {
-            Self::Python => {
-                let mut command = Command::new(installed.join("eureka-clients/python/bin/python"));
-                command.arg(programs.join("client.py"));
-                command
-            }
-            Self::JavaScript => {
-                let mut command = Command::new("node");
-                command.arg(programs.join("client.js"));
-                command.env("NODE_PATH", installed.join("eureka-clients/node_modules"));
-                command
-            }
-            Self::Java => {
-                let path = [installed.join("eureka.jar"), installed.join("eureka-lib/*")];
-                let path = path.map(|path| path.display().to_string()).join(":");
-                let mut command = Command::new("java");
-                command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path]);
-                command.arg("hub.registry.client.EurekaApp");
-                command
-            }
+        if self != Self::Java {
+            return program("eureka", self.name(), installed);
         }
+        let path = [installed.join("eureka.jar"), installed.join("eureka-lib/*")];
+        let path = path.map(|path| path.display().to_string()).join(":");
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path]);
+        command.arg("hub.registry.client.EurekaApp");
+        command
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client of a registry that runs as a program: it is told lines, and answers with JSON.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +13,27 @@ use tokio::time::{Instant, timeout};
 pub(super) const SOON: Duration = Duration::from_secs(20);
 /// How long one may take to start: it may be a JVM.
 const START: Duration = Duration::from_secs(60);
+
+/// Of the programs in `tests/clients/REGISTRY`, the one in this language, with what it needs from
+/// where `tests/servers/install` put it.
+pub(super) fn program(registry: &str, language: &str, installed: &Path) -> Command {
+    let programs = Path::new("tests/clients").join(registry);
+    let libraries = installed.join(format!("{registry}-clients"));
+    match language {
+        "python" => {
+            let mut command = Command::new(libraries.join("python/bin/python"));
+            command.arg(programs.join("client.py"));
+            command
+        }
+        "javascript" => {
+            let mut command = Command::new("node");
+            command.arg(programs.join("client.js"));
+            command.env("NODE_PATH", libraries.join("node_modules"));
+            command
+        }
+        _ => Command::new(libraries.join("client")),
+    }
+}
 
 /// A client that runs.
 pub(super) struct Client {

@@ -1,0 +1,93 @@
+//! One instance: registering, reading, changing and removing it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use hub_registry_core::InstanceKey;
+use serde_json::{Value, json};
+
+use super::Face;
+use super::beat::renewed;
+use super::call::{Answered, Call};
+use super::register::{key, registration, update as changed};
+use super::render::{self, DEFAULT_CLUSTER};
+use super::version::{Code, Version};
+use crate::model::instance::NativeInstance;
+use crate::model::names::InstanceId;
+
+/// `POST instance`; in v3 with `heartBeat=true` a heartbeat.
+pub(super) async fn register(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let at = key(&call, call.service()?)?;
+    if call.version == Version::V3 && call.switch("heartBeat", false) {
+        if renewed(&face, &call, &at)?.is_none() {
+            let text = "instance not found";
+            return Err(call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text));
+        }
+        return Ok(call.version.answer(json!("ok")));
+    }
+    let _turn = face.turns.of((call.caller.tenant(), &at)).await;
+    let outcome = face.native.register(&call.caller, registration(&call, at)?).await;
+    face.metrics.native.ended("register", outcome.is_ok());
+    outcome.map_err(|error| call.failed(error))?;
+    Ok(call.version.answer(json!("ok")))
+}
+
+/// `PUT instance`, `PATCH instance`: changes what is said.
+pub(super) async fn update(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let at = key(&call, call.service()?)?;
+    let _turn = face.turns.of((call.caller.tenant(), &at)).await;
+    let now = face.own(&call, &at).ok_or_else(|| {
+        let text = format!("instance not found, ip={}, port={}", at.host, at.port);
+        call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text)
+    })?;
+    let patch = changed(&call, &now)?;
+    let outcome = face.native.update(&call.caller, &now.id.to_string(), patch).await;
+    face.metrics.native.ended("update", outcome.is_ok());
+    outcome.map_err(|error| call.failed(error))?;
+    Ok(call.version.answer(json!("ok")))
+}
+
+/// `DELETE instance`: `ok` also for one that is not there.
+pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let at = key(&call, call.service()?)?;
+    let _turn = face.turns.of((call.caller.tenant(), &at)).await;
+    if let Some(now) = face.own(&call, &at) {
+        let outcome = face.native.deregister(&call.caller, &now.id.to_string()).await;
+        face.metrics.native.ended("deregister", outcome.is_ok());
+        outcome.map_err(|error| call.failed(error))?;
+    }
+    Ok(call.version.answer(json!("ok")))
+}
+
+/// `GET instance`
+pub(super) async fn get(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let at = key(&call, call.service()?)?;
+    let missing = || call.refused(StatusCode::NOT_FOUND, Code::NoResource, "no matched ip found!");
+    let view = face.view(&call, &at.service)?.ok_or_else(missing)?;
+    let row = view.rows.binary_search_by(|row| row.key().cmp(&at)).map_err(|_| missing())?;
+    let row = &view.rows[row];
+    let cluster = call.said("clusterName").unwrap_or(DEFAULT_CLUSTER);
+    if render::cluster(&row.instance) != cluster {
+        return Err(missing());
+    }
+    let mut host = json!(render::host(row, false));
+    // The first version has a name of its own for it.
+    if let (Version::V1, Value::Object(fields)) = (call.version, &mut host) {
+        let service = fields.remove("serviceName").unwrap_or_default();
+        fields.insert("service".to_owned(), service);
+    }
+    Ok(call.version.answer(host))
+}
+
+impl Face {
+    /// The hub's own instance at an address, if the caller may see it.
+    pub(super) fn own(&self, call: &Call, at: &InstanceKey) -> Option<NativeInstance> {
+        let tenant = call.caller.tenant();
+        let visible = self.native.visible(&call.caller);
+        if !visible.sees(&at.service.group) {
+            return None;
+        }
+        self.native.get(tenant, &InstanceId::of(tenant, at).to_string()).ok()
+    }
+}

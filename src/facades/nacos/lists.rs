@@ -1,0 +1,153 @@
+//! What there is.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use hub_registry_core::ServiceKey;
+use serde_json::{Value, json};
+
+use super::Face;
+use super::call::{Answered, Call};
+use super::hosts::list;
+use super::render;
+use super::version::Version;
+use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
+
+/// The largest page.
+const MAX_PAGE: usize = 10_000;
+
+/// `GET instance/list`: the instances that are enabled, in these `clusters`, `healthyOnly` or all.
+pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let key = call.service()?;
+    let healthy = call.switch("healthyOnly", false);
+    let named = if call.version == Version::V1 { "clusters" } else { "clusterName" };
+    let clusters: Vec<_> =
+        call.said(named).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
+    let Some(view) = face.view(&call, &key)? else {
+        let time = face.clock.now_ms();
+        let none = list(&key, &clusters.join(","), json!([]), (time, false));
+        return Ok(call.version.answer(none));
+    };
+    let hosts = face.hosts(call.caller.tenant(), &view);
+    if call.version == Version::V1 && clusters.is_empty() {
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        return Ok((kind, hosts.written(healthy)).into_response());
+    }
+    Ok(call.version.answer(hosts.value(&clusters, healthy)))
+}
+
+/// `GET service/list`: the names of a group's services.
+pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let group = call.group()?;
+    let views = face.all(&call)?;
+    let mut names: Vec<_> = views
+        .iter()
+        .filter(|view| view.key.group == group)
+        .map(|view| view.key.name.to_string())
+        .collect();
+    names.sort();
+    let count = names.len();
+    let doms = page(&call, names)?;
+    Ok(call.version.answer(match call.version {
+        Version::V1 => json!({ "count": count, "doms": doms }),
+        Version::V2 | Version::V3 => json!({ "count": count, "services": doms }),
+    }))
+}
+
+/// `GET catalog/services`: what the console shows.
+pub(super) async fn catalog(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let like = |name: &str, text: &str| call.said(name).is_none_or(|part| text.contains(part));
+    let mut views = face.all(&call)?;
+    views.retain(|view| {
+        like("serviceNameParam", view.key.name.as_str())
+            && like("groupNameParam", view.key.group.as_str())
+    });
+    let count = views.len();
+    let shown = page(&call, views)?;
+    let shown: Vec<_> = shown.iter().map(|view| summary(view)).collect();
+    Ok(call.version.answer(json!({ "count": count, "serviceList": shown })))
+}
+
+fn summary(view: &ServiceView) -> Value {
+    let mut clusters: Vec<_> = view.rows.iter().map(|row| render::cluster(&row.instance)).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    let healthy = view.rows.iter().filter(|row| render::is_healthy(&row.instance)).count();
+    json!({
+        "name": view.key.name, "groupName": view.key.group, "clusterCount": clusters.len(),
+        "ipCount": view.rows.len(), "healthyInstanceCount": healthy, "triggerFlag": "false",
+    })
+}
+
+/// `GET catalog/instances`: of a cluster, the disabled ones too.
+pub(super) async fn catalog_instances(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let view = face.view(&call, &call.service()?)?;
+    let cluster = call.said("clusterName");
+    let rows = view.iter().flat_map(|view| &view.rows);
+    let hosts: Vec<_> = rows
+        .filter(|row| cluster.is_none_or(|name| render::cluster(&row.instance) == name))
+        .map(|row| render::host(row, false))
+        .collect();
+    let count = hosts.len();
+    let list = page(&call, hosts)?;
+    Ok(call.version.answer(json!({ "count": count, "list": list })))
+}
+
+/// `GET operator/metrics`
+pub(super) async fn metrics(State(_): State<Arc<Face>>, call: Call) -> Answered {
+    Ok(call.version.answer(json!({ "status": "UP" })))
+}
+
+/// `GET console/server/state`: which version is spoken.
+pub(super) async fn state() -> Response {
+    let body =
+        json!({ "standalone_mode": "standalone", "function_mode": "naming", "version": "2.2.4" });
+    axum::Json(body).into_response()
+}
+
+fn page<T>(call: &Call, mut all: Vec<T>) -> Answered<Vec<T>> {
+    let size = call.number("pageSize", 10)?.min(MAX_PAGE);
+    let from = call.number("pageNo", 1)?.saturating_sub(1).saturating_mul(size);
+    let mut rest = all.split_off(from.min(all.len()));
+    rest.truncate(size);
+    Ok(rest)
+}
+
+impl Face {
+    /// A service; nothing is "there is none" only if all that might know it were heard.
+    pub(super) fn view(&self, call: &Call, key: &ServiceKey) -> Answered<Option<Arc<ServiceView>>> {
+        let visible = self.native.visible(&call.caller);
+        let group = GroupChoice::Named(key.group.clone());
+        let looked = self.view.look(call.caller.tenant(), &key.name, &group, &visible);
+        let Looked { found, unheard, .. } = looked;
+        match found {
+            Found::One(view) if !view.rows.is_empty() => Ok(Some(view)),
+            // It is there, and has no instances that anybody told of.
+            Found::One(_) => self.heard(call).map(|()| None),
+            _ if unheard.is_empty() => Ok(None),
+            _ => {
+                let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
+                Err(call.unheard(&names.join(", ")))
+            }
+        }
+    }
+
+    fn heard(&self, call: &Call) -> Answered<()> {
+        let unheard = self.view.unloaded(call.caller.tenant());
+        let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
+        if names.is_empty() { Ok(()) } else { Err(call.unheard(&names.join(", "))) }
+    }
+
+    /// All services that may be seen and have instances, sorted; whoever takes them for all drops
+    /// what they lack.
+    fn all(&self, call: &Call) -> Answered<Vec<Arc<ServiceView>>> {
+        self.heard(call)?;
+        let tenant = call.caller.tenant();
+        let visible = self.native.visible(&call.caller);
+        let mut views = self.view.snapshot(tenant).sorted();
+        views.retain(|view| !view.rows.is_empty() && visible.sees(&view.key.group));
+        Ok(views)
+    }
+}

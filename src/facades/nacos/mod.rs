@@ -1,0 +1,115 @@
+//! Nacos' HTTP API over the view: clients of Nacos 1.x, and whoever speaks its open API, register
+//! with the hub and find what any registry knows.
+//!
+//! It is served under `/nacos` on the main port, and on a port of its own if one is configured. The
+//! rules are those of Nacos 2.2; where this face differs, docs/decisions/0034 says why. gRPC, which
+//! clients of 2.x and later speak, is not answered.
+//!
+//! | module | what |
+//! |---|---|
+//! | `call` | who asks, and what for |
+//! | `version` | how the three versions of the API write an answer |
+//! | `instances`, `beat` | what clients say of themselves |
+//! | `lists` | what there is |
+//! | `login` | tokens |
+//! | `hosts` | the instances of a service, written once per change |
+//! | `render`, `register` | from rows to hosts, and from parameters to registrations |
+
+mod beat;
+mod call;
+mod hosts;
+mod instances;
+mod lists;
+mod login;
+mod register;
+mod render;
+mod version;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use dashmap::DashMap;
+use hub_registry_core::{ServiceKey, TenantId};
+
+use self::hosts::Hosts;
+use crate::access::Authenticator;
+use crate::catalog::View;
+use crate::clock::Clock;
+use crate::facades::turns::Turns;
+use crate::native::Native;
+use crate::telemetry::metrics::Metrics;
+
+/// What the face works with.
+#[derive(Debug)]
+pub struct Doors {
+    /// The readers' side of the view.
+    pub view: View,
+    /// The hub's own registry.
+    pub native: Arc<Native>,
+    /// Who may ask.
+    pub authenticator: Authenticator,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Wall time.
+    pub clock: Clock,
+}
+
+#[derive(Debug)]
+struct Face {
+    view: View,
+    native: Arc<Native>,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    clock: Clock,
+    hosts: DashMap<(TenantId, ServiceKey), Arc<Hosts>>,
+    turns: Turns,
+    body_limit: usize,
+    body_time: Duration,
+}
+
+/// The routes; a body has at most so many bytes, and comes within that time.
+pub fn router(doors: Doors, (body_limit, body_time): (usize, Duration)) -> Router {
+    let Doors { view, native, authenticator, metrics, clock } = doors;
+    let (hosts, turns) = (DashMap::new(), Turns::default());
+    let face =
+        Face { view, native, authenticator, metrics, clock, hosts, turns, body_limit, body_time };
+    let mut router = Router::new();
+    for path in ["/v1/ns/instance", "/v2/ns/instance", "/v3/client/ns/instance"] {
+        let one = get(instances::get)
+            .post(instances::register)
+            .put(instances::update)
+            .patch(instances::update)
+            .delete(instances::deregister);
+        router = router.route(path, one).route(&format!("{path}/list"), get(lists::instances));
+    }
+    for path in ["/v1/auth/login", "/v1/auth/users/login", "/v3/auth/user/login"] {
+        router = router.route(path, post(login::login));
+    }
+    let router = router
+        .route("/v1/ns/instance/beat", put(beat::beat))
+        .route("/v2/ns/instance/beat", put(beat::beat))
+        .route("/v1/ns/service/list", get(lists::services))
+        .route("/v2/ns/service/list", get(lists::services))
+        .route("/v1/ns/catalog/services", get(lists::catalog))
+        .route("/v1/ns/catalog/instances", get(lists::catalog_instances))
+        .route("/v1/ns/operator/metrics", get(lists::metrics))
+        .route("/v1/console/server/state", get(lists::state))
+        .route("/v1/cs/configs", get(no_config))
+        .route("/v1/cs/configs/listener", post(no_changes));
+    Router::new().nest("/nacos", router).with_state(Arc::new(face))
+}
+
+/// The hub keeps no configurations: who reads one is told that there is none, as by a Nacos that
+/// has none.
+async fn no_config() -> Response {
+    (StatusCode::NOT_FOUND, "config data not exist").into_response()
+}
+
+/// And none of them changes.
+async fn no_changes() -> StatusCode {
+    StatusCode::OK
+}

@@ -1,0 +1,68 @@
+//! From the rows of the view to Nacos' hosts.
+//!
+//! | Nacos' | ours |
+//! |---|---|
+//! | `serviceName` | `GROUP@@NAME` |
+//! | `ip`, `port` | host, port |
+//! | `healthy` | unless a check or a silence says otherwise |
+//! | `enabled` | `UP` |
+//! | `weight` | a hundredth of the weight |
+//! | `clusterName` | as registered, there or in the Nacos it comes from; else `DEFAULT` |
+//! | `ephemeral` | as registered |
+//! | `metadata` | metadata, without what hubs carry; of other registries, tags as `fed-tags` are left out too |
+
+use std::collections::BTreeMap;
+
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry};
+use hub_registry_nacos::wire::Host;
+
+use super::call::GROUP_END;
+use crate::catalog::Row;
+
+/// Nacos' name of the only cluster most services have.
+pub(super) const DEFAULT_CLUSTER: &str = "DEFAULT";
+
+/// Terms of an instance, the adapter's.
+pub(super) mod term {
+    pub(in super::super) const CLUSTER: &str = "cluster";
+    pub(in super::super) const EPHEMERAL: &str = "ephemeral";
+}
+
+pub(super) fn cluster(instance: &Instance) -> &str {
+    instance.native.get(term::CLUSTER).map_or(DEFAULT_CLUSTER, String::as_str)
+}
+
+/// Whether it may have traffic, were it healthy.
+pub(super) fn is_enabled(instance: &Instance) -> bool {
+    instance.status == InstanceStatus::Up
+}
+
+pub(super) fn is_healthy(instance: &Instance) -> bool {
+    instance.health != HealthStatus::Unhealthy
+}
+
+/// The instance. `protected`: so few are healthy that all are said to be.
+pub(super) fn host(row: &Row, protected: bool) -> Host {
+    let instance = &row.instance;
+    let key = &instance.key;
+    let service = format!("{}{GROUP_END}{}", key.service.group, key.service.name);
+    let cluster = cluster(instance);
+    Host {
+        instance_id: Some(format!("{}#{}#{cluster}#{service}", key.host, key.port)),
+        ip: key.host.to_string(),
+        port: key.port,
+        weight: f64::from(instance.weight.get()) / 100.0,
+        healthy: protected || is_healthy(instance),
+        enabled: is_enabled(instance),
+        ephemeral: instance.native.get(term::EPHEMERAL).is_none_or(|word| word != "false"),
+        cluster_name: Some(cluster.to_owned()),
+        service_name: Some(service),
+        metadata: metadata(instance),
+    }
+}
+
+fn metadata(instance: &Instance) -> BTreeMap<String, String> {
+    let carried = |key: &str| carry::KEYS.contains(&key) || key.starts_with(carry::META);
+    let pairs = instance.metadata.iter().filter(|(key, _)| !carried(key));
+    pairs.map(|(key, value)| (key.clone(), value.clone())).collect()
+}

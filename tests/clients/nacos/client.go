@@ -1,0 +1,70 @@
+// A client of Nacos 1.x by github.com/nacos-group/nacos-sdk-go; see README.md.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/nacos-group/nacos-sdk-go/clients"
+	"github.com/nacos-group/nacos-sdk-go/common/constant"
+	"github.com/nacos-group/nacos-sdk-go/vo"
+)
+
+func say(answer any) {
+	text, err := json.Marshal(answer)
+	check(err)
+	fmt.Println(string(text))
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func main() {
+	at, number, _ := strings.Cut(os.Args[1], ":")
+	server, err := strconv.ParseUint(number, 10, 16)
+	check(err)
+	name, host := os.Args[2], os.Args[3]
+	port, err := strconv.ParseUint(os.Args[4], 10, 16)
+	check(err)
+	folder, err := os.MkdirTemp("", "nacos")
+	check(err)
+	defer os.RemoveAll(folder)
+	client, err := clients.NewNamingClient(vo.NacosClientParam{
+		ClientConfig: &constant.ClientConfig{
+			TimeoutMs: 5000, BeatInterval: 1000, NotLoadCacheAtStart: true, UpdateCacheWhenEmpty: true,
+			CacheDir: folder, LogDir: folder, LogLevel: "error",
+		},
+		ServerConfigs: []constant.ServerConfig{{IpAddr: at, Port: server, ContextPath: "/nacos"}},
+	})
+	check(err)
+	metadata := map[string]string{"by": "go", "preserved.heart.beat.timeout": "3000"}
+	_, err = client.RegisterInstance(vo.RegisterInstanceParam{
+		Ip: host, Port: port, ServiceName: name, Weight: 1, Enable: true, Healthy: true,
+		Ephemeral: true, Metadata: metadata,
+	})
+	check(err)
+	say(map[string]bool{"ready": true})
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		found := []map[string]any{}
+		// An empty list is an error to this library.
+		all, _ := client.SelectInstances(vo.SelectInstancesParam{ServiceName: words[1], HealthyOnly: true})
+		for _, one := range all {
+			found = append(found, map[string]any{"host": one.Ip, "port": one.Port, "metadata": one.Metadata})
+		}
+		say(map[string]any{"found": found})
+	}
+	_, err = client.DeregisterInstance(vo.DeregisterInstanceParam{
+		Ip: host, Port: port, ServiceName: name, Ephemeral: true,
+	})
+	check(err)
+}

@@ -7,6 +7,8 @@ use std::str::FromStr;
 pub(crate) enum Chapter {
     /// Discovery reads: hub, limit and peers.
     Reads,
+    /// The same by the protocols of others.
+    Faces,
     /// The same while services change and three registries are connected.
     UnderChange,
     /// Registrations and heartbeats.
@@ -22,8 +24,9 @@ pub(crate) enum Chapter {
 }
 
 impl Chapter {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("reads", Self::Reads),
+        ("faces", Self::Faces),
         ("under-change", Self::UnderChange),
         ("writes", Self::Writes),
         ("changes", Self::Changes),

@@ -24,6 +24,7 @@
 mod arguments;
 mod changes;
 mod durable;
+mod faces;
 mod hub;
 mod idle;
 mod limit;
@@ -62,6 +63,7 @@ async fn run(arguments: Arguments) {
     for chapter in &arguments.chapters {
         match chapter {
             Chapter::Reads => reads::run(&arguments, &mut report).await,
+            Chapter::Faces => faces::run(&arguments, &mut report).await,
             Chapter::UnderChange => under_change::run(&arguments, &mut report).await,
             Chapter::Writes => writes::run(&arguments, &mut report).await,
             Chapter::Changes => changes::run(&arguments, &mut report).await,

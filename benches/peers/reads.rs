@@ -89,7 +89,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     report.table(&title, &["of", "MB"], &memories);
 }
 
-fn row(what: &str, who: &str, figures: Figures, share: f64) -> Vec<String> {
+pub(crate) fn row(what: &str, who: &str, figures: Figures, share: f64) -> Vec<String> {
     let Figures { rate, p50_ms, p99_ms, .. } = figures;
     vec![
         what.to_owned(),

@@ -35,13 +35,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, put};
 use dashmap::DashMap;
 use hub_registry_core::{ServiceKey, TenantId};
 use tokio_util::sync::CancellationToken;
 
+use self::call::Call;
 use self::entries::Entries;
 use self::places::Places;
 use self::services::Lists;
@@ -140,8 +141,8 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
 
 /// The hub keeps no values: who reads one is told that there is none, as Spring's configuration
 /// expects it.
-async fn no_values(method: axum::http::Method) -> Response {
-    if method == axum::http::Method::GET {
+async fn no_values(method: Method, _: Call) -> Response {
+    if method == Method::GET {
         return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")])
             .into_response();
     }

@@ -101,7 +101,7 @@ pub(super) async fn metrics(State(_): State<Arc<Face>>, call: Call) -> Answered 
 }
 
 /// `GET console/server/state`: which version is spoken.
-pub(super) async fn state() -> Response {
+pub(super) async fn state(_: Call) -> Response {
     let body =
         json!({ "standalone_mode": "standalone", "function_mode": "naming", "version": "2.2.4" });
     axum::Json(body).into_response()

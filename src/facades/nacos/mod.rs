@@ -35,6 +35,7 @@ use axum::routing::{get, post, put};
 use dashmap::DashMap;
 use hub_registry_core::{ServiceKey, TenantId};
 
+use self::call::Call;
 use self::hosts::Hosts;
 use crate::access::Authenticator;
 use crate::catalog::View;
@@ -105,11 +106,11 @@ pub fn router(doors: Doors, (body_limit, body_time): (usize, Duration)) -> Route
 
 /// The hub keeps no configurations: who reads one is told that there is none, as by a Nacos that
 /// has none.
-async fn no_config() -> Response {
+async fn no_config(_: Call) -> Response {
     (StatusCode::NOT_FOUND, "config data not exist").into_response()
 }
 
 /// And none of them changes.
-async fn no_changes() -> StatusCode {
+async fn no_changes(_: Call) -> StatusCode {
     StatusCode::OK
 }

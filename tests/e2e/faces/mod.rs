@@ -2,6 +2,8 @@
 
 mod consul;
 mod eureka;
+mod matrix;
 mod nacos;
+mod prometheus;
 mod rights;
 mod scenario;

@@ -144,3 +144,35 @@ async fn no_call_changes_what_is_hidden_or_says_that_it_is_there() {
     let after = world.text("/v1/agent/checks", true).await;
     assert!(before.contains("critical") && after.contains("passing"), "{before} {after}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_credential_nothing_is_told() {
+    let hub = Hub::with_config("security:\n  enabled: true\n").await;
+    for (method, path) in [
+        (Method::GET, "/eureka/apps"),
+        (Method::GET, "/eureka/apps/X"),
+        (Method::GET, "/eureka/nothing"),
+        (Method::POST, "/eureka/peerreplication/batch"),
+        (Method::DELETE, "/eureka/v2/apps/X/y"),
+        (Method::PATCH, "/eureka/apps"),
+        (Method::GET, "/v1/agent/self"),
+        (Method::GET, "/v1/status/leader"),
+        (Method::GET, "/v1/kv/x"),
+        (Method::PUT, "/v1/kv/x"),
+        (Method::GET, "/v1/nothing"),
+        (Method::PUT, "/v1/agent/service/register"),
+        (Method::GET, "/nacos/v1/ns/operator/metrics"),
+        (Method::GET, "/nacos/v1/console/server/state"),
+        (Method::GET, "/nacos/v1/cs/configs"),
+        (Method::POST, "/nacos/v1/cs/configs/listener"),
+        (Method::GET, "/nacos/nothing"),
+        (Method::POST, "/nacos/v1/auth/login"),
+    ] {
+        let answer = hub.client.request(method.clone(), hub.url(path)).send().await.unwrap();
+        assert!(
+            matches!(answer.status().as_u16(), 401 | 403 | 405),
+            "{method} {path}: {}",
+            answer.status()
+        );
+    }
+}

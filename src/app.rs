@@ -27,9 +27,9 @@ use crate::catalog::{
 };
 use crate::cli;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, Dsn, SecretsCommand, TokenCommand};
+use crate::config::{Config, DatabaseConfig, Dsn, FacadesConfig, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
-use crate::facades::{consul, dns, eureka, nacos};
+use crate::facades::{Doors, consul, dns, eureka, nacos};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
 use crate::native::{
@@ -203,17 +203,20 @@ impl App {
         let retention = config.retention.clone();
         storage::clean(store.clone(), retention, clock.clone(), metrics.clone(), &working);
 
-        let doors = dns::Doors {
+        let doors = Doors {
             view: catalog.view(),
             native: Arc::clone(&native),
-            authenticator: &authenticator,
-            metrics: metrics.dns.clone(),
+            authenticator: authenticator.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            body_limit: config.server.http.body_limit,
+            body_time: config.server.http.request_timeout,
         };
         let asked = &config.facades.dns;
-        let dns_address = dns::start(asked, doors, &serving)
+        let dns_address = dns::start(asked, &doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let faces = Faces::new(&config, &catalog, &native, (&authenticator, &metrics), &serving);
+        let faces = Faces::new(&config.facades, &doors, &serving);
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -291,48 +294,20 @@ struct Faces {
 }
 
 impl Faces {
-    fn new(
-        config: &Config,
-        catalog: &Catalog,
-        native: &Arc<Native>,
-        (authenticator, metrics): (&Authenticator, &Metrics),
-        tasks: &TaskGroup,
-    ) -> Self {
-        let (facades, body_limit) = (&config.facades, config.server.http.body_limit);
+    fn new(facades: &FacadesConfig, doors: &Doors, tasks: &TaskGroup) -> Self {
         let mut faces = Self::default();
         if facades.eureka.enabled {
-            let doors = eureka::Doors {
-                view: catalog.view(),
-                native: Arc::clone(native),
-                authenticator: authenticator.clone(),
-                metrics: metrics.clone(),
-            };
-            faces.eureka = eureka::router(doors, body_limit);
+            faces.eureka = eureka::router(doors.clone());
         }
         if facades.consul.enabled {
-            let doors = consul::Doors {
-                view: catalog.view(),
-                native: Arc::clone(native),
-                authenticator: authenticator.clone(),
-                metrics: metrics.clone(),
-            };
             let settings = consul::Settings {
                 datacenter: facades.consul.datacenter.clone(),
                 tenant: facades.consul.tenant.clone(),
-                body_limit,
-                body_time: config.server.http.request_timeout,
             };
-            faces.consul = consul::router(doors, settings, tasks);
+            faces.consul = consul::router(doors.clone(), settings, tasks);
         }
         if facades.nacos.enabled {
-            let doors = nacos::Doors {
-                view: catalog.view(),
-                native: Arc::clone(native),
-                authenticator: authenticator.clone(),
-                metrics: metrics.clone(),
-                clock: Clock::System,
-            };
-            faces.nacos = nacos::router(doors, (body_limit, config.server.http.request_timeout));
+            faces.nacos = nacos::router(doors.clone());
         }
         faces
     }

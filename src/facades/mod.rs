@@ -3,6 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `doors`, `names`, `turns` | what the faces have in common |
 //! | [`consul`] | the HTTP API of Consul |
 //! | [`dns`] | addresses and ports by DNS |
 //! | [`eureka`] | the protocol of Eureka |
@@ -10,7 +11,10 @@
 
 pub mod consul;
 pub mod dns;
+mod doors;
 pub mod eureka;
 pub mod nacos;
 mod names;
 mod turns;
+
+pub use doors::Doors;

@@ -48,6 +48,12 @@ pub const META: &str = "fed-meta-";
 pub const KEYS: [&str; 11] =
     [OWNER, SOURCE, GROUP, SERVICE, ID, WEIGHT, TAGS, STATUS, HEALTH, PROTOCOL, PATH];
 
+/// Whether a pair of this key is a hub's word to other hubs, and not its client's.
+#[must_use]
+pub fn is_carried(key: &str) -> bool {
+    KEYS.contains(&key) || key.starts_with(META)
+}
+
 /// Says of an instance that it is a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bytes::Bytes;
 use hub_registry_core::{InstanceKey, InstanceStatus, ServiceKey};
 use serde_json::{Value, json};
 
@@ -16,7 +15,6 @@ use super::register::{self, registration};
 use super::render;
 use crate::catalog::Row;
 use crate::facades::names::key_of;
-use crate::http::body;
 use crate::model::names::{native_group, native_service};
 
 /// `PUT agent/service/register`
@@ -130,16 +128,5 @@ impl Face {
         let view = snapshot.service(&key.service)?;
         let place = view.rows.binary_search_by(|row| row.key().cmp(key)).ok()?;
         Some((Arc::clone(&view.rows[place]), view.revision))
-    }
-
-    /// A body, within its bounds.
-    pub(super) async fn body(&self, body: Body) -> Answered<Bytes> {
-        let read = body::read(body, self.settings.body_limit);
-        match tokio::time::timeout(self.settings.body_time, read).await {
-            Ok(read) => Ok(read?),
-            Err(_) => {
-                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))
-            }
-        }
     }
 }

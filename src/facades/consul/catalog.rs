@@ -14,6 +14,7 @@ use super::call::{Answered, Blocking, Call, Refused, read, text};
 use super::render;
 use crate::access::Visible;
 use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView, Snapshot};
+use crate::facades::doors::names;
 use crate::facades::names::key_of;
 
 /// Who waits for the list of all looks again no sooner than this: it may change all the time.
@@ -104,12 +105,6 @@ impl Face {
         }
     }
 
-    fn unheard(&self, tenant: &TenantId) -> Option<String> {
-        let cells = self.view.unloaded(tenant);
-        let names: Vec<_> = cells.iter().map(|cell| cell.info.name.as_str()).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
-
     /// The whole, after a change that the call waits for.
     pub(super) async fn changed(&self, call: &Call) -> Answered<Arc<Snapshot>> {
         let tenant = call.caller.tenant();
@@ -165,10 +160,7 @@ impl Face {
             // It is there, and has no instances that anybody told of.
             Found::One(_) => self.all_heard(tenant).map(|()| (index, whole, None)),
             _ if unheard.is_empty() => Ok((index, whole, None)),
-            _ => {
-                let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
-                Err(Refused::unheard(&names.join(", ")))
-            }
+            _ => Err(Refused::unheard(&names(&unheard))),
         }
     }
 

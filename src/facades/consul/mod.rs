@@ -31,8 +31,8 @@ mod render;
 mod services;
 mod status;
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, header};
@@ -46,25 +46,9 @@ use self::call::Call;
 use self::entries::Entries;
 use self::places::Places;
 use self::services::Lists;
-use crate::access::Authenticator;
-use crate::catalog::View;
+use crate::facades::Doors;
 use crate::facades::turns::Turns;
-use crate::native::Native;
 use crate::task::TaskGroup;
-use crate::telemetry::metrics::Metrics;
-
-/// What the face works with.
-#[derive(Debug)]
-pub struct Doors {
-    /// The readers' side of the view.
-    pub view: View,
-    /// The hub's own registry.
-    pub native: Arc<Native>,
-    /// Who may ask.
-    pub authenticator: Authenticator,
-    /// What is counted.
-    pub metrics: Metrics,
-}
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -73,18 +57,11 @@ pub struct Settings {
     pub datacenter: String,
     /// The tenant, where it is not the credential that says it.
     pub tenant: Option<TenantId>,
-    /// The largest body, in bytes.
-    pub body_limit: usize,
-    /// How long a body may take to come.
-    pub body_time: Duration,
 }
 
 #[derive(Debug)]
 struct Face {
-    view: View,
-    native: Arc<Native>,
-    authenticator: Authenticator,
-    metrics: Metrics,
+    doors: Doors,
     settings: Settings,
     services: Lists,
     entries: DashMap<(TenantId, ServiceKey), Arc<Entries>>,
@@ -93,14 +70,18 @@ struct Face {
     stopping: CancellationToken,
 }
 
+impl Deref for Face {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
 /// The routes. What nobody heartbeats any more is looked after in `tasks`.
 pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
-    let Doors { view, native, authenticator, metrics } = doors;
     let face = Arc::new(Face {
-        view,
-        native,
-        authenticator,
-        metrics,
+        doors,
         settings,
         services: Lists::default(),
         entries: DashMap::new(),

@@ -149,7 +149,7 @@ fn folded(value: Value) -> Value {
                     ),
                     (_, value) => folded(value),
                 };
-                (if key == "checkid" || key != "id" { key } else { "id".to_owned() }, value)
+                (key, value)
             });
             Value::Object(fields.collect::<Map<_, _>>())
         }

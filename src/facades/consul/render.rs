@@ -123,8 +123,7 @@ fn tagged(key: &str, value: &str) -> Option<(String, Value)> {
 }
 
 fn meta(instance: &Instance) -> Map<String, Value> {
-    let carried =
-        |key: &str| carry::KEYS.contains(&key) || key.starts_with(carry::META) || key == STATUS_KEY;
+    let carried = |key: &str| carry::is_carried(key) || key == STATUS_KEY;
     let pairs = instance.metadata.iter().filter(|(key, _)| !carried(key));
     pairs.map(|(key, value)| (key.clone(), json!(value))).collect()
 }

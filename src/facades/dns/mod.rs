@@ -25,27 +25,13 @@ use tokio::net::{TcpListener, UdpSocket};
 use self::message::Way;
 use self::zone::Zone;
 use crate::access::{Authenticator, Caller, Grant, Role, Tenants};
-use crate::catalog::View;
 use crate::config::DnsConfig;
-use crate::native::Native;
+use crate::facades::Doors;
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::DnsMetrics;
 
 /// Who asks, for the lists of groups: a question by DNS shows no credential.
 const USER: &str = "dns";
-
-/// What the face works with.
-#[derive(Debug)]
-pub struct Doors<'a> {
-    /// The readers' side of the view.
-    pub view: View,
-    /// The hub's own registry, for the lists of its groups.
-    pub native: Arc<Native>,
-    /// Whether those lists count.
-    pub authenticator: &'a Authenticator,
-    /// What is counted.
-    pub metrics: DnsMetrics,
-}
 
 /// The names of the zone.
 #[derive(Clone, Debug)]
@@ -91,7 +77,7 @@ impl Face {
 /// The port cannot be listened on.
 pub async fn start(
     config: &DnsConfig,
-    doors: Doors<'_>,
+    doors: &Doors,
     tasks: &TaskGroup,
 ) -> std::io::Result<Option<SocketAddr>> {
     let Some(port) = config.port else { return Ok(None) };
@@ -100,9 +86,9 @@ pub async fn start(
     let socket = UdpSocket::bind(address).await?;
     let ttl = u32::try_from(config.ttl.as_secs()).unwrap_or(u32::MAX);
     let names = Names { ttl, ..Names::new(&config.domain, &config.datacenter) };
-    let caller = caller(doors.authenticator, config.tenant.clone());
-    let zone = Zone { view: doors.view, native: doors.native, caller };
-    let face = Arc::new(Face { zone, names, metrics: doors.metrics });
+    let caller = caller(&doors.authenticator, config.tenant.clone());
+    let zone = Zone { view: doors.view.clone(), native: Arc::clone(&doors.native), caller };
+    let face = Arc::new(Face { zone, names, metrics: doors.metrics.dns.clone() });
     tasks.spawn_until_stopped(transport::datagrams(socket, Arc::clone(&face)));
     tasks.spawn_until_stopped(transport::connections(listener, face, tasks.clone()));
     tracing::info!(%address, domain = %config.domain, "questions by DNS are answered");

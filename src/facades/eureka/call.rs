@@ -92,7 +92,7 @@ impl Call {
         self.query
     }
 
-    /// The instance in the body.
+    /// The form of the body.
     pub(super) fn form_given(&self) -> Answered<Form> {
         Ok(Form::given(&self.headers)?)
     }

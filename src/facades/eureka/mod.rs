@@ -27,6 +27,7 @@ mod replicate;
 mod write;
 mod xml;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -37,35 +38,25 @@ use hub_registry_core::TenantId;
 use self::app::App;
 use self::list::{List, Lists};
 use self::write::Places;
-use crate::access::{Authenticator, Caller};
-use crate::catalog::{Snapshot, View};
+use crate::access::Caller;
+use crate::catalog::Snapshot;
+use crate::facades::Doors;
 use crate::facades::turns::Turns;
-use crate::native::Native;
-use crate::telemetry::metrics::Metrics;
-
-/// What the face works with.
-#[derive(Debug)]
-pub struct Doors {
-    /// The readers' side of the view.
-    pub view: View,
-    /// The hub's own registry.
-    pub native: Arc<Native>,
-    /// Who may ask.
-    pub authenticator: Authenticator,
-    /// What is counted.
-    pub metrics: Metrics,
-}
 
 #[derive(Debug)]
 struct Face {
-    view: View,
-    native: Arc<Native>,
-    authenticator: Authenticator,
-    metrics: Metrics,
+    doors: Doors,
     lists: DashMap<TenantId, Arc<Lists>>,
     places: Places,
     turns: Turns,
-    body_limit: usize,
+}
+
+impl Deref for Face {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
 }
 
 impl Face {
@@ -94,12 +85,10 @@ impl Face {
     }
 }
 
-/// The routes; `body_limit`: the largest body, in bytes.
-pub fn router(doors: Doors, body_limit: usize) -> Router {
-    let Doors { view, native, authenticator, metrics } = doors;
-    let (lists, places) = (DashMap::new(), Places::default());
-    let turns = Turns::default();
-    let face = Face { view, native, authenticator, metrics, lists, places, turns, body_limit };
+/// The routes.
+pub fn router(doors: Doors) -> Router {
+    let (lists, places, turns) = (DashMap::new(), Places::default(), Turns::default());
+    let face = Face { doors, lists, places, turns };
     let mut router = Router::new();
     for base in ["/eureka", "/eureka/v2", "/eureka/t/{tenant}", "/eureka/t/{tenant}/v2"] {
         for (path, method) in routes() {

@@ -163,7 +163,7 @@ impl Face {
     /// a Eureka that cannot tell yet says 403: clients keep what they have
     /// (`ApplicationsResource`, `shouldAllowAccess`).
     fn all_heard(&self, call: &Call) -> Answered<()> {
-        match self.unheard(call) {
+        match self.unheard(call.caller.tenant()) {
             None => Ok(()),
             Some(names) => {
                 let text = format!("the list would be too short: never heard yet: {names}");
@@ -172,19 +172,13 @@ impl Face {
         }
     }
 
-    fn unheard(&self, call: &Call) -> Option<String> {
-        let cells = self.view.unloaded(call.caller.tenant());
-        let names: Vec<_> = cells.iter().map(|cell| cell.info.name.as_str()).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
-
     /// Nothing found is "there is none" only if all that might know it were heard.
     fn looked(&self, call: &Call, look: impl Fn() -> Option<Response>) -> Answered {
         if let Some(found) = look() {
             return Ok(found);
         }
         // Before it is looked for once more, in what each of them said.
-        let unheard = self.unheard(call);
+        let unheard = self.unheard(call.caller.tenant());
         match (look(), unheard) {
             (Some(found), _) => Ok(found),
             (None, None) => Err(Refused::not_found()),

@@ -2,7 +2,7 @@
 //!
 //! | ours | Eureka's |
 //! |---|---|
-//! | group, service | of the application that is there; else see [`Place::new`] |
+//! | group, service | of the application that is there; else by [`name_of`] |
 //! | host | `ipAddr`, or `hostName` where that is no address the hub takes |
 //! | port | the plain one, or the secure one if that alone is open |
 //! | status | `status`; an override stands above it |

@@ -100,7 +100,7 @@ pub(super) fn info(row: &Row, app: &str, action: &str) -> InstanceInfo {
     let home = said("homePageUrl").unwrap_or_else(|| home_page(instance, &host_name));
     // What a hub carries for other hubs is no pair of the client's.
     let mut metadata = instance.metadata.clone();
-    metadata.retain(|key, _| !carry::KEYS.contains(&key.as_str()) && !key.starts_with(carry::META));
+    metadata.retain(|key, _| !carry::is_carried(key));
     InstanceInfo {
         instance_id: id_of(row),
         host_name,

@@ -15,7 +15,6 @@ use super::Face;
 use super::call::{Answered, Call, Refused};
 use super::render::UNKNOWN;
 use crate::access::Caller;
-use crate::http::body::read;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,7 +52,7 @@ pub(super) async fn batch(
     call: Call,
     body: Body,
 ) -> Answered<Json<Value>> {
-    let body = read(body, face.body_limit).await?;
+    let body = face.body(body).await?;
     let batch: Batch = serde_json::from_slice(&body).map_err(|error| {
         let shown: String = error.to_string().chars().take(300).collect();
         Refused::new(StatusCode::BAD_REQUEST, format!("body is not a replication list: {shown}"))

@@ -18,7 +18,6 @@ use crate::access::{Action, Caller};
 use crate::catalog::ServiceView;
 use crate::error::{Error, Result};
 use crate::facades::names::key_of;
-use crate::http::body::read;
 use crate::model::instance::{InstancePatch, NativeInstance};
 use crate::model::labels::check_metadata;
 use crate::model::names::{InstanceId, native_group, native_service};
@@ -37,7 +36,7 @@ pub(super) async fn register(
     body: Body,
 ) -> Answered<StatusCode> {
     let form = call.form_given()?;
-    let info = form.read(&read(body, face.body_limit).await?)?;
+    let info = form.read(&face.body(body).await?)?;
     face.register(&call.caller, call.segment("app"), info).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,6 @@ use super::Face;
 use super::version::{Code, Version};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
-use crate::http::body;
 use crate::http::shown::{bearer, is_forwarded, named_tenant};
 
 /// The result of a handler.
@@ -150,9 +149,7 @@ impl FromRequest<Arc<Face>> for Call {
         let failed = |error| refused(version, error);
         let mut parameters = pairs(parts.uri.query().unwrap_or_default().as_bytes());
         if !matches!(parts.method, Method::GET | Method::HEAD) && is_form(&parts.headers) {
-            let read = tokio::time::timeout(face.body_time, body::read(body, face.body_limit));
-            let late = |_| Error::unavailable("the body did not come in time");
-            let read = read.await.map_err(late).and_then(|read| read).map_err(failed)?;
+            let read = face.body(body).await.map_err(failed)?;
             parameters.extend(pairs(&read));
         }
         let said = |name: &str| parameters.iter().find(|(key, _)| key == name);

@@ -14,6 +14,7 @@ use super::hosts::list;
 use super::render;
 use super::version::Version;
 use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
+use crate::facades::doors::names;
 
 /// The largest page.
 const MAX_PAGE: usize = 10_000;
@@ -127,17 +128,15 @@ impl Face {
             // It is there, and has no instances that anybody told of.
             Found::One(_) => self.heard(call).map(|()| None),
             _ if unheard.is_empty() => Ok(None),
-            _ => {
-                let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
-                Err(call.unheard(&names.join(", ")))
-            }
+            _ => Err(call.unheard(&names(&unheard))),
         }
     }
 
     fn heard(&self, call: &Call) -> Answered<()> {
-        let unheard = self.view.unloaded(call.caller.tenant());
-        let names: Vec<_> = unheard.iter().map(|cell| cell.info.name.as_str()).collect();
-        if names.is_empty() { Ok(()) } else { Err(call.unheard(&names.join(", "))) }
+        match self.unheard(call.caller.tenant()) {
+            None => Ok(()),
+            Some(names) => Err(call.unheard(&names)),
+        }
     }
 
     /// All services that may be seen and have instances, sorted; whoever takes them for all drops

@@ -13,7 +13,6 @@ use serde_json::json;
 use super::Face;
 use super::call::pairs;
 use crate::access::{Action, Said};
-use crate::http::body::read;
 use crate::http::shown::is_forwarded;
 
 /// How long a client uses what it was given before it logs in again, in seconds: Nacos' own.
@@ -27,8 +26,7 @@ pub(super) async fn login(
     body: Body,
 ) -> Response {
     let denied = || (StatusCode::FORBIDDEN, "unknown user!").into_response();
-    let read = tokio::time::timeout(face.body_time, read(body, face.body_limit));
-    let Ok(Ok(body)) = read.await else { return denied() };
+    let Ok(body) = face.body(body).await else { return denied() };
     let mut said = pairs(uri.query().unwrap_or_default().as_bytes());
     said.extend(pairs(&body));
     let find =

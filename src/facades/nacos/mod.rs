@@ -25,8 +25,8 @@ mod register;
 mod render;
 mod version;
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -37,47 +37,27 @@ use hub_registry_core::{ServiceKey, TenantId};
 
 use self::call::Call;
 use self::hosts::Hosts;
-use crate::access::Authenticator;
-use crate::catalog::View;
-use crate::clock::Clock;
+use crate::facades::Doors;
 use crate::facades::turns::Turns;
-use crate::native::Native;
-use crate::telemetry::metrics::Metrics;
-
-/// What the face works with.
-#[derive(Debug)]
-pub struct Doors {
-    /// The readers' side of the view.
-    pub view: View,
-    /// The hub's own registry.
-    pub native: Arc<Native>,
-    /// Who may ask.
-    pub authenticator: Authenticator,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// Wall time.
-    pub clock: Clock,
-}
 
 #[derive(Debug)]
 struct Face {
-    view: View,
-    native: Arc<Native>,
-    authenticator: Authenticator,
-    metrics: Metrics,
-    clock: Clock,
+    doors: Doors,
     hosts: DashMap<(TenantId, ServiceKey), Arc<Hosts>>,
     turns: Turns,
-    body_limit: usize,
-    body_time: Duration,
 }
 
-/// The routes; a body has at most so many bytes, and comes within that time.
-pub fn router(doors: Doors, (body_limit, body_time): (usize, Duration)) -> Router {
-    let Doors { view, native, authenticator, metrics, clock } = doors;
-    let (hosts, turns) = (DashMap::new(), Turns::default());
-    let face =
-        Face { view, native, authenticator, metrics, clock, hosts, turns, body_limit, body_time };
+impl Deref for Face {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
+/// The routes.
+pub fn router(doors: Doors) -> Router {
+    let face = Face { doors, hosts: DashMap::new(), turns: Turns::default() };
     let mut router = Router::new();
     for path in ["/v1/ns/instance", "/v2/ns/instance", "/v3/client/ns/instance"] {
         let one = get(instances::get)

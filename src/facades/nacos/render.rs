@@ -9,7 +9,7 @@
 //! | `weight` | a hundredth of the weight |
 //! | `clusterName` | as registered, there or in the Nacos it comes from; else `DEFAULT` |
 //! | `ephemeral` | as registered |
-//! | `metadata` | metadata, without what hubs carry; of other registries, tags as `fed-tags` are left out too |
+//! | `metadata` | metadata, without what hubs carry |
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,6 @@ pub(super) fn host(row: &Row, protected: bool) -> Host {
 }
 
 fn metadata(instance: &Instance) -> BTreeMap<String, String> {
-    let carried = |key: &str| carry::KEYS.contains(&key) || key.starts_with(carry::META);
-    let pairs = instance.metadata.iter().filter(|(key, _)| !carried(key));
+    let pairs = instance.metadata.iter().filter(|(key, _)| !carry::is_carried(key));
     pairs.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

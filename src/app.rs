@@ -29,6 +29,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Dsn, FacadesConfig, SecretsCommand, TokenCommand};
 use crate::events::{Events, FeedSettings};
+use crate::facades::nacos::Nacos;
 use crate::facades::{Doors, consul, dns, eureka, nacos};
 use crate::federation::{Drivers, Manager, ManagerSettings, Stores, SyncReport};
 use crate::health::{self, HealthChecks, NetworkProbe, TlsSettings};
@@ -70,6 +71,8 @@ pub struct App {
     pub consul_address: Option<SocketAddr>,
     /// Where clients of Nacos are answered beside the main address, if they are.
     pub nacos_address: Option<SocketAddr>,
+    /// Where clients of Nacos that speak gRPC are answered, if they are.
+    pub nacos_grpc_address: Option<SocketAddr>,
     /// Where questions by DNS are answered, if they are.
     pub dns_address: Option<SocketAddr>,
     config: Config,
@@ -115,8 +118,9 @@ impl App {
             Some(port) => Some(listen(&consul.host, port, door(&consul_gate), &serving).await?),
             None => None,
         };
-        let nacos_address = match nacos.port.filter(|_| nacos.enabled) {
-            Some(port) => Some(listen(&nacos.host, port, door(&nacos_gate), &serving).await?),
+        let nacos_ports = nacos::Ports::bind(nacos, address).await.context("facades.nacos.port")?;
+        let nacos_address = match nacos_ports.http {
+            Some(listener) => Some(open_door(listener, door(&nacos_gate), &serving)?),
             None => None,
         };
         let database = open(&config.database).await?.measured(&metrics.database);
@@ -127,7 +131,10 @@ impl App {
             .await
             .context("the tokens cannot be read")?;
         let addresses: Vec<_> =
-            [address].into_iter().chain(consul_address).chain(nacos_address).collect();
+            [Some(address), consul_address, nacos_address, nacos_ports.grpc_address]
+                .into_iter()
+                .flatten()
+                .collect();
         let authenticator = authenticator(&config, &addresses, &tokens).await?;
         let revisions = Revisions::start(store.clone(), &working).await.context("revisions")?;
         let base = revisions.base();
@@ -216,7 +223,8 @@ impl App {
         let dns_address = dns::start(asked, &doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let faces = Faces::new(&config.facades, &doors, &serving);
+        let nacos = Nacos::new(doors.clone());
+        let faces = Faces::new(&config.facades, &doors, &nacos, &serving);
         let api = Api::new(Parts {
             view: catalog.view(),
             catalog,
@@ -247,6 +255,11 @@ impl App {
         consul_gate.open(face_router(api.clone(), faces.consul), None);
         nacos_gate.open(face_router(api.clone(), bounded(faces.nacos, &api)), None);
         gate.open(router(api.clone(), all), Hot::new(api));
+        // Until now they wait to be taken: whoever asks is answered from all that is known.
+        let nacos_grpc_address = nacos_ports.grpc_address;
+        if let Some(listener) = nacos_ports.grpc {
+            nacos.serve_grpc(listener, http.max_connections, &serving);
+        }
         let levels = log.levels().clone();
         working.spawn_until_stopped(async move { levels.end_in_time().await });
         let supervisor = Arc::new(supervisor);
@@ -258,6 +271,7 @@ impl App {
             metrics_address,
             consul_address,
             nacos_address,
+            nacos_grpc_address,
             dns_address,
             config,
             database,
@@ -294,7 +308,7 @@ struct Faces {
 }
 
 impl Faces {
-    fn new(facades: &FacadesConfig, doors: &Doors, tasks: &TaskGroup) -> Self {
+    fn new(facades: &FacadesConfig, doors: &Doors, nacos: &Nacos, tasks: &TaskGroup) -> Self {
         let mut faces = Self::default();
         if facades.eureka.enabled {
             faces.eureka = eureka::router(doors.clone());
@@ -307,7 +321,7 @@ impl Faces {
             faces.consul = consul::router(doors.clone(), settings, tasks);
         }
         if facades.nacos.enabled {
-            faces.nacos = nacos::router(doors.clone());
+            faces.nacos = nacos.router();
         }
         faces
     }
@@ -525,9 +539,16 @@ async fn listen(
     door: Serving,
     tasks: &TaskGroup,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((host, port))
-        .await
-        .with_context(|| format!("cannot listen on {host}:{port}"))?;
+    let listener = TcpListener::bind((host, port)).await;
+    let listener = listener.with_context(|| format!("cannot listen on {host}:{port}"))?;
+    open_door(listener, door, tasks)
+}
+
+fn open_door(
+    listener: TcpListener,
+    door: Serving,
+    tasks: &TaskGroup,
+) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     serve(listener, door, tasks);
     Ok(address)

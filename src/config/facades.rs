@@ -18,7 +18,7 @@ pub struct FacadesConfig {
     pub dns: DnsConfig,
     /// Eureka's protocol.
     pub eureka: EurekaConfig,
-    /// Nacos' HTTP API.
+    /// Nacos' protocols.
     pub nacos: NacosConfig,
     /// Prometheus' HTTP service discovery.
     pub http_sd: HttpSdConfig,
@@ -98,7 +98,7 @@ impl Default for EurekaConfig {
     }
 }
 
-/// Nacos' HTTP API.
+/// Nacos' protocols.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct NacosConfig {
@@ -197,7 +197,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "facades.nacos.enabled",
         Rule::Switch,
-        "Answers clients of Nacos 1.x, and its open API, under /nacos. Off, they are 404.",
+        "Answers clients of Nacos: its HTTP API under /nacos, and gRPC. Off, they are 404 and refused.",
     ),
     Key::new(
         "facades.nacos.host",
@@ -206,9 +206,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "facades.nacos.port",
-        PORT,
-        "The port on which clients of Nacos are answered beside the main one; 0 is any free one, \
-         null: on none.",
+        // Another is above it by 1000.
+        Rule::Integer { min: 0, max: 64_535 },
+        "The port on which clients of Nacos are answered beside the main one, those of 2.x and later \
+         by gRPC on the port above it by 1000; 0 is any free one, null: on the main one only, and by \
+         gRPC on the port above that, if it is free.",
     )
     .optional(),
     Key::new(

@@ -49,7 +49,7 @@ pub use egress::EgressConfig;
 pub use env::Env;
 pub use event::EventConfig;
 pub use external::ExternalConfig;
-pub use facades::{DnsConfig, FacadesConfig, HttpSdConfig};
+pub use facades::{DnsConfig, FacadesConfig, HttpSdConfig, NacosConfig};
 pub use health_check::HealthCheckConfig;
 pub use load::load;
 pub use log::{LogConfig, LogFileConfig, LogFormat, LogRotation};

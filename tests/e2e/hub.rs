@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::process::Stdio;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -11,6 +13,9 @@ use tokio::time::Instant;
 
 use crate::described;
 
+/// Where ports are looked for, and how many.
+const FIRST_PORT: u16 = 7000;
+const PORTS: u16 = 4000;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
@@ -220,7 +225,18 @@ fn server() -> OsString {
     other.unwrap_or_else(|| env!("CARGO_BIN_EXE_registry-server").into())
 }
 
+/// A port that is free together with the one above it by 1000, where a hub answers clients of Nacos.
+/// Of each two thousand the lower half, so that no hub's other port is the main one of another; and
+/// below those that the system gives to connections.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(std::process::id() as u16));
+    for _ in 0..PORTS {
+        let place = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST_PORT + place / 1000 * 2000 + place % 1000;
+        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 1000) {
+            return port;
+        }
+    }
+    panic!("no free port");
 }

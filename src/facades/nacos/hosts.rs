@@ -1,10 +1,12 @@
 //! The instances of a service as most ask for them, written once per change of it.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dashmap::Entry;
 use hub_registry_core::{ServiceKey, TenantId};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::Face;
@@ -17,16 +19,47 @@ const MAX_KEPT: usize = 100_000;
 /// How long a client may keep the list before it asks again, in milliseconds.
 const CACHE_MILLIS: u32 = 10_000;
 
+/// What there is of a service at a revision of it.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    view: Arc<ServiceView>,
+    key: ServiceKey,
+    /// `None`: nobody is there.
+    view: Option<Arc<ServiceView>>,
+    revision: i64,
     /// Rises with every change: clients drop a list that is not newer than what they have.
     time: i64,
     all: OnceLock<Bytes>,
     healthy: OnceLock<Bytes>,
+    info: OnceLock<Box<RawValue>>,
+}
+
+/// How the name of a service is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    /// `GROUP@@NAME`: by HTTP.
+    Grouped,
+    /// `NAME`: by gRPC.
+    Bare,
 }
 
 impl Hosts {
+    fn new(key: &ServiceKey, view: Option<&Arc<ServiceView>>, revision: i64, time: i64) -> Self {
+        Self {
+            key: key.clone(),
+            view: view.cloned(),
+            revision,
+            time,
+            all: OnceLock::new(),
+            healthy: OnceLock::new(),
+            info: OnceLock::new(),
+        }
+    }
+
+    /// Of a service that has nobody, at that time.
+    pub(super) fn none(key: &ServiceKey, time: i64) -> Self {
+        Self::new(key, None, 0, time)
+    }
+
     /// Those that are enabled, or healthy besides.
     pub(super) fn written(&self, healthy_only: bool) -> Bytes {
         let made = if healthy_only { &self.healthy } else { &self.all };
@@ -39,49 +72,66 @@ impl Hosts {
 
     /// Those of these clusters; of all where none is named.
     pub(super) fn value(&self, clusters: &[&str], healthy_only: bool) -> Value {
-        let protected = self.view.is_protected();
-        let rows = self.view.rows.iter().filter(|row| {
+        self.list(Name::Grouped, clusters, healthy_only)
+    }
+
+    /// The same as gRPC says it.
+    pub(super) fn info(&self, clusters: &[&str], healthy_only: bool) -> Cow<'_, RawValue> {
+        let made = || {
+            let value = self.list(Name::Bare, clusters, healthy_only);
+            // What came out of JSON values is JSON.
+            to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        };
+        if clusters.is_empty() && !healthy_only {
+            return Cow::Borrowed(self.info.get_or_init(made));
+        }
+        Cow::Owned(made())
+    }
+
+    fn list(&self, name: Name, clusters: &[&str], healthy_only: bool) -> Value {
+        let protected = self.view.as_ref().is_some_and(|view| view.is_protected());
+        let rows = self.view.iter().flat_map(|view| &view.rows);
+        let rows = rows.filter(|row| {
             let instance = &row.instance;
             render::is_enabled(instance)
                 && (clusters.is_empty() || clusters.contains(&render::cluster(instance)))
                 && (!healthy_only || protected || render::is_healthy(instance))
         });
         let hosts: Vec<_> = rows.map(|row| render::host(row, protected)).collect();
-        list(&self.view.key, &clusters.join(","), json!(hosts), (self.time, protected))
+        let name = match name {
+            Name::Grouped => format!("{}{GROUP_END}{}", self.key.group, self.key.name),
+            Name::Bare => self.key.name.to_string(),
+        };
+        json!({
+            "name": name, "groupName": self.key.group, "clusters": clusters.join(","),
+            "cacheMillis": CACHE_MILLIS, "hosts": hosts, "lastRefTime": self.time,
+            "checksum": "", "allIPs": false, "reachProtectionThreshold": protected, "valid": true,
+        })
     }
 }
 
-/// A list as clients read it.
-pub(super) fn list(
-    key: &ServiceKey,
-    clusters: &str,
-    hosts: Value,
-    (time, protected): (i64, bool),
-) -> Value {
-    json!({
-        "name": format!("{}{GROUP_END}{}", key.group, key.name), "groupName": key.group,
-        "clusters": clusters, "cacheMillis": CACHE_MILLIS, "hosts": hosts, "lastRefTime": time,
-        "checksum": "", "allIPs": false, "reachProtectionThreshold": protected, "valid": true,
-    })
-}
-
 impl Face {
-    pub(super) fn hosts(&self, tenant: &TenantId, view: &Arc<ServiceView>) -> Arc<Hosts> {
-        let key = (tenant.clone(), view.key.clone());
+    /// What there is of a service; its `view` is that of `revision`.
+    pub(super) fn hosts(
+        &self,
+        tenant: &TenantId,
+        key: &ServiceKey,
+        view: Option<&Arc<ServiceView>>,
+        revision: i64,
+    ) -> Arc<Hosts> {
         if self.hosts.len() >= MAX_KEPT {
             self.hosts.clear();
         }
         let made = |before: i64| {
             let time = self.clock.now_ms().max(before + 1);
-            let (all, healthy) = (OnceLock::new(), OnceLock::new());
-            Arc::new(Hosts { view: Arc::clone(view), time, all, healthy })
+            Arc::new(Hosts::new(key, view, revision, time))
         };
         // Under the lock of its entry, so that no two lists have one time, and no older one the later.
-        match self.hosts.entry(key) {
+        match self.hosts.entry((tenant.clone(), key.clone())) {
             Entry::Vacant(place) => Arc::clone(&place.insert(made(0))),
             Entry::Occupied(mut place) => {
                 let known = place.get();
-                if known.view.revision < view.revision {
+                if known.revision < revision {
                     let time = known.time;
                     place.insert(made(time));
                 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::ServiceKey;
+use hub_registry_core::{GroupName, ServiceKey};
 use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call};
-use super::hosts::list;
+use super::hosts::Hosts;
 use super::render;
 use super::version::Version;
+use crate::access::Caller;
 use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
 use crate::facades::doors::names;
 
@@ -26,12 +27,12 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
     let named = if call.version == Version::V1 { "clusters" } else { "clusterName" };
     let clusters: Vec<_> =
         call.said(named).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
-    let Some(view) = face.view(&call, &key)? else {
-        let time = face.clock.now_ms();
-        let none = list(&key, &clusters.join(","), json!([]), (time, false));
-        return Ok(call.version.answer(none));
+    let tenant = call.caller.tenant();
+    let hosts = match face.view(&call, &key)? {
+        Some(view) => face.hosts(tenant, &key, Some(&view), view.revision),
+        // Not kept: anybody may ask for any name.
+        None => Arc::new(Hosts::none(&key, face.clock.now_ms())),
     };
-    let hosts = face.hosts(call.caller.tenant(), &view);
     if call.version == Version::V1 && clusters.is_empty() {
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return Ok((kind, hosts.written(healthy)).into_response());
@@ -42,13 +43,7 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
 /// `GET service/list`: the names of a group's services.
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let group = call.group()?;
-    let views = face.all(&call)?;
-    let mut names: Vec<_> = views
-        .iter()
-        .filter(|view| view.key.group == group)
-        .map(|view| view.key.name.to_string())
-        .collect();
-    names.sort();
+    let names = face.names(&call.caller, &group).map_err(|error| call.unheard(&error.0))?;
     let count = names.len();
     let doms = page(&call, names)?;
     Ok(call.version.answer(match call.version {
@@ -60,7 +55,7 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
 /// `GET catalog/services`: what the console shows.
 pub(super) async fn catalog(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let like = |name: &str, text: &str| call.said(name).is_none_or(|part| text.contains(part));
-    let mut views = face.all(&call)?;
+    let mut views = face.all(&call.caller).map_err(|error| call.unheard(&error.0))?;
     views.retain(|view| {
         like("serviceNameParam", view.key.name.as_str())
             && like("groupNameParam", view.key.group.as_str())
@@ -109,44 +104,70 @@ pub(super) async fn state(_: Call) -> Response {
 }
 
 fn page<T>(call: &Call, mut all: Vec<T>) -> Answered<Vec<T>> {
-    let size = call.number("pageSize", 10)?.min(MAX_PAGE);
-    let from = call.number("pageNo", 1)?.saturating_sub(1).saturating_mul(size);
-    let mut rest = all.split_off(from.min(all.len()));
-    rest.truncate(size);
-    Ok(rest)
+    let (number, size) = (call.number("pageNo", 1)?, call.number("pageSize", 10)?);
+    cut(&mut all, number, size);
+    Ok(all)
 }
 
+/// Leaves the page of this number, from 1, of this size.
+pub(super) fn cut<T>(all: &mut Vec<T>, number: usize, size: usize) {
+    let size = size.min(MAX_PAGE);
+    let from = number.saturating_sub(1).saturating_mul(size).min(all.len());
+    all.drain(..from);
+    all.truncate(size);
+}
+
+/// What is asked for is not known, and these sources that might know it were never heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unheard(pub(super) String);
+
 impl Face {
-    /// A service; nothing is "there is none" only if all that might know it were heard.
+    /// A service by HTTP.
     pub(super) fn view(&self, call: &Call, key: &ServiceKey) -> Answered<Option<Arc<ServiceView>>> {
-        let visible = self.native.visible(&call.caller);
+        let (view, _) = self.find(&call.caller, key).map_err(|error| call.unheard(&error.0))?;
+        Ok(view)
+    }
+
+    /// A service and its revision; nothing is "there is none" only if all that might know it were
+    /// heard.
+    pub(super) fn find(
+        &self,
+        caller: &Caller,
+        key: &ServiceKey,
+    ) -> Result<(Option<Arc<ServiceView>>, i64), Unheard> {
+        let visible = self.native.visible(caller);
         let group = GroupChoice::Named(key.group.clone());
-        let looked = self.view.look(call.caller.tenant(), &key.name, &group, &visible);
-        let Looked { found, unheard, .. } = looked;
+        let looked = self.view.look(caller.tenant(), &key.name, &group, &visible);
+        let Looked { found, unheard, index } = looked;
         match found {
-            Found::One(view) if !view.rows.is_empty() => Ok(Some(view)),
+            Found::One(view) if !view.rows.is_empty() => Ok((Some(view), index)),
             // It is there, and has no instances that anybody told of.
-            Found::One(_) => self.heard(call).map(|()| None),
-            _ if unheard.is_empty() => Ok(None),
-            _ => Err(call.unheard(&names(&unheard))),
+            Found::One(_) => self.heard(caller).map(|()| (None, index)),
+            _ if unheard.is_empty() => Ok((None, index)),
+            _ => Err(Unheard(names(&unheard))),
         }
     }
 
-    fn heard(&self, call: &Call) -> Answered<()> {
-        match self.unheard(call.caller.tenant()) {
-            None => Ok(()),
-            Some(names) => Err(call.unheard(&names)),
-        }
+    fn heard(&self, caller: &Caller) -> Result<(), Unheard> {
+        self.unheard(caller.tenant()).map_or(Ok(()), |names| Err(Unheard(names)))
     }
 
     /// All services that may be seen and have instances, sorted; whoever takes them for all drops
     /// what they lack.
-    fn all(&self, call: &Call) -> Answered<Vec<Arc<ServiceView>>> {
-        self.heard(call)?;
-        let tenant = call.caller.tenant();
-        let visible = self.native.visible(&call.caller);
-        let mut views = self.view.snapshot(tenant).sorted();
+    pub(super) fn all(&self, caller: &Caller) -> Result<Vec<Arc<ServiceView>>, Unheard> {
+        self.heard(caller)?;
+        let visible = self.native.visible(caller);
+        let mut views = self.view.snapshot(caller.tenant()).sorted();
         views.retain(|view| !view.rows.is_empty() && visible.sees(&view.key.group));
         Ok(views)
+    }
+
+    /// The names of a group's services, sorted.
+    pub(super) fn names(&self, caller: &Caller, group: &GroupName) -> Result<Vec<String>, Unheard> {
+        let views = self.all(caller)?;
+        let views = views.iter().filter(|view| view.key.group == *group);
+        let mut names: Vec<_> = views.map(|view| view.key.name.to_string()).collect();
+        names.sort();
+        Ok(names)
     }
 }

@@ -1,9 +1,10 @@
-//! Nacos' HTTP API over the view: clients of Nacos 1.x, and whoever speaks its open API, register
-//! with the hub and find what any registry knows.
+//! Nacos' protocols over the view: its clients register with the hub and find what any registry
+//! knows.
 //!
-//! It is served under `/nacos` on the main port, and on a port of its own if one is configured. The
-//! rules are those of Nacos 2.2; where this face differs, docs/decisions/0034 says why. gRPC, which
-//! clients of 2.x and later speak, is not answered.
+//! HTTP, which clients of 1.x and the open API speak, is served under `/nacos` on the main port, and
+//! on a port of its own if one is configured; gRPC, which clients of 2.x and later speak, on a port
+//! above it by 1000. The rules are those of Nacos 2.2; where this face differs, docs/decisions/0034
+//! and 0035 say why.
 //!
 //! | module | what |
 //! |---|---|
@@ -13,14 +14,18 @@
 //! | `lists` | what there is |
 //! | `login` | tokens |
 //! | `hosts` | the instances of a service, written once per change |
-//! | `render`, `register` | from rows to hosts, and from parameters to registrations |
+//! | `render`, `register` | from rows to hosts, and from what is said to registrations |
+//! | `ports` | where they are waited for |
+//! | [`grpc`] | clients of 2.x and later |
 
 mod beat;
 mod call;
+pub mod grpc;
 mod hosts;
 mod instances;
 mod lists;
 mod login;
+mod ports;
 mod register;
 mod render;
 mod version;
@@ -37,6 +42,7 @@ use hub_registry_core::{ServiceKey, TenantId};
 
 use self::call::Call;
 use self::hosts::Hosts;
+pub use self::ports::Ports;
 use crate::facades::Doors;
 use crate::facades::turns::Turns;
 
@@ -55,9 +61,25 @@ impl Deref for Face {
     }
 }
 
-/// The routes.
-pub fn router(doors: Doors) -> Router {
-    let face = Face { doors, hosts: DashMap::new(), turns: Turns::default() };
+/// The face; a clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Nacos(Arc<Face>);
+
+impl Nacos {
+    /// The face over what is behind these doors.
+    #[must_use]
+    pub fn new(doors: Doors) -> Self {
+        Self(Arc::new(Face { doors, hosts: DashMap::new(), turns: Turns::default() }))
+    }
+
+    /// The routes of its HTTP API.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        router(Arc::clone(&self.0))
+    }
+}
+
+fn router(face: Arc<Face>) -> Router {
     let mut router = Router::new();
     for path in ["/v1/ns/instance", "/v2/ns/instance", "/v3/client/ns/instance"] {
         let one = get(instances::get)
@@ -81,7 +103,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/console/server/state", get(lists::state))
         .route("/v1/cs/configs", get(no_config))
         .route("/v1/cs/configs/listener", post(no_changes));
-    Router::new().nest("/nacos", router).with_state(Arc::new(face))
+    Router::new().nest("/nacos", router).with_state(face)
 }
 
 /// The hub keeps no configurations: who reads one is told that there is none, as by a Nacos that

@@ -7,15 +7,16 @@
 //! | status | `enabled`: `UP` or `OUT_OF_SERVICE` |
 //! | weight | `weight` x 100 |
 //! | metadata | `metadata`, as JSON or as `key=value,key=value` |
-//! | lease | `preserved.heart.beat.timeout`, 15 s where it is not said; none of what is not `ephemeral` |
-//! | health | the lease's; `healthy` of what has none |
+//! | lease | `preserved.heart.beat.timeout`, 15 s where it is not said; none of what is not `ephemeral`; 30 s of what a connection keeps |
+//! | health | the lease's; `healthy` of what has none, or came by a connection |
+//! | client | the connection, or the address |
 
 use hub_registry_core::{HealthStatus, InstanceKey, InstanceStatus, Pairs, ServiceKey, Weight};
 use serde_json::{Map, Value};
 
 use super::call::{Answered, Call};
 use super::render::{DEFAULT_CLUSTER, term};
-use crate::error::Error;
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::labels::check_metadata;
 use crate::model::names::{native_group, native_host, native_service};
@@ -28,46 +29,102 @@ const HEARTBEAT_TIMEOUT: &str = "preserved.heart.beat.timeout";
 /// The largest weight (`com.alibaba.nacos.naming.constants`).
 const MAX_WEIGHT: f64 = 10_000.0;
 
+/// The longest name of a client.
+const MAX_CLIENT: usize = 100;
+
+/// What a client says of an instance, whichever way it says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    pub(super) enabled: bool,
+    pub(super) healthy: bool,
+    pub(super) weight: Option<f64>,
+    pub(super) cluster: Option<String>,
+    pub(super) metadata: Pairs,
+}
+
+/// How an instance stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// As long as its heartbeats come.
+    Beating,
+    /// As long as the connection of this name, on which it was registered.
+    Connected(String),
+    /// Until it is removed.
+    Persistent,
+}
+
+/// How long an instance that came by a connection stays healthy when the hub is gone, in seconds:
+/// clients that lost their server wait up to a minute between two attempts.
+pub(super) const CONNECTED_LEASE: u32 = 30;
+
+impl Told {
+    /// The registration; what is left out is as a Nacos has it.
+    pub(super) fn registration(self, key: InstanceKey, stay: Stay) -> Result<Registration> {
+        let mut native = Pairs::new();
+        let cluster = self.cluster.filter(|name| !name.is_empty() && name != DEFAULT_CLUSTER);
+        native.extend(cluster.map(|cluster| (term::CLUSTER.to_owned(), cluster)));
+        if stay == Stay::Persistent {
+            native.insert(term::EPHEMERAL.to_owned(), "false".to_owned());
+        }
+        let said = if self.healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
+        let (check, health, lease) = match &stay {
+            // Whatever it says of its health, its heartbeats say that it is well.
+            Stay::Beating => (HealthCheckType::Heartbeat, None, Some(lease(&self.metadata))),
+            Stay::Connected(_) => (HealthCheckType::Heartbeat, Some(said), Some(CONNECTED_LEASE)),
+            Stay::Persistent => (HealthCheckType::None, Some(said), None),
+        };
+        // Whose it is: what a connection registered goes with it, unless somebody else did since.
+        let client = match &stay {
+            Stay::Connected(connection) => connection.clone(),
+            Stay::Beating | Stay::Persistent => {
+                format!("{}:{}", key.host, key.port).chars().take(MAX_CLIENT).collect()
+            }
+        };
+        let registration = Registration {
+            status: Some(status(self.enabled)),
+            health,
+            weight: Some(self.weight.map(weight).transpose()?.unwrap_or_default()),
+            client_id: Some(client),
+            check: Some(check),
+            lease_seconds: lease,
+            ephemeral: Some(if stay == Stay::Persistent { Flag::No } else { Flag::Yes }),
+            metadata: Some(self.metadata),
+            native: Some(native),
+            ..Registration::new(key)
+        };
+        registration.check()?;
+        Ok(registration)
+    }
+}
+
 /// The address that is spoken of.
 pub(super) fn key(call: &Call, service: ServiceKey) -> Answered<InstanceKey> {
-    let failed = |error: Error| call.failed(error);
-    let group = native_group("groupName", service.group.as_str()).map_err(failed)?;
-    let name = native_service("serviceName", service.name.as_str()).map_err(failed)?;
-    let host = native_host("ip", call.required("ip")?).map_err(failed)?;
-    let port = call.required("port")?.parse::<u16>().ok().filter(|port| *port > 0);
-    let port = port.ok_or_else(|| call.bad("Param 'port' must be from 1 to 65535"))?;
+    let host = call.required("ip")?;
+    let port = call.required("port")?.parse().ok();
+    address(service, host, port).map_err(|error| call.failed(error))
+}
+
+/// The same, from its parts.
+pub(super) fn address(service: ServiceKey, host: &str, port: Option<u64>) -> Result<InstanceKey> {
+    let group = native_group("groupName", service.group.as_str())?;
+    let name = native_service("serviceName", service.name.as_str())?;
+    let host = native_host("ip", host)?;
+    let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    let port = port.ok_or_else(|| bad("Param 'port' must be from 1 to 65535"))?;
     Ok(InstanceKey { service: ServiceKey::new(group, name), host, port })
 }
 
-/// The registration; what is left out is as a Nacos has it.
+/// The registration by HTTP.
 pub(super) fn registration(call: &Call, key: InstanceKey) -> Answered<Registration> {
-    let metadata = metadata(call)?.unwrap_or_default();
-    let ephemeral = call.switch("ephemeral", true);
-    let enabled = call.switch("enabled", call.switch("enable", true));
-    let healthy = call.switch("healthy", true);
-    let mut native = Pairs::new();
-    if let Some(cluster) = call.said("clusterName").filter(|name| *name != DEFAULT_CLUSTER) {
-        native.insert(term::CLUSTER.to_owned(), cluster.to_owned());
-    }
-    if !ephemeral {
-        native.insert(term::EPHEMERAL.to_owned(), "false".to_owned());
-    }
-    let (check, health) = match (ephemeral, healthy) {
-        (true, _) => (HealthCheckType::Heartbeat, None),
-        (false, true) => (HealthCheckType::None, Some(HealthStatus::Healthy)),
-        (false, false) => (HealthCheckType::None, Some(HealthStatus::Unhealthy)),
+    let told = Told {
+        enabled: call.switch("enabled", call.switch("enable", true)),
+        healthy: call.switch("healthy", true),
+        weight: factor(call),
+        cluster: call.said("clusterName").map(str::to_owned),
+        metadata: metadata(call)?.unwrap_or_default(),
     };
-    Ok(Registration {
-        status: Some(status(enabled)),
-        health,
-        weight: Some(weight(call)?.unwrap_or_default()),
-        check: Some(check),
-        lease_seconds: ephemeral.then(|| lease(&metadata)),
-        ephemeral: Some(if ephemeral { Flag::Yes } else { Flag::No }),
-        metadata: Some(metadata),
-        native: Some(native),
-        ..Registration::new(key)
-    })
+    let stay = if call.switch("ephemeral", true) { Stay::Beating } else { Stay::Persistent };
+    told.registration(key, stay).map_err(|error| call.failed(error))
 }
 
 /// What an update changes; the rest stays as it is.
@@ -86,7 +143,7 @@ pub(super) fn update(call: &Call, now: &NativeInstance) -> Answered<InstancePatc
     Ok(InstancePatch {
         status: enabled.map(|word| status(is_true(word))),
         health,
-        weight: weight(call)?,
+        weight: factor(call).map(weight).transpose().map_err(|error| call.failed(error))?,
         metadata,
         ..InstancePatch::default()
     })
@@ -96,13 +153,20 @@ fn status(enabled: bool) -> InstanceStatus {
     if enabled { InstanceStatus::Up } else { InstanceStatus::OutOfService }
 }
 
-fn weight(call: &Call) -> Answered<Option<Weight>> {
-    let Some(text) = call.said("weight") else { return Ok(None) };
-    let weight = text.parse::<f64>().ok().filter(|weight| (0.0..=MAX_WEIGHT).contains(weight));
-    let weight = weight.ok_or_else(|| {
-        call.bad(format!("Param 'weight' must be a number from 0 to {MAX_WEIGHT}"))
-    })?;
-    Ok(Some(Weight::from_factor(weight)))
+fn factor(call: &Call) -> Option<f64> {
+    // What is no number is not in the range either.
+    call.said("weight").map(|text| text.parse().unwrap_or(f64::NAN))
+}
+
+fn weight(factor: f64) -> Result<Weight> {
+    if (0.0..=MAX_WEIGHT).contains(&factor) {
+        return Ok(Weight::from_factor(factor));
+    }
+    Err(bad(format!("Param 'weight' must be a number from 0 to {MAX_WEIGHT}")))
+}
+
+fn bad(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::Invalid, text)
 }
 
 fn metadata(call: &Call) -> Answered<Option<Pairs>> {

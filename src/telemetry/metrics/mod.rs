@@ -19,6 +19,7 @@
 //! | `leases` | the native registry's leases |
 //! | `log` | the log itself |
 //! | `migrations` | services on their way from one registry to another |
+//! | `nacos` | clients of Nacos that speak gRPC |
 //! | `native` | its operations |
 //! | `removals` | removals that are not believed at once |
 //! | `runtime` | what runs the tasks |
@@ -44,6 +45,7 @@ mod leases;
 mod log;
 mod maker;
 mod migrations;
+mod nacos;
 mod native;
 mod removals;
 mod runtime;
@@ -63,6 +65,7 @@ pub use leases::LeaseMetrics;
 pub use log::{LogMetrics, Lost};
 pub use maker::Maker;
 pub use migrations::MigrationMetrics;
+pub use nacos::{Connected, NacosMetrics, Pushed};
 pub use native::{Look, NativeMetrics};
 pub use removals::{RemovalMetrics, RemovalOutcome};
 pub use runtime::RuntimeMetrics;
@@ -102,6 +105,8 @@ pub struct Families {
     pub native: NativeMetrics,
     /// Services on their way from one registry to another.
     pub migrations: MigrationMetrics,
+    /// Clients of Nacos that speak gRPC.
+    pub nacos: NacosMetrics,
     /// Removals that are not believed at once.
     pub removals: RemovalMetrics,
     /// What runs the tasks.
@@ -133,6 +138,7 @@ impl Metrics {
             leases: LeaseMetrics::new(&maker),
             log: LogMetrics::new(&maker),
             migrations: MigrationMetrics::new(&maker),
+            nacos: NacosMetrics::new(&maker),
             native: NativeMetrics::new(&maker),
             removals: RemovalMetrics::new(&maker),
             runtime: RuntimeMetrics::new(&maker),

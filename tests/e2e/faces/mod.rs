@@ -2,6 +2,7 @@
 
 mod consul;
 mod eureka;
+mod grpc;
 mod matrix;
 mod nacos;
 mod prometheus;

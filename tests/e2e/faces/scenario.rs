@@ -146,7 +146,7 @@ impl Answer {
 }
 
 /// Where what is expected is not there; more may be there, but not in lists.
-fn difference(expected: &Value, got: &Value, path: &str) -> Option<String> {
+pub(super) fn difference(expected: &Value, got: &Value, path: &str) -> Option<String> {
     match (expected, got) {
         (Value::Object(expected), Value::Object(got)) => {
             expected.iter().find_map(|(key, value)| {

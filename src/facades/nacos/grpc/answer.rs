@@ -1,0 +1,315 @@
+//! What a client asks, and is answered.
+
+use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
+use serde_json::json;
+
+use super::connection::Connection;
+use super::message::{
+    self, Info, NO_CONFIG, NO_HANDLER, Nothing, Payload, Said, UNREGISTERED, answer, failed,
+    refusal,
+};
+use super::push::{Order, Wanted};
+use crate::access::{Action, Caller};
+use crate::error::{Error, ErrorCode, Result};
+use crate::facades::nacos::call::{GROUP_END, tenant};
+use crate::facades::nacos::lists::{Unheard, cut};
+use crate::facades::nacos::register::{Stay, address};
+use crate::model::instance::Registration;
+use crate::model::names::InstanceId;
+
+/// How many names are answered at once, where it is not said.
+const PAGE: usize = 10;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Check,
+    Health,
+    Instance,
+    Batch,
+    Persistent,
+    Subscribe,
+    Query,
+    List,
+    ReadConfig,
+    ListenConfig,
+    /// Writing or removing a configuration.
+    WriteConfig(&'static str),
+}
+
+impl Ask {
+    fn of(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "ServerCheckRequest" => Self::Check,
+            "HealthCheckRequest" => Self::Health,
+            "InstanceRequest" => Self::Instance,
+            "BatchInstanceRequest" => Self::Batch,
+            "PersistentInstanceRequest" => Self::Persistent,
+            "SubscribeServiceRequest" => Self::Subscribe,
+            "ServiceQueryRequest" => Self::Query,
+            "ServiceListRequest" => Self::List,
+            "ConfigQueryRequest" => Self::ReadConfig,
+            "ConfigBatchListenRequest" => Self::ListenConfig,
+            "ConfigPublishRequest" => Self::WriteConfig("ConfigPublishResponse"),
+            "ConfigRemoveRequest" => Self::WriteConfig("ConfigRemoveResponse"),
+            _ => return None,
+        })
+    }
+
+    /// The type of its answer.
+    const fn answer(self) -> &'static str {
+        match self {
+            Self::Check => "ServerCheckResponse",
+            Self::Health => "HealthCheckResponse",
+            Self::Instance | Self::Persistent => "InstanceResponse",
+            Self::Batch => "BatchInstanceResponse",
+            Self::Subscribe => "SubscribeServiceResponse",
+            Self::Query => "QueryServiceResponse",
+            Self::List => "ServiceListResponse",
+            Self::ReadConfig => "ConfigQueryResponse",
+            Self::ListenConfig => "ConfigChangeBatchListenResponse",
+            Self::WriteConfig(answer) => answer,
+        }
+    }
+}
+
+/// A request of a connection.
+struct Request<'a> {
+    connection: &'a Connection,
+    payload: &'a Payload,
+    said: Said,
+}
+
+/// The answer to a request that comes outside of the stream.
+pub(super) async fn unary(connection: &Connection, payload: &Payload) -> Payload {
+    connection.hears();
+    let metrics = &connection.face.metrics.nacos;
+    let said = match payload.read() {
+        Ok(said) => said,
+        Err(error) => {
+            metrics.asked("other", false);
+            return failed(None, &error);
+        }
+    };
+    let id = said.request_id.clone();
+    let id = id.as_deref();
+    let Some(ask) = Ask::of(payload.kind()) else {
+        metrics.asked("other", false);
+        let kind: String = payload.kind().chars().take(100).collect();
+        return refusal(
+            "ErrorResponse",
+            id,
+            NO_HANDLER,
+            &format!("RequestHandler Not Found: {kind}"),
+        );
+    };
+    if ask != Ask::Check && !connection.is_set_up() {
+        metrics.asked(ask.answer(), false);
+        return refusal("ErrorResponse", id, UNREGISTERED, "Connection is unregistered.");
+    }
+    let outcome = Request { connection, payload, said }.answered(ask, id).await;
+    metrics.asked(ask.answer(), outcome.is_ok());
+    match outcome {
+        Ok(answer) => answer,
+        // Clients that read this log in again.
+        Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::Forbidden) => {
+            refusal(ask.answer(), id, 403, &error.message)
+        }
+        Err(error) => failed(id, &error),
+    }
+}
+
+impl Request<'_> {
+    async fn answered(self, ask: Ask, id: Option<&str>) -> Result<Payload> {
+        let kind = ask.answer();
+        match ask {
+            Ask::Check => {
+                let more = json!({
+                    "connectionId": self.connection.id, "supportAbilityNegotiation": true,
+                });
+                Ok(answer(kind, id, more))
+            }
+            Ask::Health => Ok(answer(kind, id, Nothing {})),
+            Ask::Instance | Ask::Batch | Ask::Persistent => {
+                let what = self.said.what.clone();
+                self.write(ask).await?;
+                Ok(answer(kind, id, json!({ "type": what })))
+            }
+            Ask::Subscribe | Ask::Query => self.instances(ask, id).await,
+            Ask::List => self.names(id).await,
+            Ask::ReadConfig => {
+                self.caller(Action::Read).await?;
+                Ok(refusal(kind, id, NO_CONFIG, "config data not exist"))
+            }
+            Ask::ListenConfig => {
+                self.caller(Action::Read).await?;
+                Ok(answer(kind, id, json!({ "changedConfigs": [] })))
+            }
+            Ask::WriteConfig(_) => {
+                self.caller(Action::Write).await?;
+                Ok(refusal(kind, id, 500, "this server keeps services, and no configurations"))
+            }
+        }
+    }
+
+    async fn caller(&self, action: Action) -> Result<Caller> {
+        let tenant: Option<TenantId> = tenant(self.said.namespace.as_deref().unwrap_or_default())?;
+        self.connection.caller(self.payload, tenant, action).await
+    }
+
+    fn group(&self) -> Result<GroupName> {
+        match self.said.group_name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => group(name),
+            None => Ok(GroupName::default_group()),
+        }
+    }
+
+    /// The service: `GROUP@@NAME`, or a name and a group.
+    fn service(&self) -> Result<ServiceKey> {
+        let said = self.said.service_name.as_deref().unwrap_or_default();
+        let (group, name) = match said.split_once(GROUP_END) {
+            Some((of, name)) => (group(of)?, name),
+            None => (self.group()?, said),
+        };
+        let name = ServiceName::parse(name)
+            .map_err(|error| bad(format!("Param 'serviceName': {}", error.rule)))?;
+        Ok(ServiceKey::new(group, name))
+    }
+
+    /// Registers or removes.
+    async fn write(mut self, ask: Ask) -> Result<()> {
+        let caller = self.caller(Action::Write).await?;
+        let service = self.service()?;
+        let registers = match self.said.what.as_deref() {
+            Some("registerInstance" | "batchRegisterInstance") => true,
+            Some("deregisterInstance") => false,
+            other => {
+                let shown: String = other.unwrap_or_default().chars().take(100).collect();
+                return Err(bad(format!("Unsupported request type {shown}")));
+            }
+        };
+        let connection = self.connection;
+        let said = match ask {
+            Ask::Batch => self.said.instances.take().unwrap_or_default(),
+            _ => vec![
+                self.said.instance.take().ok_or_else(|| bad("Param 'instance' is required."))?,
+            ],
+        };
+        if ask != Ask::Persistent && !registers {
+            return connection.unpublish(&caller, &service).await;
+        }
+        let stay = match ask {
+            Ask::Persistent => Stay::Persistent,
+            _ => Stay::Connected(connection.id.clone()),
+        };
+        let all = said.into_iter().map(|instance| {
+            let ip = instance.ip.as_deref().unwrap_or_default();
+            let key = address(service.clone(), ip, instance.port)?;
+            instance.told().registration(key, stay.clone())
+        });
+        let all = all.collect::<Result<Vec<Registration>>>()?;
+        if ask != Ask::Persistent {
+            return connection.publish(&caller, &service, all).await;
+        }
+        for one in all {
+            connection.persist(&caller, one, registers).await?;
+        }
+        Ok(())
+    }
+
+    /// The instances of a service, and pushes from now on if it is subscribed to.
+    async fn instances(self, ask: Ask, id: Option<&str>) -> Result<Payload> {
+        let caller = self.caller(Action::Read).await?;
+        let service = self.service()?;
+        let clusters = if ask == Ask::Query { &self.said.cluster } else { &self.said.clusters };
+        let clusters = clusters.as_deref().unwrap_or_default().split(',');
+        let clusters: Vec<String> =
+            clusters.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let connection = self.connection;
+        let found = connection.face.find(&caller, &service);
+        if ask == Ask::Subscribe {
+            let order = match self.said.subscribe.unwrap_or(false) {
+                // Also of what is not known: it is pushed when it is.
+                true => {
+                    let namespace = self.said.namespace.clone().unwrap_or_default();
+                    let (caller, clusters) = (caller.clone(), clusters.clone());
+                    Order::Subscribe(Wanted { caller, namespace, clusters }, service.clone())
+                }
+                false => Order::Unsubscribe((caller.tenant().clone(), service.clone())),
+            };
+            let over = |_| Error::unavailable("the connection has ended");
+            connection.orders.send(order).await.map_err(over)?;
+        }
+        let (view, revision) = found.map_err(unheard)?;
+        let hosts = connection.face.hosts(caller.tenant(), &service, view.as_ref(), revision);
+        let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
+        let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);
+        let info = hosts.info(&clusters, healthy);
+        Ok(answer(ask.answer(), id, Info { service_info: &info }))
+    }
+
+    /// The names of a group's services.
+    async fn names(self, id: Option<&str>) -> Result<Payload> {
+        let caller = self.caller(Action::Read).await?;
+        let mut names = self.connection.face.names(&caller, &self.group()?).map_err(unheard)?;
+        let count = names.len();
+        let number =
+            |said: Option<i64>, usual| said.map_or(usual, |n| usize::try_from(n).unwrap_or(0));
+        cut(&mut names, number(self.said.page_no, 1), number(self.said.page_size, PAGE));
+        Ok(answer(Ask::List.answer(), id, json!({ "count": count, "serviceNames": names })))
+    }
+}
+
+impl Connection {
+    /// Registers or removes what stays without a connection.
+    async fn persist(&self, caller: &Caller, one: Registration, registers: bool) -> Result<()> {
+        let face = &self.face;
+        let _turn = face.turns.of((caller.tenant(), &one.key)).await;
+        if registers {
+            let outcome = face.native.register(caller, one).await;
+            face.metrics.native.ended("register", outcome.is_ok());
+            return outcome.map(drop);
+        }
+        let id = InstanceId::of(caller.tenant(), &one.key).to_string();
+        let outcome = face.native.deregister(caller, &id).await;
+        face.metrics.native.ended("deregister", outcome.is_ok());
+        // As by HTTP: what is not there is removed.
+        outcome.or_else(|error| if error.code == ErrorCode::NotFound { Ok(()) } else { Err(error) })
+    }
+}
+
+/// What comes on the stream: who the client is, and that it got what it was told.
+pub(super) async fn streamed(connection: &Connection, payload: &Payload) -> Result<()> {
+    connection.hears();
+    let said = payload.read()?;
+    let order = match payload.kind() {
+        "ConnectionSetupRequest" => {
+            connection.set_up();
+            let version: String =
+                said.client_version.unwrap_or_default().chars().take(100).collect();
+            tracing::debug!(client = %connection.id, version, "a client of Nacos is connected");
+            if said.ability_table.is_none() {
+                return Ok(());
+            }
+            // It waits for it.
+            Order::Say(message::set_up("1"))
+        }
+        "NotifySubscriberResponse" if said.result_code.is_none_or(|code| code == 200) => {
+            Order::Acknowledged(said.request_id.unwrap_or_default())
+        }
+        _ => return Ok(()),
+    };
+    connection.orders.send(order).await.map_err(|_| Error::unavailable("the connection has ended"))
+}
+
+fn group(name: &str) -> Result<GroupName> {
+    GroupName::parse(name).map_err(|error| bad(format!("Param 'groupName': {}", error.rule)))
+}
+
+fn bad(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::Invalid, text)
+}
+
+fn unheard(unheard: Unheard) -> Error {
+    Error::unavailable(format!("not known, and never heard yet: {}", unheard.0))
+}

@@ -1,0 +1,35 @@
+//! Nacos' gRPC, which clients of 2.x and later speak: what a client registers is there as long as its
+//! connection, and what it subscribes to is pushed.
+//!
+//! | module | what |
+//! |---|---|
+//! | `message` | what is said: types, and JSON |
+//! | `transport` | connections, and calls on them |
+//! | `connection` | a client, and what goes with it |
+//! | `answer` | what it asks |
+//! | `push` | what it is told |
+
+mod answer;
+mod connection;
+mod message;
+mod push;
+mod transport;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::Nacos;
+use crate::task::TaskGroup;
+
+/// How much higher the port for gRPC is than that for HTTP: clients reckon with it.
+pub const PORT_OFFSET: u16 = 1000;
+
+impl Nacos {
+    /// Answers clients on this listener until the group stops, so many at a time.
+    pub fn serve_grpc(&self, listener: TcpListener, connections: usize, tasks: &TaskGroup) {
+        let accepting =
+            transport::accept(listener, Arc::clone(&self.0), connections, tasks.clone());
+        tasks.spawn_until_stopped(accepting);
+    }
+}

@@ -1,0 +1,214 @@
+//! Connections, and calls on them.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Request, Response, StatusCode};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::server::{Grpc, StreamingService, UnaryService};
+use tonic::{Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::answer;
+use super::connection::Connection;
+use super::message::Payload;
+use super::push::{Order, tend};
+use crate::facades::nacos::Face;
+use crate::task::TaskGroup;
+
+/// After a failed accept, so as not to spin.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How many calls of one connection are answered at once; clients send one after the other.
+const CALLS: u32 = 128;
+/// The longest head of a call, in bytes.
+const HEAD: u32 = 16 * 1024;
+/// How many bytes a connection may send before they are taken.
+const WINDOW: u32 = 1024 * 1024;
+/// How many bytes are kept for a client that does not take them.
+const KEPT: usize = 256 * 1024;
+/// How many messages wait to be written, and how many are waited for by the connection's task.
+const PUSHES: usize = 64;
+const ORDERS: usize = 256;
+/// How long a client may take its leave.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Takes connections until the group stops.
+pub(super) async fn accept(
+    listener: TcpListener,
+    face: Arc<Face>,
+    connections: usize,
+    tasks: TaskGroup,
+) {
+    let places = Arc::new(Semaphore::new(connections.max(1)));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let (face, group) = (Arc::clone(&face), tasks.clone());
+                tasks.spawn(async move {
+                    connection(stream, peer, face, group).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection of a client of Nacos can be taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One client, from its first byte to its last.
+async fn connection(stream: TcpStream, peer: SocketAddr, face: Arc<Face>, tasks: TaskGroup) {
+    let _open = face.metrics.nacos.connected();
+    stream.set_nodelay(true).ok();
+    let (orders, taken) = mpsc::channel(ORDERS);
+    let limits = Limits { body: face.body_limit, time: face.body_time };
+    let connection = Arc::new(Connection::new(face, peer, orders));
+    let calls = Arc::clone(&connection);
+    let spawner = Spawner(tasks.clone());
+    let service = service_fn(move |request| {
+        let (connection, tasks) = (Arc::clone(&calls), tasks.clone());
+        async move { Ok::<_, Infallible>(call(connection, request, limits, tasks).await) }
+    });
+    let stop = spawner.0.stop_signal();
+    let serving = http2::Builder::new(spawner)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(CALLS)
+        .max_header_list_size(HEAD)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(KEPT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    {
+        let mut tending = pin!(tend(Arc::clone(&connection), taken));
+        tokio::select! {
+            _ = serving.as_mut() => {}
+            end = tending.as_mut() => {
+                tracing::debug!(client = %connection.id, why = end.as_str(), "a client of Nacos is let go");
+            }
+            () = stop.cancelled() => {}
+        }
+    }
+    if stop.is_cancelled() {
+        // It comes back: what it registered has a lease until then.
+        serving.as_mut().graceful_shutdown();
+        tokio::time::timeout(FAREWELL, serving).await.ok();
+        return;
+    }
+    let count = connection.end().await;
+    if count > 0 {
+        tracing::info!(client = %connection.id, instances = count, "a client of Nacos left, and its instances with it");
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    body: usize,
+    time: Duration,
+}
+
+async fn call(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+    limits: Limits,
+    tasks: TaskGroup,
+) -> Response<tonic::body::Body> {
+    let codec = ProstCodec::<Payload, Payload>::default();
+    let mut grpc = Grpc::new(codec).max_decoding_message_size(limits.body);
+    match request.uri().path() {
+        "/Request/request" => {
+            let answered = grpc.unary(Unary(connection), request);
+            let late =
+                |_| Status::deadline_exceeded("the request did not come in time").into_http();
+            tokio::time::timeout(limits.time, answered).await.unwrap_or_else(late)
+        }
+        "/BiRequestStream/requestBiStream" => {
+            grpc.streaming(Stream(connection, tasks), request).await
+        }
+        _ => {
+            let is_grpc = request
+                .headers()
+                .get("content-type")
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+            if is_grpc {
+                return Status::unimplemented("there is no such call").into_http();
+            }
+            let mut response = Response::new(tonic::body::Body::empty());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+struct Unary(Arc<Connection>);
+
+impl UnaryService<Payload> for Unary {
+    type Response = Payload;
+    type Future = BoxFuture<'static, Result<tonic::Response<Payload>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Payload>) -> Self::Future {
+        let connection = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answer = answer::unary(&connection, request.get_ref()).await;
+            Ok(tonic::Response::new(answer))
+        })
+    }
+}
+
+struct Stream(Arc<Connection>, TaskGroup);
+
+impl StreamingService<Payload> for Stream {
+    type Response = Payload;
+    type ResponseStream = BoxStream<'static, Result<Payload, Status>>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<Payload>>) -> Self::Future {
+        let (connection, tasks) = (Arc::clone(&self.0), self.1.clone());
+        Box::pin(async move {
+            let (pushes, queue) = mpsc::channel(PUSHES);
+            let over = |_| Status::unavailable("the connection has ended");
+            connection.orders.send(Order::Stream(pushes)).await.map_err(over)?;
+            tasks.spawn_until_stopped(listen(connection, request.into_inner()));
+            let pushed: Self::ResponseStream = ReceiverStream::new(queue).map(Ok).boxed();
+            Ok(tonic::Response::new(pushed))
+        })
+    }
+}
+
+/// Hears what comes on the stream, until it ends: then the client is gone.
+async fn listen(connection: Arc<Connection>, mut stream: Streaming<Payload>) {
+    while let Ok(Some(message)) = stream.message().await {
+        if let Err(error) = answer::streamed(&connection, &message).await {
+            tracing::debug!(client = %connection.id, error = error.message, "not understood");
+        }
+    }
+    // Fails when it is over already.
+    connection.orders.send(Order::Ended).await.ok();
+}
+
+/// Runs what the connection needs besides as tasks of the group.
+#[derive(Clone, Debug)]
+struct Spawner(TaskGroup);
+
+impl<F> Executor<F> for Spawner
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}

@@ -1,0 +1,224 @@
+//! A client of Nacos' gRPC that says just what it is told to.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tonic_prost::ProstCodec;
+
+/// How long an answer or a push may take: a real server's come half a second late.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in super::super) struct Metadata {
+    #[prost(string, tag = "3")]
+    pub kind: String,
+    #[prost(map = "string, string", tag = "7")]
+    pub headers: HashMap<String, String>,
+    #[prost(string, tag = "8")]
+    pub client_ip: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in super::super) struct Any {
+    #[prost(string, tag = "1")]
+    pub type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in super::super) struct Payload {
+    #[prost(message, optional, tag = "2")]
+    pub metadata: Option<Metadata>,
+    #[prost(message, optional, tag = "3")]
+    pub body: Option<Any>,
+}
+
+impl Payload {
+    pub(in super::super) fn new(kind: &str, body: Vec<u8>) -> Self {
+        let metadata = Metadata { kind: kind.to_owned(), ..Metadata::default() };
+        Self { metadata: Some(metadata), body: Some(Any { type_url: String::new(), value: body }) }
+    }
+
+    fn read(self) -> (String, Value) {
+        let kind = self.metadata.unwrap_or_default().kind;
+        let body = serde_json::from_slice(&self.body.unwrap_or_default().value);
+        (kind, body.unwrap_or_default())
+    }
+}
+
+/// A connection; dropping it ends it.
+pub(in super::super) struct Client {
+    calls: Grpc<Channel>,
+    stream: mpsc::UnboundedSender<Payload>,
+    pushes: mpsc::UnboundedReceiver<(String, Value)>,
+    reading: JoinHandle<()>,
+    /// Shown with every request.
+    pub(in super::super) token: Option<String>,
+    number: u64,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+impl Client {
+    /// A connection that says nothing yet; `acknowledges` what it is told.
+    pub(in super::super) async fn connect(port: u16, acknowledges: bool) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        let mut calls = Grpc::new(channel);
+        let (stream, said) = mpsc::unbounded_channel();
+        let (tell, pushes) = mpsc::unbounded_channel();
+        let mut bound = calls.clone();
+        let back = stream.clone();
+        let reading = tokio::spawn(async move {
+            bound.ready().await.unwrap();
+            let path = PathAndQuery::from_static("/BiRequestStream/requestBiStream");
+            let codec = ProstCodec::<Payload, Payload>::default();
+            let said = Request::new(UnboundedReceiverStream::new(said));
+            let Ok(answer) = bound.streaming(said, path, codec).await else { return };
+            let mut answer = answer.into_inner();
+            while let Some(Ok(payload)) = answer.next().await {
+                let (kind, body) = payload.read();
+                let ack = json!({ "resultCode": 200, "requestId": body["requestId"] });
+                let acknowledged = match kind.as_str() {
+                    "NotifySubscriberRequest" if acknowledges => Some("NotifySubscriberResponse"),
+                    "ClientDetectionRequest" if acknowledges => Some("ClientDetectionResponse"),
+                    _ => None,
+                };
+                if let Some(kind) = acknowledged {
+                    back.send(Payload::new(kind, ack.to_string().into_bytes())).ok();
+                }
+                if tell.send((kind, body)).is_err() {
+                    return;
+                }
+            }
+        });
+        calls.ready().await.unwrap();
+        Self { calls, stream, pushes, reading, token: None, number: 0 }
+    }
+
+    /// One that said who it is.
+    pub(in super::super) async fn start(port: u16) -> Self {
+        let mut client = Self::connect(port, true).await;
+        let (_, check) = client.ask("ServerCheckRequest", json!({})).await;
+        assert_eq!(check["resultCode"], 200, "{check}");
+        client.set_up().await;
+        client
+    }
+
+    /// Says who it is, and waits until that is known.
+    pub(in super::super) async fn set_up(&mut self) {
+        // A real server takes clients with other labels for ones of configurations.
+        let labels = json!({ "source": "sdk", "module": "naming" });
+        let setup = json!({ "clientVersion": "test", "tenant": "", "labels": labels });
+        self.say("ConnectionSetupRequest", &setup);
+        let end = Instant::now() + PATIENCE;
+        while self.ask("HealthCheckRequest", json!({})).await.0 != "HealthCheckResponse" {
+            assert!(Instant::now() < end, "not set up");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// On the stream.
+    pub(in super::super) fn say(&self, kind: &str, body: &Value) {
+        self.stream.send(Payload::new(kind, body.to_string().into_bytes())).unwrap();
+    }
+
+    /// A request; the type and the body of its answer.
+    pub(in super::super) async fn ask(&mut self, kind: &str, mut body: Value) -> (String, Value) {
+        self.number += 1;
+        body["requestId"] = json!(self.number.to_string());
+        let mut payload = Payload::new(kind, body.to_string().into_bytes());
+        if let (Some(token), Some(metadata)) = (&self.token, &mut payload.metadata) {
+            metadata.headers.insert("accessToken".to_owned(), token.clone());
+        }
+        self.send(payload).await.unwrap()
+    }
+
+    /// The same of anything.
+    pub(in super::super) async fn send(
+        &mut self,
+        payload: Payload,
+    ) -> Result<(String, Value), Status> {
+        let path = PathAndQuery::from_static("/Request/request");
+        let codec = ProstCodec::<Payload, Payload>::default();
+        self.calls.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
+        Ok(self.calls.unary(Request::new(payload), path, codec).await?.into_inner().read())
+    }
+
+    /// Registers in `DEFAULT_GROUP`.
+    pub(in super::super) async fn register(&mut self, service: &str, ip: &str, more: &Value) {
+        let mut instance = json!({
+            "ip": ip, "port": 8080, "weight": 1.0, "healthy": true, "enabled": true, "ephemeral": true,
+            "clusterName": "DEFAULT", "serviceName": service, "metadata": {},
+        });
+        for (key, value) in more.as_object().unwrap() {
+            instance[key] = value.clone();
+        }
+        let body = json!({
+            "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": service,
+            "type": "registerInstance", "instance": instance,
+        });
+        let (kind, answer) = self.ask("InstanceRequest", body).await;
+        assert_eq!((&*kind, &answer["resultCode"]), ("InstanceResponse", &json!(200)), "{answer}");
+    }
+
+    /// Subscribes; the answer's hosts.
+    pub(in super::super) async fn subscribe(&mut self, service: &str) -> Value {
+        let body = json!({
+            "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": service,
+            "subscribe": true, "clusters": "",
+        });
+        let (_, answer) = self.ask("SubscribeServiceRequest", body).await;
+        answer["serviceInfo"]["hosts"].clone()
+    }
+
+    /// Reads pushes until one is as expected; the last one otherwise.
+    pub(in super::super) async fn pushed(
+        &mut self,
+        expected: impl Fn(&str, &Value) -> bool,
+    ) -> Result<Value, Value> {
+        let end = Instant::now() + PATIENCE;
+        let mut last = Value::Null;
+        while let Ok(Some((kind, body))) = timeout_at(end, self.pushes.recv()).await {
+            if expected(&kind, &body) {
+                return Ok(body);
+            }
+            last = json!([kind, body]);
+        }
+        Err(last)
+    }
+
+    /// The next push of a service, and its hosts' addresses.
+    pub(in super::super) async fn hosts(&mut self, service: &str) -> Vec<String> {
+        let is_of = |_: &str, body: &Value| body["serviceInfo"]["name"] == service;
+        let body = self.pushed(is_of).await.unwrap();
+        let hosts = body["serviceInfo"]["hosts"].as_array().unwrap().iter();
+        hosts.map(|host| host["ip"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Nothing comes for so long.
+    pub(in super::super) async fn is_told_nothing(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.pushes.recv()).await.is_err()
+    }
+
+    /// The server ended the stream, or the connection.
+    pub(in super::super) async fn is_let_go(&mut self, within: Duration) -> bool {
+        let ended = async { while self.pushes.recv().await.is_some() {} };
+        tokio::time::timeout(within, ended).await.is_ok()
+    }
+}

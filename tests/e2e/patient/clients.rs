@@ -4,3 +4,5 @@ mod client;
 mod consul;
 mod eureka;
 mod nacos;
+mod nacos_grpc;
+mod spring;

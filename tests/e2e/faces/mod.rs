@@ -8,3 +8,4 @@ mod nacos;
 mod prometheus;
 mod rights;
 mod scenario;
+mod watchers;

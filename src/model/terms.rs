@@ -18,6 +18,8 @@ pub const CHECK_URL: &str = "checkUrl";
 pub const CHECK_INTERVAL: &str = "checkInterval";
 /// The term of the seconds that one may take.
 pub const CHECK_TIMEOUT: &str = "checkTimeout";
+/// The term of the connection that an instance is there as long as.
+pub const CONNECTION: &str = "connection";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.

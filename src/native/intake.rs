@@ -105,6 +105,21 @@ impl Native {
         self.write(move |draft| draft.deregister(&caller, id)).await
     }
 
+    /// Removes an instance if it still is what the caller takes it for: this is asked when all that
+    /// was to be written before it is. Whether it was removed; what is not there is not.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unavailable`.
+    pub async fn deregister_if(
+        &self,
+        caller: &Caller,
+        id: InstanceId,
+        still: impl Fn(&NativeInstance) -> bool + Send + 'static,
+    ) -> Result<bool> {
+        let caller = caller.clone();
+        self.write(move |draft| draft.deregister_if(&caller, id, still)).await
+    }
+
     /// Renews an instance's lease, in memory; the length of the lease in seconds.
     ///
     /// # Errors

@@ -8,5 +8,6 @@ mod copy_fields;
 mod failover;
 mod migration;
 mod pairs;
+mod restart;
 mod rules;
 mod site;

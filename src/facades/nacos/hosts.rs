@@ -5,13 +5,15 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dashmap::Entry;
-use hub_registry_core::{ServiceKey, TenantId};
+use hub_registry_core::ServiceKey;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::Face;
 use super::call::GROUP_END;
+use super::lists::Look;
 use super::render;
+use crate::access::Caller;
 use crate::catalog::ServiceView;
 
 /// How many services' answers are kept.
@@ -53,11 +55,6 @@ impl Hosts {
             healthy: OnceLock::new(),
             info: OnceLock::new(),
         }
-    }
-
-    /// Of a service that has nobody, at that time.
-    pub(super) fn none(key: &ServiceKey, time: i64) -> Self {
-        Self::new(key, None, 0, time)
     }
 
     /// Those that are enabled, or healthy besides.
@@ -111,27 +108,27 @@ impl Hosts {
 }
 
 impl Face {
-    /// What there is of a service; its `view` is that of `revision`.
-    pub(super) fn hosts(
-        &self,
-        tenant: &TenantId,
-        key: &ServiceKey,
-        view: Option<&Arc<ServiceView>>,
-        revision: i64,
-    ) -> Arc<Hosts> {
+    /// What there is of a service that was found.
+    pub(super) fn hosts(&self, caller: &Caller, key: &ServiceKey, found: &Look) -> Arc<Hosts> {
+        let place = (caller.tenant().clone(), key.clone());
+        // What is kept is what those see who may; and anybody may ask for any name.
+        let is_kept = found.is_visible && (found.view.is_some() || self.hosts.contains_key(&place));
+        if !is_kept {
+            return Arc::new(Hosts::new(key, None, found.revision, self.clock.now_ms()));
+        }
         if self.hosts.len() >= MAX_KEPT {
             self.hosts.clear();
         }
         let made = |before: i64| {
             let time = self.clock.now_ms().max(before + 1);
-            Arc::new(Hosts::new(key, view, revision, time))
+            Arc::new(Hosts::new(key, found.view.as_ref(), found.revision, time))
         };
         // Under the lock of its entry, so that no two lists have one time, and no older one the later.
-        match self.hosts.entry((tenant.clone(), key.clone())) {
+        match self.hosts.entry(place) {
             Entry::Vacant(place) => Arc::clone(&place.insert(made(0))),
             Entry::Occupied(mut place) => {
                 let known = place.get();
-                if known.revision < revision {
+                if known.revision < found.revision {
                     let time = known.time;
                     place.insert(made(time));
                 }

@@ -15,6 +15,7 @@ use super::render::{self, DEFAULT_CLUSTER};
 use super::version::{Code, Version};
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
+use crate::model::terms::CONNECTION;
 
 /// `POST instance`; in v3 with `heartBeat=true` a heartbeat.
 pub(super) async fn register(State(face): State<Arc<Face>>, call: Call) -> Answered {
@@ -52,7 +53,8 @@ pub(super) async fn update(State(face): State<Arc<Face>>, call: Call) -> Answere
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let at = key(&call, call.service()?)?;
     let _turn = face.turns.of((call.caller.tenant(), &at)).await;
-    if let Some(now) = face.own(&call, &at) {
+    // What a connection registered is not for others to remove.
+    if let Some(now) = face.own(&call, &at).filter(|now| !now.native.contains_key(CONNECTION)) {
         let outcome = face.native.deregister(&call.caller, &now.id.to_string()).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         outcome.map_err(|error| call.failed(error))?;

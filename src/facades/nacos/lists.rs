@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call};
-use super::hosts::Hosts;
 use super::render;
 use super::version::Version;
 use crate::access::Caller;
@@ -27,12 +26,8 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
     let named = if call.version == Version::V1 { "clusters" } else { "clusterName" };
     let clusters: Vec<_> =
         call.said(named).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
-    let tenant = call.caller.tenant();
-    let hosts = match face.view(&call, &key)? {
-        Some(view) => face.hosts(tenant, &key, Some(&view), view.revision),
-        // Not kept: anybody may ask for any name.
-        None => Arc::new(Hosts::none(&key, face.clock.now_ms())),
-    };
+    let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
+    let hosts = face.hosts(&call.caller, &key, &found);
     if call.version == Version::V1 && clusters.is_empty() {
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return Ok((kind, hosts.written(healthy)).into_response());
@@ -117,6 +112,16 @@ pub(super) fn cut<T>(all: &mut Vec<T>, number: usize, size: usize) {
     all.truncate(size);
 }
 
+/// A service as a caller finds it.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    /// `None`: there is none, or none that has anybody.
+    pub(super) view: Option<Arc<ServiceView>>,
+    pub(super) revision: i64,
+    /// Whether the caller may see the group at all.
+    pub(super) is_visible: bool,
+}
+
 /// What is asked for is not known, and these sources that might know it were never heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unheard(pub(super) String);
@@ -124,28 +129,24 @@ pub(super) struct Unheard(pub(super) String);
 impl Face {
     /// A service by HTTP.
     pub(super) fn view(&self, call: &Call, key: &ServiceKey) -> Answered<Option<Arc<ServiceView>>> {
-        let (view, _) = self.find(&call.caller, key).map_err(|error| call.unheard(&error.0))?;
-        Ok(view)
+        let found = self.find(&call.caller, key).map_err(|error| call.unheard(&error.0))?;
+        Ok(found.view)
     }
 
-    /// A service and its revision; nothing is "there is none" only if all that might know it were
-    /// heard.
-    pub(super) fn find(
-        &self,
-        caller: &Caller,
-        key: &ServiceKey,
-    ) -> Result<(Option<Arc<ServiceView>>, i64), Unheard> {
+    /// A service; nothing is "there is none" only if all that might know it were heard.
+    pub(super) fn find(&self, caller: &Caller, key: &ServiceKey) -> Result<Look, Unheard> {
         let visible = self.native.visible(caller);
         let group = GroupChoice::Named(key.group.clone());
         let looked = self.view.look(caller.tenant(), &key.name, &group, &visible);
         let Looked { found, unheard, index } = looked;
-        match found {
-            Found::One(view) if !view.rows.is_empty() => Ok((Some(view), index)),
+        let view = match found {
+            Found::One(view) if !view.rows.is_empty() => Some(view),
             // It is there, and has no instances that anybody told of.
-            Found::One(_) => self.heard(caller).map(|()| (None, index)),
-            _ if unheard.is_empty() => Ok((None, index)),
-            _ => Err(Unheard(names(&unheard))),
-        }
+            Found::One(_) => self.heard(caller).map(|()| None)?,
+            _ if unheard.is_empty() => None,
+            _ => return Err(Unheard(names(&unheard))),
+        };
+        Ok(Look { view, revision: index, is_visible: visible.sees(&key.group) })
     }
 
     fn heard(&self, caller: &Caller) -> Result<(), Unheard> {

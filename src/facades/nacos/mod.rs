@@ -51,6 +51,7 @@ struct Face {
     doors: Doors,
     hosts: DashMap<(TenantId, ServiceKey), Arc<Hosts>>,
     turns: Turns,
+    holders: grpc::Holders,
 }
 
 impl Deref for Face {
@@ -69,7 +70,12 @@ impl Nacos {
     /// The face over what is behind these doors.
     #[must_use]
     pub fn new(doors: Doors) -> Self {
-        Self(Arc::new(Face { doors, hosts: DashMap::new(), turns: Turns::default() }))
+        Self(Arc::new(Face {
+            doors,
+            hosts: DashMap::new(),
+            turns: Turns::default(),
+            holders: grpc::Holders::default(),
+        }))
     }
 
     /// The routes of its HTTP API.

@@ -21,6 +21,7 @@ use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::labels::check_metadata;
 use crate::model::names::{native_group, native_host, native_service};
 use crate::model::registration::MAX_LEASE_SECONDS;
+use crate::model::terms::CONNECTION;
 use crate::model::words::{Flag, HealthCheckType};
 
 /// Nacos' own (`com.alibaba.nacos.api.common.Constants`), in seconds.
@@ -63,8 +64,15 @@ impl Told {
         let mut native = Pairs::new();
         let cluster = self.cluster.filter(|name| !name.is_empty() && name != DEFAULT_CLUSTER);
         native.extend(cluster.map(|cluster| (term::CLUSTER.to_owned(), cluster)));
-        if stay == Stay::Persistent {
-            native.insert(term::EPHEMERAL.to_owned(), "false".to_owned());
+        match &stay {
+            Stay::Beating => {}
+            // Whose it is: what a connection registered goes with it, unless somebody else did since.
+            Stay::Connected(connection) => {
+                native.insert(CONNECTION.to_owned(), connection.clone());
+            }
+            Stay::Persistent => {
+                native.insert(term::EPHEMERAL.to_owned(), "false".to_owned());
+            }
         }
         let said = if self.healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
         let (check, health, lease) = match &stay {
@@ -73,7 +81,6 @@ impl Told {
             Stay::Connected(_) => (HealthCheckType::Heartbeat, Some(said), Some(CONNECTED_LEASE)),
             Stay::Persistent => (HealthCheckType::None, Some(said), None),
         };
-        // Whose it is: what a connection registered goes with it, unless somebody else did since.
         let client = match &stay {
             Stay::Connected(connection) => connection.clone(),
             Stay::Beating | Stay::Persistent => {

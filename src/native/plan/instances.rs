@@ -7,12 +7,13 @@ use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry};
 
 use super::expect;
 use crate::access::{Action, Caller};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::audit::Audit;
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::labels::Metadata;
 use crate::model::names::InstanceId;
 use crate::model::service::set;
+use crate::model::terms;
 use crate::model::words::{Flag, HealthCheckType};
 use crate::native::draft::Draft;
 use crate::native::intake::Registered;
@@ -117,6 +118,8 @@ impl Draft {
             set(&mut said.weight, new.weight);
             set(&mut said.metadata, new.metadata);
             set(&mut said.tags, new.tags.map(Into::into));
+            // Whoever registers it now is not on that connection, unless it says so.
+            said.native.remove(terms::CONNECTION);
             set(&mut said.native, new.native);
         });
         if instance != *before {
@@ -197,6 +200,23 @@ impl Draft {
         let instance = self.writable(caller, id)?;
         self.remove_instance(&instance, caller.user(), None);
         Ok(())
+    }
+
+    pub(in crate::native) fn deregister_if(
+        &mut self,
+        caller: &Caller,
+        id: InstanceId,
+        still: impl FnOnce(&NativeInstance) -> bool,
+    ) -> Result<bool> {
+        let instance = match self.writable(caller, id) {
+            Err(error) if error.code == ErrorCode::NotFound => return Ok(false),
+            found => found?,
+        };
+        let removes = still(&instance);
+        if removes {
+            self.remove_instance(&instance, caller.user(), None);
+        }
+        Ok(removes)
     }
 }
 

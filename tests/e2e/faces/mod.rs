@@ -2,7 +2,7 @@
 
 mod consul;
 mod eureka;
-mod grpc;
+pub(crate) mod grpc;
 mod matrix;
 mod nacos;
 mod prometheus;

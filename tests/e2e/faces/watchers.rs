@@ -230,7 +230,14 @@ async fn nobody_who_watches_misses_a_state() {
         tasks.shutdown().await;
     }
     if crate::proofs::is_long() && servers::require(ServerKind::Consul) {
-        let real = servers::start(ServerKind::Consul, ServerOptions::default()).await.unwrap();
+        let real = servers::start(
+            ServerKind::Consul,
+            // Else it closes the connections above two hundred.
+            ServerOptions::default()
+                .with_argument("-hcl=limits { http_max_conns_per_client = 5000 }"),
+        )
+        .await
+        .unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let base = format!("http://127.0.0.1:{}", real.http_port());
         run(Writer::Consul(client.clone(), base.clone()), seconds, async || {

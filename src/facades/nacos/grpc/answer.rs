@@ -1,21 +1,26 @@
 //! What a client asks, and is answered.
 
-use hub_registry_core::{GroupName, ServiceKey, ServiceName, TenantId};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hub_registry_core::{GroupName, ServiceKey, ServiceName};
 use serde_json::json;
 
-use super::connection::Connection;
+use super::connection::{Asker, Connection};
 use super::message::{
     self, Info, NO_CONFIG, NO_HANDLER, Nothing, Payload, Said, UNREGISTERED, answer, failed,
     refusal,
 };
-use super::push::{Order, Wanted};
+use super::push::{MAX_TOPICS, Order, Wanted};
 use crate::access::{Action, Caller};
 use crate::error::{Error, ErrorCode, Result};
+use crate::facades::nacos::Face;
 use crate::facades::nacos::call::{GROUP_END, tenant};
 use crate::facades::nacos::lists::{Unheard, cut};
 use crate::facades::nacos::register::{Stay, address};
-use crate::model::instance::Registration;
+use crate::model::instance::{NativeInstance, Registration};
 use crate::model::names::InstanceId;
+use crate::model::terms::CONNECTION;
 
 /// How many names are answered at once, where it is not said.
 const PAGE: usize = 10;
@@ -75,13 +80,19 @@ impl Ask {
 
 /// A request of a connection.
 struct Request<'a> {
-    connection: &'a Connection,
+    connection: &'a Arc<Connection>,
     payload: &'a Payload,
+    /// A proxy says that it passed it on.
+    forwarded: bool,
     said: Said,
 }
 
 /// The answer to a request that comes outside of the stream.
-pub(super) async fn unary(connection: &Connection, payload: &Payload) -> Payload {
+pub(super) async fn unary(
+    connection: &Arc<Connection>,
+    payload: &Payload,
+    forwarded: bool,
+) -> Payload {
     connection.hears();
     let metrics = &connection.face.metrics.nacos;
     let said = match payload.read() {
@@ -107,7 +118,7 @@ pub(super) async fn unary(connection: &Connection, payload: &Payload) -> Payload
         metrics.asked(ask.answer(), false);
         return refusal("ErrorResponse", id, UNREGISTERED, "Connection is unregistered.");
     }
-    let outcome = Request { connection, payload, said }.answered(ask, id).await;
+    let outcome = Request { connection, payload, forwarded, said }.answered(ask, id).await;
     metrics.asked(ask.answer(), outcome.is_ok());
     match outcome {
         Ok(answer) => answer,
@@ -138,23 +149,23 @@ impl Request<'_> {
             Ask::Subscribe | Ask::Query => self.instances(ask, id).await,
             Ask::List => self.names(id).await,
             Ask::ReadConfig => {
-                self.caller(Action::Read).await?;
+                self.asker(Action::Read).await?;
                 Ok(refusal(kind, id, NO_CONFIG, "config data not exist"))
             }
             Ask::ListenConfig => {
-                self.caller(Action::Read).await?;
+                self.asker(Action::Read).await?;
                 Ok(answer(kind, id, json!({ "changedConfigs": [] })))
             }
             Ask::WriteConfig(_) => {
-                self.caller(Action::Write).await?;
+                self.asker(Action::Write).await?;
                 Ok(refusal(kind, id, 500, "this server keeps services, and no configurations"))
             }
         }
     }
 
-    async fn caller(&self, action: Action) -> Result<Caller> {
-        let tenant: Option<TenantId> = tenant(self.said.namespace.as_deref().unwrap_or_default())?;
-        self.connection.caller(self.payload, tenant, action).await
+    async fn asker(&self, action: Action) -> Result<Asker> {
+        let tenant = tenant(self.said.namespace.as_deref().unwrap_or_default())?;
+        self.connection.asker(self.payload, tenant, self.forwarded, action).await
     }
 
     fn group(&self) -> Result<GroupName> {
@@ -178,7 +189,7 @@ impl Request<'_> {
 
     /// Registers or removes.
     async fn write(mut self, ask: Ask) -> Result<()> {
-        let caller = self.caller(Action::Write).await?;
+        let asker = self.asker(Action::Write).await?;
         let service = self.service()?;
         let registers = match self.said.what.as_deref() {
             Some("registerInstance" | "batchRegisterInstance") => true,
@@ -189,14 +200,15 @@ impl Request<'_> {
             }
         };
         let connection = self.connection;
+        let required = |name: &str| bad(format!("Param '{name}' is required."));
         let said = match ask {
-            Ask::Batch => self.said.instances.take().unwrap_or_default(),
-            _ => vec![
-                self.said.instance.take().ok_or_else(|| bad("Param 'instance' is required."))?,
-            ],
+            // None of them is said by an empty list.
+            Ask::Batch => self.said.instances.take().ok_or_else(|| required("instances"))?,
+            _ => vec![self.said.instance.take().ok_or_else(|| required("instance"))?],
         };
         if ask != Ask::Persistent && !registers {
-            return connection.unpublish(&caller, &service).await;
+            // All of the service that it has, whatever address is said.
+            return connection.publish(asker, service, Vec::new()).await;
         }
         let stay = match ask {
             Ask::Persistent => Stay::Persistent,
@@ -209,39 +221,44 @@ impl Request<'_> {
         });
         let all = all.collect::<Result<Vec<Registration>>>()?;
         if ask != Ask::Persistent {
-            return connection.publish(&caller, &service, all).await;
+            return connection.publish(asker, service, all).await;
         }
         for one in all {
-            connection.persist(&caller, one, registers).await?;
+            connection.face.persist(&asker.caller, one, registers).await?;
         }
         Ok(())
     }
 
     /// The instances of a service, and pushes from now on if it is subscribed to.
     async fn instances(self, ask: Ask, id: Option<&str>) -> Result<Payload> {
-        let caller = self.caller(Action::Read).await?;
+        let asker = self.asker(Action::Read).await?;
         let service = self.service()?;
         let clusters = if ask == Ask::Query { &self.said.cluster } else { &self.said.clusters };
         let clusters = clusters.as_deref().unwrap_or_default().split(',');
         let clusters: Vec<String> =
             clusters.filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let connection = self.connection;
-        let found = connection.face.find(&caller, &service);
+        let found = connection.face.find(&asker.caller, &service);
         if ask == Ask::Subscribe {
             let order = match self.said.subscribe.unwrap_or(false) {
                 // Also of what is not known: it is pushed when it is.
                 true => {
+                    if connection.subscriptions.load(Ordering::Relaxed) >= MAX_TOPICS {
+                        return Err(bad(format!(
+                            "a connection subscribes to {MAX_TOPICS} services at most"
+                        )));
+                    }
                     let namespace = self.said.namespace.clone().unwrap_or_default();
-                    let (caller, clusters) = (caller.clone(), clusters.clone());
-                    Order::Subscribe(Wanted { caller, namespace, clusters }, service.clone())
+                    let (asker, clusters) = (asker.clone(), clusters.clone());
+                    Order::Subscribe(Wanted { asker, namespace, clusters }, service.clone())
                 }
-                false => Order::Unsubscribe((caller.tenant().clone(), service.clone())),
+                false => Order::Unsubscribe((asker.tenant().clone(), service.clone())),
             };
             let over = |_| Error::unavailable("the connection has ended");
             connection.orders.send(order).await.map_err(over)?;
         }
-        let (view, revision) = found.map_err(unheard)?;
-        let hosts = connection.face.hosts(caller.tenant(), &service, view.as_ref(), revision);
+        let found = found.map_err(unheard)?;
+        let hosts = connection.face.hosts(&asker.caller, &service, &found);
         let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
         let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);
         let info = hosts.info(&clusters, healthy);
@@ -250,8 +267,9 @@ impl Request<'_> {
 
     /// The names of a group's services.
     async fn names(self, id: Option<&str>) -> Result<Payload> {
-        let caller = self.caller(Action::Read).await?;
-        let mut names = self.connection.face.names(&caller, &self.group()?).map_err(unheard)?;
+        let asker = self.asker(Action::Read).await?;
+        let face = &self.connection.face;
+        let mut names = face.names(&asker.caller, &self.group()?).map_err(unheard)?;
         let count = names.len();
         let number =
             |said: Option<i64>, usual| said.map_or(usual, |n| usize::try_from(n).unwrap_or(0));
@@ -260,21 +278,21 @@ impl Request<'_> {
     }
 }
 
-impl Connection {
+impl Face {
     /// Registers or removes what stays without a connection.
     async fn persist(&self, caller: &Caller, one: Registration, registers: bool) -> Result<()> {
-        let face = &self.face;
-        let _turn = face.turns.of((caller.tenant(), &one.key)).await;
+        let _turn = self.turns.of((caller.tenant(), &one.key)).await;
         if registers {
-            let outcome = face.native.register(caller, one).await;
-            face.metrics.native.ended("register", outcome.is_ok());
+            let outcome = self.native.register(caller, one).await;
+            self.metrics.native.ended("register", outcome.is_ok());
             return outcome.map(drop);
         }
-        let id = InstanceId::of(caller.tenant(), &one.key).to_string();
-        let outcome = face.native.deregister(caller, &id).await;
-        face.metrics.native.ended("deregister", outcome.is_ok());
+        let id = InstanceId::of(caller.tenant(), &one.key);
         // As by HTTP: what is not there is removed.
-        outcome.or_else(|error| if error.code == ErrorCode::NotFound { Ok(()) } else { Err(error) })
+        let still = |instance: &NativeInstance| !instance.native.contains_key(CONNECTION);
+        let outcome = self.native.deregister_if(caller, id, still).await;
+        self.metrics.native.ended("deregister", outcome.is_ok());
+        outcome.map(drop)
     }
 }
 

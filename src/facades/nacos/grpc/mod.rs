@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `message` | what is said: types, and JSON |
 //! | `transport` | connections, and calls on them |
-//! | `connection` | a client, and what goes with it |
+//! | `connection` | a client |
+//! | `held` | what goes with it |
 //! | `answer` | what it asks |
 //! | `push` | what it is told |
 
 mod answer;
 mod connection;
+mod held;
 mod message;
 mod push;
 mod transport;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+pub(super) use self::held::Holders;
 use super::Nacos;
 use crate::task::TaskGroup;
 

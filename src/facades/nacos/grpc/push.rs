@@ -4,19 +4,19 @@
 //! A service is pushed as it is when there is room for it, and not again before the client has
 //! acknowledged it: a slow client gets the newest state, not all that were in between.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, abortable};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hub_registry_core::{ServiceKey, TenantId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::Connection;
+use super::connection::{Asker, Connection};
 use super::message::{self, Nothing, Payload, Push};
-use crate::access::Caller;
 use crate::catalog::GroupChoice;
 use crate::facades::nacos::register::CONNECTED_LEASE;
 use crate::telemetry::metrics::Pushed;
@@ -35,8 +35,10 @@ const BEAT: Duration = Duration::from_secs(CONNECTED_LEASE as u64 / 3);
 const WAIT: Duration = Duration::from_secs(600);
 /// When it is looked again whether a service is known that was not.
 const AGAIN: Duration = Duration::from_secs(2);
+/// What is later than this was not done in time.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How many services one connection may subscribe to.
-const MAX_TOPICS: usize = 50_000;
+pub(super) const MAX_TOPICS: usize = 50_000;
 
 /// A service of a tenant.
 pub(super) type Topic = (TenantId, ServiceKey);
@@ -85,7 +87,7 @@ impl End {
 /// Who subscribes, and to what of a service.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) caller: Caller,
+    pub(super) asker: Asker,
     /// As the client names it.
     pub(super) namespace: String,
     /// These; all where none is named.
@@ -100,42 +102,62 @@ struct Subscription {
     /// The revision that was pushed last; `None`: none yet.
     seen: Option<i64>,
     state: State,
+    /// Ends the wait that is under way.
+    wait: Option<AbortHandle>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(wait) = &self.wait {
+            wait.abort();
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// A change of it is waited for.
     Waiting,
-    /// It is pushed as soon as there is room; so many times this was done in vain.
-    Queued { tries: u32 },
+    /// It is pushed as soon as there is room, in this order; so many times this was done in vain.
+    Queued { place: u64, tries: u32 },
     /// It was pushed, under this number.
     Pushed { id: u64, tries: u32 },
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// A change since what was pushed.
+    Changed,
+    /// A while.
+    Again,
 }
 
 struct Pushes {
     connection: Arc<Connection>,
     stream: Option<mpsc::Sender<Payload>>,
     topics: HashMap<Topic, Subscription>,
-    waits: FuturesUnordered<BoxFuture<'static, (Topic, u64)>>,
-    queue: VecDeque<Topic>,
+    waits: FuturesUnordered<Abortable<BoxFuture<'static, (Topic, u64)>>>,
+    queue: BTreeMap<u64, Topic>,
     /// What was pushed, in that order, and until when it is to be acknowledged.
     pushed: VecDeque<(Instant, u64, Topic)>,
     next: u64,
+    set_up_by: Instant,
     beat_at: Instant,
     asked: Option<Instant>,
 }
 
 /// Tends the connection until it is over.
 pub(super) async fn tend(connection: Arc<Connection>, mut orders: mpsc::Receiver<Order>) -> End {
-    let set_up_by = Instant::now() + SET_UP;
     let mut pushes = Pushes {
         connection,
         stream: None,
         topics: HashMap::new(),
         waits: FuturesUnordered::new(),
-        queue: VecDeque::new(),
+        queue: BTreeMap::new(),
         pushed: VecDeque::new(),
         next: 0,
+        set_up_by: Instant::now() + SET_UP,
         beat_at: Instant::now() + BEAT,
         asked: None,
     };
@@ -147,25 +169,22 @@ pub(super) async fn tend(connection: Arc<Connection>, mut orders: mpsc::Receiver
                 None => std::future::pending().await,
             }
         };
-        let due = pushes.due().min(if pushes.connection.is_set_up() {
-            pushes.beat_at
-        } else {
-            set_up_by
-        });
+        let due = pushes.due();
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Ended) | None => return End::Left,
                 Some(order) => pushes.take(order),
             },
-            Some((topic, number)) = pushes.waits.next() => pushes.changed(topic, number),
+            Some(ended) = pushes.waits.next() => {
+                if let Ok((topic, number)) = ended {
+                    pushes.changed(topic, number);
+                }
+            }
             permit = has_room, if !pushes.queue.is_empty() => match permit {
                 Some(permit) => pushes.push(permit),
                 None => return End::Left,
             },
             () = sleep_until(due) => {
-                if !pushes.connection.is_set_up() && Instant::now() >= set_up_by {
-                    return End::NeverSetUp;
-                }
                 if let Some(end) = pushes.on_time() {
                     return end;
                 }
@@ -182,7 +201,10 @@ impl Pushes {
             None => self.connection.last_heard() + SILENCE,
         };
         let acknowledged = self.pushed.front().map(|(at, ..)| *at);
-        acknowledged.into_iter().fold(detection, Instant::min)
+        // That it said who it is comes without an order: it is asked about when it should have.
+        let set_up_by = Some(self.set_up_by).filter(|_| !self.connection.is_set_up());
+        let others = [acknowledged, set_up_by, Some(self.beat_at)];
+        others.into_iter().flatten().fold(detection, Instant::min)
     }
 
     fn take(&mut self, order: Order) {
@@ -191,7 +213,8 @@ impl Pushes {
             Order::Say(payload) => self.say(payload),
             Order::Subscribe(wanted, service) => self.subscribe(wanted, service),
             Order::Unsubscribe(topic) => {
-                self.topics.remove(&topic);
+                self.forget(&topic);
+                self.count();
             }
             Order::Acknowledged(id) => self.acknowledged(&id),
             Order::Ended => {}
@@ -206,19 +229,34 @@ impl Pushes {
     }
 
     fn subscribe(&mut self, wanted: Wanted, service: ServiceKey) {
-        let topic = (wanted.caller.tenant().clone(), service);
-        if self.topics.len() >= MAX_TOPICS && !self.topics.contains_key(&topic) {
-            tracing::warn!(
-                client = %self.connection.id, limit = MAX_TOPICS,
-                "a client of Nacos subscribes to more services than one may: they are not pushed"
-            );
-            return;
-        }
+        let topic = (wanted.asker.tenant().clone(), service);
+        self.forget(&topic);
         self.next += 1;
-        let (number, state) = (self.next, State::Queued { tries: 0 });
-        let new = Subscription { wanted, number, seen: None, state };
+        let (number, state) = (self.next, State::Waiting);
+        let new = Subscription { wanted, number, seen: None, state, wait: None };
         self.topics.insert(topic.clone(), new);
-        self.queue.push_back(topic);
+        self.enqueue(topic, 0);
+        self.count();
+    }
+
+    /// Nothing is left of a subscription.
+    fn forget(&mut self, topic: &Topic) {
+        if let Some(old) = self.topics.remove(topic)
+            && let State::Queued { place, .. } = old.state
+        {
+            self.queue.remove(&place);
+        }
+    }
+
+    fn count(&self) {
+        self.connection.subscriptions.store(self.topics.len(), Ordering::Relaxed);
+    }
+
+    fn enqueue(&mut self, topic: Topic, tries: u32) {
+        let Some(subscription) = self.topics.get_mut(&topic) else { return };
+        self.next += 1;
+        subscription.state = State::Queued { place: self.next, tries };
+        self.queue.insert(self.next, topic);
     }
 
     fn acknowledged(&mut self, id: &str) {
@@ -230,56 +268,60 @@ impl Pushes {
         let Some(subscription) = self.topics.get_mut(&topic) else { return };
         if matches!(subscription.state, State::Pushed { id: pushed, .. } if pushed == id) {
             self.connection.face.metrics.nacos.pushed(Pushed::Acknowledged);
-            self.wait(topic, WAIT);
+            self.wait(topic, Until::Changed);
         }
     }
 
-    /// Waits for a change of the service.
-    fn wait(&mut self, topic: Topic, longest: Duration) {
+    /// Waits until the service is to be looked at again.
+    fn wait(&mut self, topic: Topic, until: Until) {
         let Some(subscription) = self.topics.get_mut(&topic) else { return };
         subscription.state = State::Waiting;
-        let (number, seen) = (subscription.number, subscription.seen.unwrap_or_default());
-        let visible = self.connection.face.native.visible(&subscription.wanted.caller);
+        let (number, seen) = (subscription.number, subscription.seen);
+        let visible = self.connection.face.native.visible(&subscription.wanted.asker.caller);
         let view = self.connection.face.view.clone();
-        self.waits.push(Box::pin(async move {
-            if seen == 0 {
-                // A wait for anything newer than nothing would end at once.
-                tokio::time::sleep(longest).await;
-            } else {
-                let (tenant, service) = &topic;
-                let group = GroupChoice::Named(service.group.clone());
-                view.wait(tenant, &service.name, (&group, &visible), seen, longest).await;
+        let wait: BoxFuture<'static, _> = Box::pin(async move {
+            match (until, seen) {
+                (Until::Changed, Some(seen)) => {
+                    let (tenant, service) = &topic;
+                    let group = GroupChoice::Named(service.group.clone());
+                    view.wait(tenant, &service.name, (&group, &visible), seen, WAIT).await;
+                }
+                // What is not known may have changed since, and be none the more known.
+                _ => tokio::time::sleep(AGAIN).await,
             }
             (topic, number)
-        }));
+        });
+        let (wait, ends) = abortable(wait);
+        subscription.wait = Some(ends);
+        self.waits.push(wait);
     }
 
     /// A wait has ended.
     fn changed(&mut self, topic: Topic, number: u64) {
         let Some(subscription) = self.topics.get_mut(&topic) else { return };
         if subscription.number == number && subscription.state == State::Waiting {
-            subscription.state = State::Queued { tries: 0 };
-            self.queue.push_back(topic);
+            self.enqueue(topic, 0);
         }
     }
 
     /// There is room for the next of the queue.
     fn push(&mut self, permit: mpsc::OwnedPermit<Payload>) {
-        let Some(topic) = self.queue.pop_front() else { return };
+        let Some((_, topic)) = self.queue.pop_first() else { return };
         let Some(subscription) = self.topics.get_mut(&topic) else { return };
-        let State::Queued { tries } = subscription.state else { return };
-        let (tenant, service) = &topic;
+        let State::Queued { tries, .. } = subscription.state else { return };
+        let service = &topic.1;
         let face = &self.connection.face;
         // Not known whether it is there: the client keeps what it has.
-        let Ok((view, revision)) = face.find(&subscription.wanted.caller, service) else {
-            return self.wait(topic, AGAIN);
+        let caller = &subscription.wanted.asker.caller;
+        let Ok(found) = face.find(caller, service) else {
+            return self.wait(topic, Until::Again);
         };
-        if tries == 0 && subscription.seen == Some(revision) {
-            return self.wait(topic, WAIT);
+        if tries == 0 && subscription.seen == Some(found.revision) {
+            return self.wait(topic, Until::Changed);
         }
         self.next += 1;
         let id = self.next;
-        let hosts = face.hosts(tenant, service, view.as_ref(), revision);
+        let hosts = face.hosts(caller, service, &found);
         let clusters: Vec<_> = subscription.wanted.clusters.iter().map(String::as_str).collect();
         let push = Push {
             request_id: &id.to_string(),
@@ -291,7 +333,7 @@ impl Pushes {
             service_info: &hosts.info(&clusters, false),
         };
         permit.send(push.payload());
-        subscription.seen = Some(revision);
+        subscription.seen = Some(found.revision);
         subscription.state = State::Pushed { id, tries: tries + 1 };
         self.pushed.push_back((Instant::now() + ACKNOWLEDGED, id, topic));
     }
@@ -305,23 +347,27 @@ impl Pushes {
             self.pushed.pop_front();
             self.unanswered(id, topic);
         }
-        if self.connection.is_set_up() && self.beat_at <= now {
+        if !self.connection.is_set_up() && self.set_up_by <= now {
+            return Some(End::NeverSetUp);
+        }
+        if self.beat_at <= now {
             self.beat_at = now + BEAT;
-            if !self.connection.is_known() {
+            let knows = |one: &Subscription| self.connection.knows(&one.wanted.asker);
+            if !self.connection.beat() || !self.topics.values().all(knows) {
                 return Some(End::Credential);
             }
-            self.connection.beat();
         }
         let silent = self.connection.last_heard() + SILENCE <= now;
         match self.asked {
             _ if !silent => self.asked = None,
-            None => {
+            Some(asked) if now < asked + DETECTION => {}
+            Some(asked) if now < asked + DETECTION + PAUSE => return Some(End::Silent),
+            // This process was stopped meanwhile, and its answer may wait to be read.
+            None | Some(_) => {
                 self.asked = Some(now);
                 self.next += 1;
                 self.say(message::detection(&self.next.to_string()));
             }
-            Some(asked) if asked + DETECTION <= now => return Some(End::Silent),
-            Some(_) => {}
         }
         None
     }
@@ -334,11 +380,10 @@ impl Pushes {
         }
         if tries < TRIES {
             self.connection.face.metrics.nacos.pushed(Pushed::Repeated);
-            subscription.state = State::Queued { tries };
-            self.queue.push_back(topic);
+            self.enqueue(topic, tries);
         } else {
             self.connection.face.metrics.nacos.pushed(Pushed::Unanswered);
-            self.wait(topic, WAIT);
+            self.wait(topic, Until::Changed);
         }
     }
 }

@@ -19,7 +19,7 @@ use tonic_prost::ProstCodec;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(in super::super) struct Metadata {
+pub(crate) struct Metadata {
     #[prost(string, tag = "3")]
     pub kind: String,
     #[prost(map = "string, string", tag = "7")]
@@ -29,7 +29,7 @@ pub(in super::super) struct Metadata {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(in super::super) struct Any {
+pub(crate) struct Any {
     #[prost(string, tag = "1")]
     pub type_url: String,
     #[prost(bytes = "vec", tag = "2")]
@@ -37,7 +37,7 @@ pub(in super::super) struct Any {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(in super::super) struct Payload {
+pub(crate) struct Payload {
     #[prost(message, optional, tag = "2")]
     pub metadata: Option<Metadata>,
     #[prost(message, optional, tag = "3")]
@@ -45,7 +45,7 @@ pub(in super::super) struct Payload {
 }
 
 impl Payload {
-    pub(in super::super) fn new(kind: &str, body: Vec<u8>) -> Self {
+    pub(crate) fn new(kind: &str, body: Vec<u8>) -> Self {
         let metadata = Metadata { kind: kind.to_owned(), ..Metadata::default() };
         Self { metadata: Some(metadata), body: Some(Any { type_url: String::new(), value: body }) }
     }
@@ -58,13 +58,13 @@ impl Payload {
 }
 
 /// A connection; dropping it ends it.
-pub(in super::super) struct Client {
+pub(crate) struct Client {
     calls: Grpc<Channel>,
     stream: mpsc::UnboundedSender<Payload>,
     pushes: mpsc::UnboundedReceiver<(String, Value)>,
     reading: JoinHandle<()>,
     /// Shown with every request.
-    pub(in super::super) token: Option<String>,
+    pub(crate) token: Option<String>,
     number: u64,
 }
 
@@ -76,9 +76,25 @@ impl Drop for Client {
 
 impl Client {
     /// A connection that says nothing yet; `acknowledges` what it is told.
-    pub(in super::super) async fn connect(port: u16, acknowledges: bool) -> Self {
+    pub(crate) async fn connect(port: u16, acknowledges: bool) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
-        let channel = endpoint.connect().await.unwrap();
+        Self::over(endpoint.connect().await.unwrap(), acknowledges).await
+    }
+
+    /// One that said who it is; `None`: nobody is there.
+    pub(crate) async fn try_start(port: u16) -> Option<Self> {
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
+        let mut client = Self::over(endpoint.connect().await.ok()?, true).await;
+        client.set_up().await;
+        Some(client)
+    }
+
+    /// What it is told next; `None`: the connection is over.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        self.pushes.recv().await
+    }
+
+    async fn over(channel: Channel, acknowledges: bool) -> Self {
         let mut calls = Grpc::new(channel);
         let (stream, said) = mpsc::unbounded_channel();
         let (tell, pushes) = mpsc::unbounded_channel();
@@ -112,7 +128,7 @@ impl Client {
     }
 
     /// One that said who it is.
-    pub(in super::super) async fn start(port: u16) -> Self {
+    pub(crate) async fn start(port: u16) -> Self {
         let mut client = Self::connect(port, true).await;
         let (_, check) = client.ask("ServerCheckRequest", json!({})).await;
         assert_eq!(check["resultCode"], 200, "{check}");
@@ -121,7 +137,7 @@ impl Client {
     }
 
     /// Says who it is, and waits until that is known.
-    pub(in super::super) async fn set_up(&mut self) {
+    pub(crate) async fn set_up(&mut self) {
         // A real server takes clients with other labels for ones of configurations.
         let labels = json!({ "source": "sdk", "module": "naming" });
         let setup = json!({ "clientVersion": "test", "tenant": "", "labels": labels });
@@ -134,12 +150,12 @@ impl Client {
     }
 
     /// On the stream.
-    pub(in super::super) fn say(&self, kind: &str, body: &Value) {
+    pub(crate) fn say(&self, kind: &str, body: &Value) {
         self.stream.send(Payload::new(kind, body.to_string().into_bytes())).unwrap();
     }
 
     /// A request; the type and the body of its answer.
-    pub(in super::super) async fn ask(&mut self, kind: &str, mut body: Value) -> (String, Value) {
+    pub(crate) async fn ask(&mut self, kind: &str, mut body: Value) -> (String, Value) {
         self.number += 1;
         body["requestId"] = json!(self.number.to_string());
         let mut payload = Payload::new(kind, body.to_string().into_bytes());
@@ -150,10 +166,7 @@ impl Client {
     }
 
     /// The same of anything.
-    pub(in super::super) async fn send(
-        &mut self,
-        payload: Payload,
-    ) -> Result<(String, Value), Status> {
+    pub(crate) async fn send(&mut self, payload: Payload) -> Result<(String, Value), Status> {
         let path = PathAndQuery::from_static("/Request/request");
         let codec = ProstCodec::<Payload, Payload>::default();
         self.calls.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
@@ -161,7 +174,7 @@ impl Client {
     }
 
     /// Registers in `DEFAULT_GROUP`.
-    pub(in super::super) async fn register(&mut self, service: &str, ip: &str, more: &Value) {
+    pub(crate) async fn register(&mut self, service: &str, ip: &str, more: &Value) {
         let mut instance = json!({
             "ip": ip, "port": 8080, "weight": 1.0, "healthy": true, "enabled": true, "ephemeral": true,
             "clusterName": "DEFAULT", "serviceName": service, "metadata": {},
@@ -178,7 +191,7 @@ impl Client {
     }
 
     /// Subscribes; the answer's hosts.
-    pub(in super::super) async fn subscribe(&mut self, service: &str) -> Value {
+    pub(crate) async fn subscribe(&mut self, service: &str) -> Value {
         let body = json!({
             "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": service,
             "subscribe": true, "clusters": "",
@@ -188,7 +201,7 @@ impl Client {
     }
 
     /// Reads pushes until one is as expected; the last one otherwise.
-    pub(in super::super) async fn pushed(
+    pub(crate) async fn pushed(
         &mut self,
         expected: impl Fn(&str, &Value) -> bool,
     ) -> Result<Value, Value> {
@@ -204,7 +217,7 @@ impl Client {
     }
 
     /// The next push of a service, and its hosts' addresses.
-    pub(in super::super) async fn hosts(&mut self, service: &str) -> Vec<String> {
+    pub(crate) async fn hosts(&mut self, service: &str) -> Vec<String> {
         let is_of = |_: &str, body: &Value| body["serviceInfo"]["name"] == service;
         let body = self.pushed(is_of).await.unwrap();
         let hosts = body["serviceInfo"]["hosts"].as_array().unwrap().iter();
@@ -212,12 +225,12 @@ impl Client {
     }
 
     /// Nothing comes for so long.
-    pub(in super::super) async fn is_told_nothing(&mut self, time: Duration) -> bool {
+    pub(crate) async fn is_told_nothing(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.pushes.recv()).await.is_err()
     }
 
     /// The server ended the stream, or the connection.
-    pub(in super::super) async fn is_let_go(&mut self, within: Duration) -> bool {
+    pub(crate) async fn is_let_go(&mut self, within: Duration) -> bool {
         let ended = async { while self.pushes.recv().await.is_some() {} };
         tokio::time::timeout(within, ended).await.is_ok()
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use self::client::{Client, Payload};
 use crate::hub::Hub;
 
-pub(super) mod client;
+pub(crate) mod client;
 mod scenario;
 
 fn port(hub: &Hub) -> u16 {
@@ -277,4 +277,183 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
     // The connection lives on.
     assert_eq!(client.ask("HealthCheckRequest", json!({})).await.0, "HealthCheckResponse");
     assert_eq!(hosts(&hub, "bad").await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_registers_an_address_last_has_the_say_until_they_go() {
+    let hub = Hub::start().await;
+    let mut first = Client::start(port(&hub)).await;
+    let mut second = Client::start(port(&hub)).await;
+    let mut watcher = Client::start(port(&hub)).await;
+    let by = |who: &str| json!({ "metadata": { "by": who } });
+    first.register("shared", "10.8.5.1", &by("first")).await;
+    watcher.subscribe("shared").await;
+    assert_eq!(watcher.hosts("shared").await, ["10.8.5.1"]);
+    second.register("shared", "10.8.5.1", &by("second")).await;
+    drop(second);
+    // It is the first one's again, and was there all the time.
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|by| *by != json!("first")) || seen.len() < 2 {
+        let pushed = watcher.pushed(|_, _| true).await.unwrap();
+        let hosts = pushed["serviceInfo"]["hosts"].as_array().unwrap();
+        assert_eq!(hosts.len(), 1, "{pushed}");
+        seen.push(hosts[0]["metadata"]["by"].clone());
+    }
+    assert_eq!(hosts(&hub, "shared").await[0]["metadata"], json!({ "by": "first" }));
+    // What others register at its address stays when it goes.
+    let [consul, eureka, rest] = ["by-consul", "by-eureka", "by-rest"];
+    for (number, name) in [consul, eureka, rest].into_iter().enumerate() {
+        first.register(name, &format!("10.8.6.{number}"), &json!({})).await;
+    }
+    let service = json!({ "ID": "x", "Name": consul, "Address": "10.8.6.0", "Port": 8080 });
+    let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&service).send().await;
+    assert_eq!(put.unwrap().status(), 200);
+    let instance = json!({ "instance": {
+        "instanceId": "x", "hostName": "x", "ipAddr": "10.8.6.1", "app": "BY-EUREKA",
+        "vipAddress": eureka, "status": "UP", "port": { "$": 8080, "@enabled": "true" },
+        "dataCenterInfo": {
+            "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
+        },
+    }});
+    let post = hub.client.post(hub.url("/eureka/apps/BY-EUREKA")).json(&instance).send().await;
+    assert_eq!(post.unwrap().status(), 204);
+    let body = json!({ "serviceName": rest, "hostAddress": "10.8.6.2", "portNumber": 8080 });
+    assert!(hub.post("/api/v1/instances", &body).await.0.is_success());
+    first.register("own", "10.8.6.9", &json!({})).await;
+    drop(first);
+    until(&hub, "own", Duration::from_secs(5), <[Value]>::is_empty).await;
+    for name in [consul, eureka, rest] {
+        assert_eq!(hosts(&hub, name).await.as_array().unwrap().len(), 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_there_as_long_as_its_connection_whoever_removes_it() {
+    let hub = Hub::start().await;
+    let mut client = Client::start(port(&hub)).await;
+    client.register("firm", "10.8.7.1", &json!({ "metadata": { "k": "v" } })).await;
+    // By Nacos' HTTP it is not for others to remove.
+    let path = "/nacos/v1/ns/instance?serviceName=firm&ip=10.8.7.1&port=8080";
+    assert_eq!(hub.client.delete(hub.url(path)).send().await.unwrap().status(), 200);
+    assert_eq!(hosts(&hub, "firm").await.as_array().unwrap().len(), 1);
+    // Who may do everything may; its client does not know, and is connected.
+    let (_, answer) = hub.get("/api/v1/services/firm/instances").await;
+    let id = answer["instances"][0]["instanceId"].as_str().unwrap();
+    let gone = hub.send(Method::DELETE, &format!("/api/v1/instances/{id}"), None).await.0;
+    assert!(gone.is_success());
+    assert_eq!(hosts(&hub, "firm").await, json!([]));
+    until(&hub, "firm", Duration::from_secs(15), |hosts| {
+        hosts.len() == 1 && hosts[0]["metadata"] == json!({ "k": "v" })
+    })
+    .await;
+    assert!(hub.log().contains("it is registered again"), "{}", hub.log_end());
+    // A batch that says no list is no empty list.
+    let body = json!({
+        "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": "firm",
+        "type": "batchRegisterInstance",
+    });
+    let (_, answer) = client.ask("BatchInstanceRequest", body.clone()).await;
+    assert_eq!(answer["errorCode"], 400, "{answer}");
+    assert_eq!(hosts(&hub, "firm").await.as_array().unwrap().len(), 1);
+    let mut empty = body;
+    empty["instances"] = json!([]);
+    let (_, answer) = client.ask("BatchInstanceRequest", empty).await;
+    assert_eq!(answer["resultCode"], 200, "{answer}");
+    assert_eq!(hosts(&hub, "firm").await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_see_a_group_finds_nobody_and_hides_nobody() {
+    let hub = Hub::with_config("security:\n  enabled: true\n").await;
+    let token = async |user: &str, groups: &[&str]| {
+        let mut arguments = vec!["token", "create", "--user", user, "--role", "writer"];
+        for group in groups {
+            arguments.extend(["--group", group]);
+        }
+        hub.command(&arguments).await
+    };
+    let (all, other) = (token("all", &[]).await, token("other", &["open"]).await);
+    let mut owner = Client::start(port(&hub)).await;
+    owner.token = Some(all.clone());
+    let body = |group: &str, kind: &str| {
+        json!({
+            "namespace": "public", "groupName": group, "serviceName": "x", "type": kind,
+            "instance": { "ip": "10.8.8.1", "port": 80 }, "subscribe": true,
+        })
+    };
+    for group in ["secret", "open", "gone"] {
+        let (_, answer) = owner.ask("InstanceRequest", body(group, "registerInstance")).await;
+        assert_eq!(answer["resultCode"], 200, "{answer}");
+    }
+    // A group of the name left after the secret one changed last.
+    owner.ask("InstanceRequest", body("gone", "deregisterInstance")).await;
+    let remove = hub.client.delete(hub.url("/api/v1/services/x?groupName=gone")).bearer_auth(&all);
+    assert!(remove.send().await.unwrap().status().is_success());
+    let mut stranger = Client::start(port(&hub)).await;
+    stranger.token = Some(other);
+    for _ in 0..2 {
+        for kind in ["ServiceQueryRequest", "SubscribeServiceRequest"] {
+            let (_, answer) = owner.ask(kind, body("secret", "")).await;
+            assert_eq!(answer["serviceInfo"]["hosts"][0]["ip"], "10.8.8.1", "{answer}");
+            let (_, answer) = stranger.ask(kind, body("secret", "")).await;
+            assert_eq!(answer["serviceInfo"]["hosts"], json!([]), "{answer}");
+            let (_, answer) = stranger.ask(kind, body("open", "")).await;
+            assert_eq!(answer["serviceInfo"]["hosts"][0]["ip"], "10.8.8.1", "{answer}");
+        }
+    }
+    let leaks = |_: &str, body: &Value| {
+        body["groupName"] == "secret" && body["serviceInfo"]["hosts"] != json!([])
+    };
+    let told = tokio::time::timeout(Duration::from_secs(1), stranger.pushed(leaks)).await;
+    assert!(told.is_err(), "{told:?}");
+    // Nor may it register there.
+    let (_, answer) = stranger.ask("InstanceRequest", body("secret", "registerInstance")).await;
+    assert_ne!(answer["resultCode"], 200, "{answer}");
+}
+
+/// How long the hub was busy, in hundredths of a second.
+fn busy(hub: &Hub) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", hub.id())).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_any_more_is_waited_for_and_not_asked_about_all_the_time() {
+    let hub = Hub::start().await;
+    let body = json!({ "serviceName": "known", "hostAddress": "10.8.9.1", "portNumber": 80 });
+    let (_, made) = hub.post("/api/v1/instances", &body).await;
+    let mut watcher = Client::start(port(&hub)).await;
+    watcher.subscribe("known").await;
+    assert_eq!(watcher.hosts("known").await, ["10.8.9.1"]);
+    let config =
+        json!({ "configName": "deaf", "registryType": "CONSUL", "serverAddress": "127.0.0.1:1" });
+    let (_, config) = hub.post("/api/v1/external/configs", &config).await;
+    let path = format!("/api/v1/instances/{}", made["instanceId"].as_str().unwrap());
+    assert!(hub.send(Method::DELETE, &path, None).await.0.is_success());
+    let before = busy(&hub);
+    assert!(watcher.is_told_nothing(Duration::from_secs(3)).await);
+    let took = busy(&hub) - before;
+    assert!(took < 100, "{took} hundredths of a second for three of waiting");
+    let path = format!("/api/v1/external/configs/{}", config["configId"].as_str().unwrap());
+    assert_eq!(hub.send(Method::DELETE, &path, None).await.0, 200);
+    assert!(watcher.hosts("known").await.is_empty());
+    // Subscribing again and again leaves one wait, and the last word leaves none.
+    for _ in 0..1000 {
+        watcher.subscribe("known").await;
+    }
+    let waiting = "hub_registry_view_waited_services";
+    let end = Instant::now() + Duration::from_secs(10);
+    while hub.metric(waiting).await > 1.5 {
+        assert!(Instant::now() < end, "{}", hub.metric(waiting).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let body = json!({
+        "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": "known", "subscribe": false,
+    });
+    watcher.ask("SubscribeServiceRequest", body).await;
+    while hub.metric(waiting).await > 0.5 {
+        assert!(Instant::now() < end, "{}", hub.metric(waiting).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

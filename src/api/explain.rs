@@ -185,7 +185,9 @@ fn health_reason(api: &Api, caller: &Caller, key: &ServiceKey, row: &Row) -> Val
         return json!({ "decidedBy": "registry", "reason": "as its registry reports it" });
     };
     let reason = match (native.check, native.last_health_check, native.health) {
-        (HealthCheckType::Http | HealthCheckType::Tcp, _, _) => checks::reason(api, &native),
+        (HealthCheckType::Http | HealthCheckType::Tcp | HealthCheckType::Grpc, _, _) => {
+            checks::reason(api, &native)
+        }
         (_, Some(_), _) => "stated by a request".to_owned(),
         (HealthCheckType::None, None, _) => "healthCheckType NONE: nobody stated it yet".to_owned(),
         (HealthCheckType::Heartbeat, None, HealthStatus::Unhealthy) => {

@@ -26,6 +26,12 @@ pub enum Outcome {
     Connected,
     /// It answered with this HTTP status.
     Answered(u16),
+    /// It answered by gRPC that it serves.
+    Serving,
+    /// It answered by gRPC that it does not: a number of `grpc.health.v1`.
+    NotServing(i32),
+    /// It refused by gRPC, with this code.
+    Status(i32),
     /// It refused the connection.
     Refused,
     /// It ended the connection before its answer was whole enough to read a status.
@@ -46,6 +52,8 @@ pub enum Outcome {
     Tls,
     /// What it answered is no HTTP.
     NoHttp,
+    /// What it answered is no gRPC.
+    NoGrpc,
     /// `healthCheckUrl` cannot be asked.
     BadUrl(&'static str),
     /// The hub has no sockets, ports or certificates left to ask with.
@@ -57,7 +65,7 @@ impl Outcome {
     #[must_use]
     pub fn tone(self) -> Tone {
         match self {
-            Self::Connected | Self::Answered(200..=299) => Tone::Passed,
+            Self::Connected | Self::Serving | Self::Answered(200..=299) => Tone::Passed,
             Self::Answered(429) => Tone::Warning,
             Self::Hindered(_) => Tone::Hindered,
             _ => Tone::Failed,
@@ -68,9 +76,9 @@ impl Outcome {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Self::Connected | Self::Answered(200..=299) => "passed",
+            Self::Connected | Self::Serving | Self::Answered(200..=299) => "passed",
             Self::Answered(429) => "warning",
-            Self::Answered(_) => "status",
+            Self::Answered(_) | Self::NotServing(_) | Self::Status(_) => "status",
             Self::Refused => "refused",
             Self::Reset => "reset",
             Self::Unreachable => "unreachable",
@@ -79,7 +87,7 @@ impl Outcome {
             Self::UnknownName => "name",
             Self::NotAllowed(_) | Self::PortNotAllowed => "not_allowed",
             Self::Tls => "tls",
-            Self::NoHttp => "protocol",
+            Self::NoHttp | Self::NoGrpc => "protocol",
             Self::BadUrl(_) => "url",
             Self::Hindered(_) => "hindered",
         }
@@ -128,6 +136,14 @@ impl fmt::Display for Outcome {
                 write!(f, "HTTP {status}: redirects are not followed")
             }
             Self::Answered(status) => write!(f, "HTTP {status}"),
+            Self::Serving => f.write_str("gRPC: SERVING"),
+            Self::NotServing(0) => f.write_str("gRPC: UNKNOWN"),
+            Self::NotServing(2) => f.write_str("gRPC: NOT_SERVING"),
+            Self::NotServing(3) => f.write_str("gRPC: SERVICE_UNKNOWN"),
+            Self::NotServing(status) => write!(f, "gRPC: status {status}"),
+            Self::Status(5) => f.write_str("gRPC: NOT_FOUND: the service is not known there"),
+            Self::Status(12) => f.write_str("gRPC: UNIMPLEMENTED: it has no grpc.health.v1"),
+            Self::Status(code) => write!(f, "gRPC: code {code}"),
             Self::Refused => f.write_str("connection refused"),
             Self::Reset => f.write_str("connection closed before the answer"),
             Self::Unreachable => f.write_str("host unreachable"),
@@ -140,6 +156,7 @@ impl fmt::Display for Outcome {
             }
             Self::Tls => f.write_str("TLS failed: no TLS there, or a certificate not trusted"),
             Self::NoHttp => f.write_str("the answer is no HTTP"),
+            Self::NoGrpc => f.write_str("the answer is no gRPC"),
             Self::BadUrl(rule) => write!(f, "healthCheckUrl {rule}"),
             Self::Hindered(why) => f.write_str(why),
         }

@@ -37,6 +37,19 @@ pub enum Ask {
         /// Path and query.
         path: String,
     },
+    /// Whether a service of it serves, by `grpc.health.v1`.
+    Grpc {
+        /// An IP address or a name.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Whether over TLS.
+        tls: bool,
+        /// Host and port as they are written together.
+        authority: String,
+        /// The service; empty: the server as a whole.
+        service: String,
+    },
     /// Nothing can be asked: the rule that `healthCheckUrl` breaks.
     Nothing(&'static str),
 }
@@ -48,6 +61,17 @@ impl Ask {
         let Ok(url) = Url::parse(text) else { return Self::Nothing(health_url::RULE) };
         if let ("tcp", Some(host), Some(port)) = (url.scheme(), url.host_str(), url.port()) {
             return Self::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port };
+        }
+        if let ("grpc" | "grpcs", Some(host), Some(port)) =
+            (url.scheme(), url.host_str(), url.port())
+        {
+            return Self::Grpc {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port,
+                tls: url.scheme() == "grpcs",
+                authority: format!("{host}:{port}"),
+                service: url.path().trim_start_matches('/').to_owned(),
+            };
         }
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Self::Nothing(health_url::RULE);
@@ -69,6 +93,7 @@ impl Ask {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Tcp { .. } => "tcp",
+            Self::Grpc { .. } => "grpc",
             Self::Http { .. } | Self::Nothing(_) => "http",
         }
     }
@@ -130,6 +155,7 @@ impl Target {
             (HealthCheckType::Tcp, None) => {
                 Ask::Tcp { host: instance.key.host.to_string(), port: instance.key.port }
             }
+            (HealthCheckType::Grpc, None) => Ask::of_url(&format!("grpc://{}", address(instance))),
             _ => page(instance, service),
         };
         Self { ask, interval, timeout: timeout.min(interval) }
@@ -141,6 +167,10 @@ impl Target {
         match &self.ask {
             Ask::Tcp { host, port } if host.contains(':') => format!("TCP [{host}]:{port}"),
             Ask::Tcp { host, port } => format!("TCP {host}:{port}"),
+            Ask::Grpc { tls, authority, service, .. } => {
+                let scheme = if *tls { "grpcs" } else { "grpc" };
+                format!("health of {scheme}://{authority}/{service}")
+            }
             Ask::Http { tls, authority, path, .. } => {
                 let scheme = if *tls { "https" } else { "http" };
                 format!("GET {scheme}://{authority}{path}")
@@ -150,10 +180,17 @@ impl Target {
     }
 }
 
-fn page(instance: &NativeInstance, service: &NativeService) -> Ask {
+fn host(instance: &NativeInstance) -> String {
     let host = instance.key.host.as_str();
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let port = instance.key.port;
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+fn address(instance: &NativeInstance) -> String {
+    format!("{}:{}", host(instance), instance.key.port)
+}
+
+fn page(instance: &NativeInstance, service: &NativeService) -> Ask {
+    let (host, port) = (host(instance), instance.key.port);
     let text = match health_url::parse(&service.health_check_url) {
         Ok(HealthUrl::Path(path)) => {
             let scheme = if service.protocol == Protocol::Https { "https" } else { "http" };

@@ -113,7 +113,7 @@ impl NativeInstance {
     /// Whether the hub's checks decide on its health.
     #[must_use]
     pub fn is_checked(&self) -> bool {
-        matches!(self.check, HealthCheckType::Http | HealthCheckType::Tcp)
+        matches!(self.check, HealthCheckType::Http | HealthCheckType::Tcp | HealthCheckType::Grpc)
     }
 
     /// Whether it is unhealthy because its heartbeats stayed away, not because somebody said so.

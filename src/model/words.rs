@@ -46,6 +46,8 @@ words!(
         Http = "HTTP",
         /// The hub connects to its port.
         Tcp = "TCP",
+        /// The hub asks it by gRPC whether it serves.
+        Grpc = "GRPC",
         /// Nothing but what is stated.
         None = "NONE",
     }

@@ -27,7 +27,7 @@ const PATH: Take = body("context-path", "contextPath", Kind::Text, "Path prefix 
 const METADATA: Take =
     body("metadata", "metadata", Kind::Pairs, "A pair, KEY=VALUE; may be given several times");
 const TAGS: Take = body("tag", "tags", Kind::Many, "A tag; may be given several times");
-const CHECKS: &[&str] = &["HEARTBEAT", "HTTP", "TCP", "NONE"];
+const CHECKS: &[&str] = &["HEARTBEAT", "HTTP", "TCP", "GRPC", "NONE"];
 
 /// `ctl instances`
 pub(super) const NOUN: Noun = Noun {

@@ -7,7 +7,7 @@
 //! | port, tags | `Port`, `Tags` |
 //! | metadata | `Meta` |
 //! | weight | `Weights.Passing` x 100 |
-//! | what decides on its health | the check: by heartbeats (TTL), HTTP or TCP asked by the hub, or nothing |
+//! | what decides on its health | the check: by heartbeats (TTL), HTTP, TCP or gRPC asked by the hub, or nothing |
 //! | health | the check's `Status`, else critical, as an agent has it; what it was, if it was there |
 //! | removal | never, or after `DeregisterCriticalServiceAfter` |
 
@@ -90,6 +90,8 @@ struct Check {
     tcp: String,
     #[serde(deserialize_with = "or_default")]
     grpc: String,
+    #[serde(deserialize_with = "or_default")]
+    grpcusetls: bool,
     #[serde(deserialize_with = "or_default")]
     args: Vec<String>,
     #[serde(deserialize_with = "or_default")]
@@ -228,18 +230,18 @@ fn checked(
             native.insert(key.to_owned(), value);
         }
     };
-    let kind = match (&*check.ttl, &*check.http, &*check.tcp) {
-        _ if !check.grpc.is_empty() || !check.args.is_empty() => {
-            let text = "Check: the hub runs no scripts and no gRPC checks; say TTL, HTTP or TCP";
+    let kind = match (&*check.ttl, &*check.http, &*check.tcp, &*check.grpc) {
+        _ if !check.args.is_empty() => {
+            let text = "Check: the hub runs no scripts; say TTL, HTTP, TCP or GRPC";
             return Err(Refused::bad(text));
         }
-        (ttl, "", "") if !ttl.is_empty() => {
+        (ttl, "", "", "") if !ttl.is_empty() => {
             let lease = seconds("TTL", ttl)?.min(u64::from(MAX_LEASE_SECONDS));
             registration.lease_seconds = u32::try_from(lease).ok();
             registration.check = Some(HealthCheckType::Heartbeat);
             "ttl"
         }
-        ("", http, "") if !http.is_empty() => {
+        ("", http, "", "") if !http.is_empty() => {
             let plain = matches!(&*check.method, "" | "GET" | "get");
             if !plain || !check.header.is_empty() || check.tlsskipverify {
                 let text = "Check: the hub asks by GET, without headers, and verifies certificates";
@@ -249,12 +251,21 @@ fn checked(
             registration.check = Some(HealthCheckType::Http);
             "http"
         }
-        ("", "", tcp) if !tcp.is_empty() => {
+        ("", "", "", grpc) if !grpc.is_empty() => {
+            if check.tlsskipverify {
+                return Err(Refused::bad("Check: the hub verifies certificates"));
+            }
+            let scheme = if check.grpcusetls { "grpcs" } else { "grpc" };
+            say(CHECK_URL, format!("{scheme}://{grpc}"));
+            registration.check = Some(HealthCheckType::Grpc);
+            "grpc"
+        }
+        ("", "", tcp, "") if !tcp.is_empty() => {
             say(CHECK_URL, format!("tcp://{tcp}"));
             registration.check = Some(HealthCheckType::Tcp);
             "tcp"
         }
-        _ => return Err(Refused::bad("Check must have just one of TTL, HTTP, TCP")),
+        _ => return Err(Refused::bad("Check must have just one of TTL, HTTP, TCP, GRPC")),
     };
     if kind != "ttl" {
         say(CHECK_INTERVAL, seconds("Interval", &check.interval)?.to_string());

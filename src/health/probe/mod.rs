@@ -1,6 +1,7 @@
 //! Asking an instance.
 
 mod connect;
+mod grpc;
 mod http;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use super::outcome::Outcome;
 use super::target::Ask;
 use crate::config::Ports;
 use connect::Reach;
-use tls::Tls;
+use tls::{Over, Tls};
 
 pub use tls::TlsSettings;
 
@@ -54,6 +55,25 @@ impl Probe for NetworkProbe {
                 Ok(_) => Outcome::Connected,
                 Err(outcome) => outcome,
             },
+            Ask::Grpc { host, port, tls, authority, service } => {
+                let stream = match self.reach.connect(host, *port, deadline).await {
+                    Ok(stream) => stream,
+                    Err(outcome) => return outcome,
+                };
+                let scheme = if *tls { "https" } else { "http" };
+                let origin = format!("{scheme}://{authority}");
+                let service = grpc::Service { origin: &origin, name: service };
+                let asked = async {
+                    if !*tls {
+                        return grpc::check(stream, service).await;
+                    }
+                    match self.tls.over(stream, host, Over::Http2).await {
+                        Ok(stream) => grpc::check(stream, service).await,
+                        Err(outcome) => outcome,
+                    }
+                };
+                timeout_at(deadline, asked).await.unwrap_or(Outcome::AnswerTimedOut)
+            }
             Ask::Http { host, port, tls, authority, path } => {
                 let stream = match self.reach.connect(host, *port, deadline).await {
                     Ok(stream) => stream,
@@ -64,7 +84,7 @@ impl Probe for NetworkProbe {
                     if !*tls {
                         return http::get(stream, page, deadline).await;
                     }
-                    match self.tls.over(stream, host).await {
+                    match self.tls.over(stream, host, Over::Http1).await {
                         Ok(stream) => http::get(stream, page, deadline).await,
                         Err(outcome) => outcome,
                     }

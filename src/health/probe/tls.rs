@@ -24,8 +24,16 @@ pub struct TlsSettings {
     pub insecure_skip_verify: bool,
 }
 
+/// What is spoken over it: who speaks gRPC wants to be told beforehand (ALPN).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Http1,
+    Http2,
+}
+
+/// One for each [`Over`].
 #[derive(Clone)]
-pub(super) struct Tls(Option<TlsConnector>);
+pub(super) struct Tls(Option<[TlsConnector; 2]>);
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,21 +66,24 @@ impl Tls {
                 }
             }
         };
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        Ok(Self(Some(TlsConnector::from(Arc::new(config)))))
+        let plain = TlsConnector::from(Arc::new(config.clone()));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self(Some([plain, TlsConnector::from(Arc::new(config))])))
     }
 
     pub(super) async fn over(
         &self,
         stream: TcpStream,
         host: &str,
+        over: Over,
     ) -> Result<TlsStream<TcpStream>, Outcome> {
-        let connector = self.0.as_ref();
+        let connector = self.0.as_ref().map(|connectors| &connectors[over as usize]);
         let connector = connector.ok_or(Outcome::Hindered("the hub trusts no certificates"))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Outcome::Tls)?;
         connector.connect(name, stream).await.map_err(|_| Outcome::Tls)

@@ -1,11 +1,14 @@
 //! The HTTP API of Consul.
 
 use std::net::IpAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::scenario::{self, Side};
@@ -264,7 +267,8 @@ async fn http_and_tcp_checks_are_run_by_the_hub() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(read(&hub, "/v1/health/service/bad?passing").await, json!([]));
     for check in [
-        json!({ "GRPC": "127.0.0.1:1", "Interval": "1s" }),
+        json!({ "GRPC": "127.0.0.1:1", "Interval": "1s", "TLSSkipVerify": true }),
+        json!({ "GRPC": "127.0.0.1:1", "TCP": "127.0.0.1:1", "Interval": "1s" }),
         json!({ "Args": ["rm"], "Interval": "1s" }),
         json!({ "HTTP": page, "TTL": "1s", "Interval": "1s" }),
         json!({ "HTTP": page }),
@@ -277,6 +281,58 @@ async fn http_and_tcp_checks_are_run_by_the_hub() {
         let body = json!({ "Name": "odd", "Address": "10.5.0.3", "Port": 80, "Check": check });
         assert_eq!(put(&hub, "/v1/agent/service/register", &body).await, 400, "{body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_checks_are_run_by_the_hub() {
+    let Some(installed) = servers::require_library("nacos-grpc-clients") else { return };
+    let hub = Hub::start().await;
+    let port = free_port();
+    let mut command = Command::new(installed.join("nacos-grpc-clients/python/bin/python"));
+    command.args(["tests/clients/health/server.py", &port.to_string()]);
+    let server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+    let mut server = server.unwrap();
+    let ready = BufReader::new(server.stdout.take().unwrap()).lines().next_line().await.unwrap();
+    assert_eq!(ready.as_deref(), Some("{\"ready\":true}"));
+    let web = hub.port;
+    for (name, grpc) in [
+        ("whole", format!("127.0.0.1:{port}")),
+        ("well", format!("127.0.0.1:{port}/well")),
+        ("sick", format!("127.0.0.1:{port}/sick")),
+        ("unknown", format!("127.0.0.1:{port}/other")),
+        // It speaks another language.
+        ("web", format!("127.0.0.1:{web}")),
+    ] {
+        let check =
+            json!({ "GRPC": grpc, "Interval": "1s", "Timeout": "1s", "Status": "critical" });
+        let body = json!({ "Name": name, "Address": "10.5.0.9", "Port": 80, "Check": check });
+        assert_eq!(put(&hub, "/v1/agent/service/register", &body).await, 200, "{name}");
+    }
+    for name in ["whole", "well"] {
+        until(&hub, &format!("/v1/health/service/{name}?passing"), 1).await;
+    }
+    // By the hub's own API: at the address of the instance.
+    let own = json!({
+        "serviceName": "own", "hostAddress": "127.0.0.1", "portNumber": port, "healthCheckType": "GRPC",
+    });
+    assert_eq!(hub.post("/api/v1/instances", &own).await.0, 201);
+    until(&hub, "/v1/health/service/own?passing", 1).await;
+    for (name, says) in [
+        ("sick", "gRPC: NOT_SERVING"),
+        ("unknown", "gRPC: NOT_FOUND"),
+        ("web", "the answer is no gRPC"),
+    ] {
+        let path = format!("/api/v1/services/{name}/instances");
+        let (_, body) = hub.get(&path).await;
+        let id = body["instances"][0]["instanceId"].as_str().unwrap();
+        assert_eq!(body["instances"][0]["healthStatus"], "UNHEALTHY", "{name}: {body}");
+        let path = format!("/api/v1/instances/{id}");
+        let said = |_: StatusCode, body: &Value| body.to_string().contains(says);
+        hub.until(&path, Duration::from_secs(10), said).await;
+    }
+    // It dies.
+    server.kill().await.unwrap();
+    until(&hub, "/v1/health/service/well?passing", 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

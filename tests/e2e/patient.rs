@@ -6,6 +6,7 @@ mod copies;
 mod copy_faults;
 mod copy_fields;
 mod failover;
+mod idlers;
 mod migration;
 mod pairs;
 mod restart;

@@ -11,6 +11,7 @@ use self::client::{Client, Payload};
 use crate::hub::Hub;
 
 pub(crate) mod client;
+mod hostile;
 mod scenario;
 
 fn port(hub: &Hub) -> u16 {

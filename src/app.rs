@@ -223,7 +223,11 @@ impl App {
         let dns_address = dns::start(asked, &doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let nacos = Nacos::new(doors.clone());
+        let nacos_host = match nacos_address {
+            Some(_) => &config.facades.nacos.host,
+            None => &config.server.http.host,
+        };
+        let nacos = Nacos::new(doors.clone(), nacos_host, &serving);
         let faces = Faces::new(&config.facades, &doors, &nacos, &serving);
         let api = Api::new(Parts {
             view: catalog.view(),

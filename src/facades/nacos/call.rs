@@ -1,9 +1,10 @@
 //! A request: who asks, and what for. Parameters are taken from the query and from a form alike, as
 //! a servlet does.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{GroupName, Secret, ServiceKey, ServiceName, TenantId};
@@ -42,6 +43,8 @@ impl IntoResponse for Refused {
 pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) version: Version,
+    /// Where it comes from.
+    pub(super) peer: Option<IpAddr>,
     parameters: Vec<(String, String)>,
 }
 
@@ -145,6 +148,7 @@ impl FromRequest<Arc<Face>> for Call {
 
     async fn from_request(request: Request, face: &Arc<Face>) -> Answered<Self> {
         let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
         let version = Version::of(parts.uri.path());
         let failed = |error| refused(version, error);
         let mut parameters = pairs(parts.uri.query().unwrap_or_default().as_bytes());
@@ -165,7 +169,7 @@ impl FromRequest<Arc<Face>> for Call {
         let caller = face.authenticator.caller(said).await.map_err(failed)?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         caller.need(if reads { Action::Read } else { Action::Write }).map_err(failed)?;
-        Ok(Self { caller, version, parameters })
+        Ok(Self { caller, version, peer, parameters })
     }
 }
 

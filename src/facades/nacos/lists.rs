@@ -28,6 +28,11 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
         call.said(named).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
     let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
     let hosts = face.hosts(&call.caller, &key, &found);
+    let port = call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+    if let (Some(peer), Some(port)) = (call.peer, port) {
+        let at = (peer, port);
+        face.subscribers.put(&call.caller, &key, &clusters, at, found.revision);
+    }
     if call.version == Version::V1 && clusters.is_empty() {
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return Ok((kind, hosts.written(healthy)).into_response());

@@ -15,6 +15,7 @@
 //! | `login` | tokens |
 //! | `hosts` | the instances of a service, written once per change |
 //! | `render`, `register` | from rows to hosts, and from what is said to registrations |
+//! | `udp` | pushes to clients of 1.x |
 //! | `ports` | where they are waited for |
 //! | [`grpc`] | clients of 2.x and later |
 
@@ -28,6 +29,7 @@ mod login;
 mod ports;
 mod register;
 mod render;
+mod udp;
 mod version;
 
 use std::ops::Deref;
@@ -45,6 +47,7 @@ use self::hosts::Hosts;
 pub use self::ports::Ports;
 use crate::facades::Doors;
 use crate::facades::turns::Turns;
+use crate::task::TaskGroup;
 
 #[derive(Debug)]
 struct Face {
@@ -52,6 +55,7 @@ struct Face {
     hosts: DashMap<(TenantId, ServiceKey), Arc<Hosts>>,
     turns: Turns,
     holders: grpc::Holders,
+    subscribers: udp::Subscribers,
 }
 
 impl Deref for Face {
@@ -67,15 +71,20 @@ impl Deref for Face {
 pub struct Nacos(Arc<Face>);
 
 impl Nacos {
-    /// The face over what is behind these doors.
+    /// The face over what is behind these doors; pushes by UDP come from this host.
     #[must_use]
-    pub fn new(doors: Doors) -> Self {
-        Self(Arc::new(Face {
+    pub fn new(doors: Doors, host: &str, tasks: &TaskGroup) -> Self {
+        let (subscribers, orders) = udp::Subscribers::new();
+        let face = Arc::new(Face {
             doors,
             hosts: DashMap::new(),
             turns: Turns::default(),
             holders: grpc::Holders::default(),
-        }))
+            subscribers,
+        });
+        let (pushes, host, group) = (Arc::clone(&face), host.to_owned(), tasks.clone());
+        tasks.spawn(async move { udp::run(pushes, host, orders, &group).await });
+        Self(face)
     }
 
     /// The routes of its HTTP API.

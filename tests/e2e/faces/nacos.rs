@@ -1,11 +1,14 @@
 //! The HTTP API of Nacos.
 
+use std::io::Read;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout};
 
 use super::scenario::{self, Side};
 use crate::hub::{Hub, free_port};
@@ -260,6 +263,78 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
     assert_eq!(post.send().await.unwrap().status(), 413);
     let far = "/v1/ns/service/list?pageNo=18446744073709551615&pageSize=18446744073709551615";
     assert_eq!(read(&hub, far).await, json!({ "count": 0, "doms": [] }));
+}
+
+/// The next push of a service that a client of 1.x is told by UDP, and where it came from.
+async fn datagram(socket: &UdpSocket) -> (Value, Value, SocketAddr) {
+    let mut buffer = vec![0; 65_536];
+    let received = timeout(Duration::from_secs(15), socket.recv_from(&mut buffer)).await;
+    let (length, from) = received.expect("nothing is pushed").unwrap();
+    let mut text = String::new();
+    let bytes = &buffer[..length];
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    } else {
+        text.push_str(std::str::from_utf8(bytes).unwrap());
+    }
+    let packet: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(packet["type"], "dom", "{packet}");
+    let data = serde_json::from_str(packet["data"].as_str().unwrap()).unwrap();
+    (packet, data, from)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_pushed_by_udp_as_by_a_real_nacos() {
+    if !servers::require(ServerKind::Nacos) {
+        return;
+    }
+    let real = servers::start(ServerKind::Nacos, ServerOptions::default()).await.unwrap();
+    let hub = Hub::start().await;
+    let client = &hub.client;
+    for (is_hub, base) in [
+        (true, hub.url("/nacos/v1/ns")),
+        (false, format!("http://127.0.0.1:{}/nacos/v1/ns", real.http_port())),
+    ] {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let list = format!(
+            "{base}/instance/list?serviceName=pushed&clusters=&udpPort={port}&clientIP=127.0.0.1&healthyOnly=false"
+        );
+        let ask = client.get(&list).header("user-agent", "Nacos-Java-Client:v1.4.1");
+        assert_eq!(ask.send().await.unwrap().status(), 200);
+        let metadata = format!("a%3D{}", "x".repeat(900));
+        for (ip, more) in [("10.7.1.1", ""), ("10.7.1.2", metadata.as_str())] {
+            let url = format!("{base}/instance?serviceName=pushed&ip={ip}&port=80&metadata={more}");
+            assert_eq!(client.post(url).send().await.unwrap().text().await.unwrap(), "ok");
+            // A real one may push twice, and what it has not yet.
+            loop {
+                let (packet, data, from) = datagram(&socket).await;
+                assert_eq!(data["name"], "DEFAULT_GROUP@@pushed", "{packet}");
+                let ack = json!({
+                    "type": "push-ack", "lastRefTime": packet["lastRefTime"].to_string(), "data": "",
+                });
+                socket.send_to(ack.to_string().as_bytes(), from).await.unwrap();
+                let hosts = data["hosts"].as_array().unwrap();
+                if hosts.iter().any(|host| host["ip"] == ip) {
+                    break;
+                }
+            }
+        }
+        if !is_hub {
+            continue;
+        }
+        let mut buffer = [0; 2048];
+        let more = timeout(Duration::from_secs(4), socket.recv_from(&mut buffer)).await;
+        assert!(more.is_err(), "what was acknowledged is sent again");
+        // What is not is sent once more, and then no more.
+        let url = format!("{base}/instance?serviceName=pushed&ip=10.7.1.2&port=80");
+        assert_eq!(client.delete(url).send().await.unwrap().status(), 200);
+        let (first, ..) = datagram(&socket).await;
+        let (second, data, _) = datagram(&socket).await;
+        assert_eq!((first, data["hosts"].as_array().unwrap().len()), (second, 1));
+        let more = timeout(Duration::from_secs(4), socket.recv_from(&mut buffer)).await;
+        assert!(more.is_err(), "it goes on and on");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,15 @@
 //! | [`consul`] | the HTTP API of Consul |
 //! | [`dns`] | addresses and ports by DNS |
 //! | [`eureka`] | the protocol of Eureka |
-//! | [`nacos`] | the HTTP API of Nacos |
+//! | [`nacos`] | HTTP and gRPC of Nacos |
+//! | `fuzzing` | what reads bytes, for tests |
 
 pub mod consul;
 pub mod dns;
 mod doors;
 pub mod eureka;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 pub mod nacos;
 mod names;
 mod turns;

@@ -123,6 +123,11 @@ impl Call {
         })
     }
 
+    /// Whether it wants only what is on nodes with some metadata, which none here has.
+    pub(super) fn asks_for_node_meta(&self) -> bool {
+        self.all("node-meta").any(|pair| !pair.is_empty())
+    }
+
     /// Whether it may wait, and for what.
     pub(super) fn blocking(&self) -> Answered<Option<Blocking>> {
         let index = match self.query("index").filter(|text| !text.is_empty()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use hub_registry_core::TenantId;
+use hub_registry_core::{ServiceKey, TenantId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -33,6 +33,9 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
     }
     face.all_heard(tenant)?;
     let list = face.services(tenant);
+    if call.asks_for_node_meta() {
+        return Ok(read(list.index, true, "{}"));
+    }
     Ok(read(list.index, true, list.text(&face.native.visible(&call.caller))))
 }
 
@@ -56,7 +59,10 @@ pub(super) async fn nodes(State(face): State<Arc<Face>>, call: Call) -> Answered
     let mut nodes = BTreeMap::new();
     for (_, row) in rows(&snapshot, &visible) {
         let node = || render::node(&row.instance, &face.settings.datacenter, 1);
-        nodes.entry(render::node_of(&row.instance).to_owned()).or_insert_with(node);
+        nodes.entry(render::node_of(&row.instance).into_owned()).or_insert_with(node);
+    }
+    if call.asks_for_node_meta() {
+        nodes.clear();
     }
     let nodes = face.filtered(nodes.into_values().collect(), filter.as_ref())?;
     Ok(read(snapshot.revision, true, text(&nodes)))
@@ -146,6 +152,7 @@ impl Face {
         let (tenant, name) = (call.caller.tenant(), call.segment("name"));
         let visible = self.native.visible(&call.caller);
         let Some(key) = key_of(name) else { return Ok((1, true, None)) };
+        let key = self.spelled(tenant, key, &visible);
         let group = GroupChoice::Named(key.group.clone());
         if let Some(Blocking { index, wait }) = call.blocking()? {
             tokio::select! {
@@ -156,12 +163,25 @@ impl Face {
         let whole = self.view.unloaded(tenant).is_empty();
         let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);
         match found {
+            Found::One(_) if call.asks_for_node_meta() => Ok((index, whole, None)),
             Found::One(view) if whole || !view.rows.is_empty() => Ok((index, whole, Some(view))),
             // It is there, and has no instances that anybody told of.
             Found::One(_) => self.all_heard(tenant).map(|()| (index, whole, None)),
             _ if unheard.is_empty() => Ok((index, whole, None)),
             _ => Err(Refused::unheard(&names(&unheard))),
         }
+    }
+
+    /// The service as it is written: upper and lower case make no difference to clients of Consul
+    /// (`agent/consul/state/catalog.go`), but where two differ in nothing else.
+    fn spelled(&self, tenant: &TenantId, key: ServiceKey, visible: &Visible) -> ServiceKey {
+        let snapshot = self.view.snapshot(tenant);
+        if snapshot.service(&key).is_some() || !visible.sees(&key.group) {
+            return key;
+        }
+        let names = snapshot.named(key.name.as_str()).into_iter();
+        let mut others = names.map(|name| ServiceKey::new(key.group.clone(), name));
+        others.find(|other| snapshot.service(other).is_some()).unwrap_or(key)
     }
 
     /// Those that pass.

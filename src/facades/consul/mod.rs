@@ -23,6 +23,8 @@ mod catalog;
 mod checks;
 mod entries;
 mod filter;
+#[cfg(any(fuzzing, test))]
+pub(in crate::facades) mod fuzzing;
 mod health;
 mod places;
 mod reaper;
@@ -35,14 +37,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, put};
 use dashmap::DashMap;
 use hub_registry_core::{ServiceKey, TenantId};
 use tokio_util::sync::CancellationToken;
 
-use self::call::Call;
+use self::call::{Answered, Call, Refused, read};
 use self::entries::Entries;
 use self::places::Places;
 use self::services::Lists;
@@ -121,11 +123,20 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
 }
 
 /// The hub keeps no values: who reads one is told that there is none, as Spring's configuration
-/// expects it.
-async fn no_values(method: Method, _: Call) -> Response {
-    if method == Method::GET {
-        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")])
-            .into_response();
+/// expects it, and who waits for one waits: without an index, or answered at once, templates of
+/// consul-template are never written or ask all the time.
+async fn no_values(State(face): State<Arc<Face>>, method: Method, call: Call) -> Answered {
+    if method != Method::GET {
+        return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "the hub keeps no values"));
     }
-    (StatusCode::METHOD_NOT_ALLOWED, "the hub keeps no values").into_response()
+    if let Some(blocking) = call.blocking()? {
+        tokio::select! {
+            () = face.stopping.cancelled() => {}
+            () = tokio::time::sleep(blocking.wait) => {}
+        }
+    }
+    let mut answer = read(1, true, "");
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer.headers_mut().remove(header::CONTENT_TYPE);
+    Ok(answer)
 }

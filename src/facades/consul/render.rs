@@ -7,12 +7,16 @@
 //! | `Address`, `Port`, `Tags` | host, port, tags |
 //! | `Meta` | metadata, without what hubs carry |
 //! | `Weights` | a hundredth of the weight, at least 1 |
-//! | `Node` | the Consul node it comes from, else the hub's own |
+//! | `Node` | the Consul node it comes from; where a client registered it, that of the client's address; else the hub's own |
 //! | `Checks` | see [`checks`] |
+
+use std::borrow::Cow;
+use std::net::IpAddr;
 
 use hub_registry_consul::wire::SERVICE_MAINTENANCE;
 use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::catalog::{Row, ServiceView};
 use crate::facades::names::qualified;
@@ -57,9 +61,34 @@ pub(super) fn id_of(row: &Row) -> String {
     }
 }
 
-/// The name of its node.
-pub(super) fn node_of(instance: &Instance) -> &str {
-    instance.native.get("node").map_or(NODE, String::as_str)
+/// The name of its node. Two hosts may have one id of a service: what tells them apart is the node,
+/// as it would be with an agent on each.
+pub(super) fn node_of(instance: &Instance) -> Cow<'_, str> {
+    if let Some(node) = instance.native.get("node") {
+        return Cow::Borrowed(node);
+    }
+    match agent_of(instance) {
+        Some(agent) => Cow::Owned(format!("{NODE}-{}", agent.to_string().replace(':', "-"))),
+        None => Cow::Borrowed(NODE),
+    }
+}
+
+/// Where it registered from, if that is not beside the hub.
+fn agent_of(instance: &Instance) -> Option<IpAddr> {
+    let agent = instance.native.get(term::AGENT)?.parse::<IpAddr>().ok()?;
+    (agent != IpAddr::from([127, 0, 0, 1])).then_some(agent)
+}
+
+/// The id of the node of this name: clients take nodes of one id for one.
+pub(super) fn node_id(name: &str) -> String {
+    let digest = Sha256::digest(name);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    // RFC 9562 5.8: a UUID of one's own making.
+    bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Consul's word for its state.
@@ -83,9 +112,13 @@ pub(super) fn is_passing(instance: &Instance) -> bool {
 /// Its node.
 pub(super) fn node(instance: &Instance, datacenter: &str, index: i64) -> Value {
     let name = node_of(instance);
-    let address = if name == NODE { NODE_ADDRESS } else { instance.key.host.as_str() };
+    let address = match agent_of(instance) {
+        Some(agent) => agent.to_string(),
+        None if name == NODE => NODE_ADDRESS.to_owned(),
+        None => instance.key.host.to_string(),
+    };
     json!({
-        "ID": "", "Node": name, "Address": address, "Datacenter": datacenter,
+        "ID": node_id(&name), "Node": name, "Address": address, "Datacenter": datacenter,
         "TaggedAddresses": {}, "Meta": {}, "CreateIndex": index, "ModifyIndex": index,
     })
 }

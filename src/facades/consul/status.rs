@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, read, text};
-use super::render::NODE;
+use super::render::{NODE, node_id};
 
 /// The address a server has for others: there are none.
 const PEER: &str = "127.0.0.1:8300";
@@ -16,7 +16,7 @@ const PEER: &str = "127.0.0.1:8300";
 pub(super) async fn agent(State(face): State<Arc<Face>>, _: Call) -> Answered {
     let body = json!({
         "Config": {
-            "Datacenter": face.settings.datacenter, "NodeName": NODE, "NodeID": "", "Server": true,
+            "Datacenter": face.settings.datacenter, "NodeName": NODE, "NodeID": node_id(NODE), "Server": true,
             "Revision": "", "Version": env!("CARGO_PKG_VERSION"),
         },
         "DebugConfig": {},

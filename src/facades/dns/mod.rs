@@ -8,6 +8,8 @@
 //! | `message` | from bytes to bytes |
 //! | `transport` | datagrams and connections |
 
+#[cfg(any(fuzzing, test))]
+pub(in crate::facades) mod fuzzing;
 mod message;
 mod question;
 mod transport;

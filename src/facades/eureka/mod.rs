@@ -19,6 +19,8 @@ mod app;
 mod body;
 mod call;
 mod form;
+#[cfg(any(fuzzing, test))]
+pub(in crate::facades) mod fuzzing;
 mod list;
 mod read;
 mod register;

@@ -75,6 +75,13 @@ pub(super) async fn beat(State(face): State<Arc<Face>>, mut call: Call) -> Answe
     Ok(Version::V1.answer(answer))
 }
 
+#[cfg(any(fuzzing, test))]
+pub(super) fn fuzzing(bytes: &[u8]) {
+    if let Ok(said) = serde_json::from_slice::<Said>(bytes) {
+        said.parameters();
+    }
+}
+
 impl Said {
     fn parameters(self) -> Vec<(&'static str, String)> {
         let text = |value: Value| match value {

@@ -21,6 +21,8 @@
 
 mod beat;
 mod call;
+#[cfg(any(fuzzing, test))]
+pub(in crate::facades) mod fuzzing;
 pub mod grpc;
 mod hosts;
 mod instances;
@@ -88,7 +90,6 @@ impl Nacos {
     }
 
     /// The routes of its HTTP API.
-    #[must_use]
     pub fn router(&self) -> Router {
         router(Arc::clone(&self.0))
     }

@@ -1,6 +1,7 @@
 //! The protocols of others, spoken by the hub.
 
 mod consul;
+mod consumers;
 mod eureka;
 pub(crate) mod grpc;
 mod matrix;

@@ -12,6 +12,8 @@
 
 mod answer;
 mod connection;
+#[cfg(any(fuzzing, test))]
+pub(super) mod fuzzing;
 mod held;
 mod message;
 mod push;

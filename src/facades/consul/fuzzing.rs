@@ -1,0 +1,30 @@
+//! What reads definitions and filters, for fuzzing.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+
+use super::{filter, register};
+use crate::facades::names::key_of;
+
+/// A definition of a service.
+pub(in crate::facades) fn definition(bytes: &[u8]) {
+    let Ok(definition) = register::read(bytes) else { return };
+    let Some(key) = key_of(&definition.name) else { return };
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if let Ok(registration) = register::registration(key, definition, here, None) {
+        registration.check().ok();
+    }
+}
+
+/// A filter.
+pub(in crate::facades) fn expression(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(filter) = filter::parse(text) else { return };
+    let entry = json!({
+        "Service": { "ID": "a", "Tags": ["x", "y"], "Meta": { "k": "v" }, "Port": 80, "Enabled": true },
+        "Checks": [{ "Status": "passing" }, { "Status": "critical" }], "Node": null,
+    });
+    filter.passes(&entry);
+    filter.unknown(&entry);
+}

@@ -48,7 +48,7 @@ impl Drop for Connected {
 impl NacosMetrics {
     pub(super) fn new(maker: &Maker<'_>) -> Self {
         let pushes = maker.counters(
-            "hub_registry_nacos_pushes_total",
+            "hub_registry_facade_nacos_pushes_total",
             "Pushes to clients of Nacos, by how they ended.",
             &["outcome"],
         );
@@ -57,11 +57,11 @@ impl NacosMetrics {
         }
         Self {
             connections: maker.gauge(
-                "hub_registry_nacos_connections",
+                "hub_registry_facade_nacos_connections",
                 "Open connections of clients of Nacos that speak gRPC.",
             ),
             requests: maker.counters(
-                "hub_registry_nacos_requests_total",
+                "hub_registry_facade_nacos_requests_total",
                 "Requests of clients of Nacos by gRPC, by the type of the answer; `other` is what is not there.",
                 &["type", "outcome"],
             ),

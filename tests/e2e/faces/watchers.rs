@@ -69,7 +69,7 @@ async fn watch_consul(client: reqwest::Client, base: String, service: String, se
 
 /// How a change is made.
 enum Writer {
-    Hub(Hub),
+    Hub(Box<Hub>),
     Nacos(Box<tokio::sync::Mutex<Client>>),
     Consul(reqwest::Client, String),
 }
@@ -182,7 +182,7 @@ async fn run(writer: Writer, seconds: u32, watched: impl AsyncFnOnce() -> Vec<Wa
     under_way.join_all().await;
     let sent = sent.into_inner();
     for watched in &all {
-        let last = |at: usize| (at..changes).step_by(SERVICES).last();
+        let last = |at: usize| (at..changes).step_by(SERVICES).next_back();
         watched.until("the last state", |at, seen| seen.last() == last(at)).await;
         let delays = watched.delays(&sent, changes);
         let at = |part: usize| delays[(delays.len() - 1) * part / 1000].as_secs_f64() * 1000.0;
@@ -205,7 +205,7 @@ async fn nobody_who_watches_misses_a_state() {
     let mut tasks = JoinSet::new();
     let (port, base) = (hub.port + 1000, hub.url(""));
     let client = hub.client.clone();
-    run(Writer::Hub(hub), seconds, async || {
+    run(Writer::Hub(Box::new(hub)), seconds, async || {
         vec![
             start("hub, Nacos' gRPC", count, &mut tasks, |name, seen| {
                 watch_nacos(port, name, seen)

@@ -115,7 +115,7 @@ async fn many_who_say_nothing_by_grpc_cost_little_and_end() {
         }
         idle.push(stream);
     }
-    let open = "hub_registry_nacos_connections";
+    let open = "hub_registry_facade_nacos_connections";
     let end = Instant::now() + Duration::from_secs(10);
     while hub.metric(open).await < (count + 1) as f64 - 0.5 {
         assert!(Instant::now() < end, "{} are open", hub.metric(open).await);

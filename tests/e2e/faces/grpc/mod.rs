@@ -127,10 +127,10 @@ async fn what_is_not_acknowledged_is_told_again_and_the_newest_only() {
     assert!(time(&next) > time(&again));
     let metrics = hub.client.get(hub.url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(
-        metrics.contains("hub_registry_nacos_pushes_total{outcome=\"repeated\"} 1"),
+        metrics.contains("hub_registry_facade_nacos_pushes_total{outcome=\"repeated\"} 1"),
         "{metrics}"
     );
-    assert!(metrics.contains("hub_registry_nacos_connections 2"), "{metrics}");
+    assert!(metrics.contains("hub_registry_facade_nacos_connections 2"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

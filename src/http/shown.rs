@@ -30,6 +30,13 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| tells(name.as_str()))
 }
 
+/// Whether it asks for what the protocol that it comes by has no word for: a header
+/// `X-Registry-Carry: true`.
+#[must_use]
+pub fn asks_for_carried(headers: &HeaderMap) -> bool {
+    headers.get("x-registry-carry").is_some_and(|value| value.as_bytes() == b"true")
+}
+
 /// The tenant a request names in `field`.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use crate::id::{GroupName, ServiceName};
 use crate::instance::{HealthStatus, Instance, InstanceKey, InstanceStatus, Weight};
 use crate::pairs::Pairs;
 
-pub use pack::{Packed, pack};
+pub use pack::{Packed, besides, pack};
 
 /// Which hub wrote the copy, and alone may remove it.
 pub const OWNER: &str = "fed-owner";

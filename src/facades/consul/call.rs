@@ -17,7 +17,7 @@ use super::Face;
 use super::filter::{self, Filter};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
-use crate::http::shown::{bearer, is_forwarded};
+use crate::http::shown::{asks_for_carried, bearer, is_forwarded};
 
 /// The result of a handler.
 pub(super) type Answered<T = Response> = Result<T, Refused>;
@@ -76,6 +76,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     /// Where the request comes from.
     pub(super) peer: IpAddr,
+    /// Whether it asks for what Consul has no word for.
+    pub(super) carried: bool,
     path: HashMap<String, String>,
     query: Vec<(String, String)>,
 }
@@ -170,7 +172,8 @@ impl FromRequestParts<Arc<Face>> for Call {
         caller.need(if reads { Action::Read } else { Action::Write })?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or_else(|| IpAddr::from([127, 0, 0, 1]), |ConnectInfo(peer)| peer.ip());
-        let call = Self { caller, peer: peer.to_canonical(), path, query };
+        let (peer, carried) = (peer.to_canonical(), asks_for_carried(headers));
+        let call = Self { caller, peer, carried, path, query };
         let datacenter = call.query("dc").filter(|dc| !dc.is_empty());
         if datacenter.is_some_and(|dc| !dc.eq_ignore_ascii_case(&face.settings.datacenter)) {
             let text = "No path to datacenter";

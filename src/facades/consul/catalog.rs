@@ -46,7 +46,11 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
     let datacenter = &face.settings.datacenter;
     let tags: Vec<_> = call.all("tag").collect();
     let rows = view.iter().flat_map(|view| {
-        render::with_tags(view, &tags).map(|row| render::flat(row, datacenter, view.revision))
+        render::with_tags(view, &tags).map(|row| {
+            let mut flat = render::flat(row, datacenter, view.revision);
+            render::besides(row, &mut flat["ServiceMeta"], call.carried);
+            flat
+        })
     });
     let rows = face.filtered(rows.collect(), filter.as_ref())?;
     Ok(read(index, whole, text(&rows)))

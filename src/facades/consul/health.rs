@@ -17,13 +17,18 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
     let Some(view) = view else { return Ok(read(index, whole, "[]")) };
     let datacenter = &face.settings.datacenter;
     let tags: Vec<_> = call.all("tag").collect();
-    if filter.is_none() && tags.is_empty() {
+    if filter.is_none() && tags.is_empty() && !call.carried {
         let entries = face.entries(call.caller.tenant(), &view);
         return Ok(read(index, whole, entries.health(passing, datacenter)));
     }
     let rows = render::with_tags(&view, &tags);
     let rows = rows.filter(|row| !passing || render::is_passing(&row.instance));
-    let entries = rows.map(|row| render::entry(row, datacenter, view.revision)).collect();
+    let entries = rows.map(|row| {
+        let mut entry = render::entry(row, datacenter, view.revision);
+        render::besides(row, &mut entry["Service"]["Meta"], call.carried);
+        entry
+    });
+    let entries = entries.collect();
     Ok(read(index, whole, text(&face.filtered(entries, filter.as_ref())?)))
 }
 

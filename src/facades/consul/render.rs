@@ -161,6 +161,14 @@ fn meta(instance: &Instance) -> Map<String, Value> {
     pairs.map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
+/// Adds to its metadata, if it is `wanted`, what Consul has no word for.
+pub(super) fn besides(row: &Row, meta: &mut Value, wanted: bool) {
+    if let (Value::Object(meta), true) = (meta, wanted) {
+        let all = carry::besides(&row.instance).into_iter();
+        meta.extend(all.map(|(key, value)| (key.to_owned(), Value::from(value))));
+    }
+}
+
 /// Its checks: one that says its health, none where nobody checks it; and Consul's own of what is
 /// out of service.
 pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {

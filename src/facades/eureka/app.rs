@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use hub_registry_eureka::wire::InstanceInfo;
+
 use super::body::Piece;
 use super::form::Form;
 use super::render;
@@ -55,17 +57,17 @@ impl App {
 
     /// Whole, as lists have it.
     pub(super) fn piece(&self, form: Form) -> &Piece {
-        self.written[form as usize]
-            .get_or_init(|| write(form, &self.name, self.rows().map(|row| (&**row, "ADDED"))))
+        self.written[form as usize].get_or_init(|| write(form, &self.name, self.infos(false)))
+    }
+
+    /// Its instances; `carried`: with what Eureka has no word for.
+    pub(super) fn infos(&self, carried: bool) -> impl Iterator<Item = InstanceInfo> {
+        self.rows().map(move |row| render::info(row, &self.name, "ADDED", carried))
     }
 }
 
 /// An application with these instances.
-pub(super) fn write<'r>(
-    form: Form,
-    name: &str,
-    rows: impl Iterator<Item = (&'r Row, &'static str)>,
-) -> Piece {
+pub(super) fn write(form: Form, name: &str, infos: impl Iterator<Item = InstanceInfo>) -> Piece {
     let mut out = Vec::new();
     match form {
         Form::Json => {
@@ -79,11 +81,11 @@ pub(super) fn write<'r>(
             out.extend_from_slice(b"</name>");
         }
     }
-    for (index, (row, action)) in rows.enumerate() {
+    for (index, info) in infos.enumerate() {
         if index > 0 && form == Form::Json {
             out.push(b',');
         }
-        form.instance(&render::info(row, name, action), &mut out);
+        form.instance(&info, &mut out);
     }
     out.extend_from_slice(match form {
         Form::Json => b"]}".as_slice(),

@@ -12,7 +12,7 @@ use super::Face;
 use super::form::{Form, takes_gzip};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
-use crate::http::shown::{basic_password, bearer, is_forwarded, named_tenant};
+use crate::http::shown::{asks_for_carried, basic_password, bearer, is_forwarded, named_tenant};
 
 /// The result of a handler.
 pub(super) type Answered<T = Response> = Result<T, Refused>;
@@ -70,6 +70,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) form: Form,
     pub(super) gzip: bool,
+    /// Whether it asks for what Eureka has no word for.
+    pub(super) carried: bool,
     path: HashMap<String, String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
@@ -122,6 +124,7 @@ impl FromRequestParts<Arc<Face>> for Call {
         let Query(query) =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|_| bad("query"))?;
         let (form, gzip) = (Form::wanted(headers), takes_gzip(headers));
-        Ok(Self { caller, form, gzip, path, query, headers: parts.headers.clone() })
+        let carried = asks_for_carried(headers);
+        Ok(Self { caller, form, gzip, carried, path, query, headers: parts.headers.clone() })
     }
 }

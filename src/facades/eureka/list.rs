@@ -199,7 +199,13 @@ impl List {
     fn changes(&self, form: Form, visible: &Visible) -> Vec<Piece> {
         let seen = self.recents.iter().filter(|((_, group), _)| visible.sees(group));
         let written = seen.map(|((name, _), changes)| {
-            write(form, name, changes.values().map(|recent| (&*recent.row, recent.action)))
+            write(
+                form,
+                name,
+                changes
+                    .values()
+                    .map(|recent| render::info(&recent.row, name, recent.action, false)),
+            )
         });
         written.collect()
     }

@@ -40,6 +40,10 @@ pub(super) async fn app(State(face): State<Arc<Face>>, call: Call) -> Answered {
     face.looked(&call, || {
         let app = face.app(&call.caller, call.segment("app"))?;
         let (before, after) = wrapper(call.form, "application");
+        if call.carried {
+            let piece = write(call.form, &app.name, app.infos(true));
+            return Some(respond(&call, &[&before, &piece, &after]));
+        }
         Some(respond(&call, &[&before, app.piece(call.form), &after]))
     })
 }
@@ -88,7 +92,9 @@ fn by_vip(face: &Face, call: &Call, secure: bool) -> Answered {
             *counts.entry(render::word(&row.instance).to_owned()).or_default() += 1;
         }
         if !rows.is_empty() {
-            found.push(write(call.form, &app.name, rows.into_iter().map(|row| (&**row, "ADDED"))));
+            let infos =
+                rows.into_iter().map(|row| render::info(row, &app.name, "ADDED", call.carried));
+            found.push(write(call.form, &app.name, infos));
         }
     }
     let hash: String = counts.iter().map(|(status, count)| format!("{status}_{count}_")).collect();
@@ -98,7 +104,7 @@ fn by_vip(face: &Face, call: &Call, secure: bool) -> Answered {
 
 /// One instance, with its last heartbeat if the hub hears them.
 fn one(face: &Face, call: &Call, app: &str, row: &Row) -> Response {
-    let mut info = render::info(row, app, "ADDED");
+    let mut info = render::info(row, app, "ADDED", call.carried);
     let own = face.native.get(call.caller.tenant(), &row.id.to_string());
     if let (Ok(own), Some(lease)) = (own, info.lease_info.as_mut()) {
         let heard = own.last_heartbeat.map(|time| time.timestamp_millis());
@@ -151,7 +157,10 @@ fn applications(call: &Call, (version, hash): (&str, &str), apps: &[&Piece]) -> 
 pub(super) fn respond(call: &Call, pieces: &[&Piece]) -> Response {
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(call.form.content_type()));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept, accept-encoding, x-registry-carry"),
+    );
     if call.gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

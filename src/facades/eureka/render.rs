@@ -83,7 +83,7 @@ pub(super) fn vips(instance: &Instance, secure: bool) -> String {
 }
 
 /// The instance as clients of Eureka see it. `action`: what it is in a delta; `ADDED` in lists.
-pub(super) fn info(row: &Row, app: &str, action: &str) -> InstanceInfo {
+pub(super) fn info(row: &Row, app: &str, action: &str, carried: bool) -> InstanceInfo {
     let instance = &*row.instance;
     let said = |key: &str| instance.native.get(key).cloned();
     let host = instance.key.host.as_str();
@@ -101,6 +101,10 @@ pub(super) fn info(row: &Row, app: &str, action: &str) -> InstanceInfo {
     // What a hub carries for other hubs is no pair of the client's.
     let mut metadata = instance.metadata.clone();
     metadata.retain(|key, _| !carry::is_carried(key));
+    if carried {
+        let all = carry::besides(instance).into_iter();
+        metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
+    }
     InstanceInfo {
         instance_id: id_of(row),
         host_name,

@@ -13,7 +13,7 @@ use super::Face;
 use super::version::{Code, Version};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
-use crate::http::shown::{bearer, is_forwarded, named_tenant};
+use crate::http::shown::{asks_for_carried, bearer, is_forwarded, named_tenant};
 
 /// The result of a handler.
 pub(super) type Answered<T = Response> = Result<T, Refused>;
@@ -45,6 +45,8 @@ pub(super) struct Call {
     pub(super) version: Version,
     /// Where it comes from.
     pub(super) peer: Option<IpAddr>,
+    /// Whether it asks for what Nacos has no word for.
+    pub(super) carried: bool,
     parameters: Vec<(String, String)>,
 }
 
@@ -148,6 +150,7 @@ impl FromRequest<Arc<Face>> for Call {
 
     async fn from_request(request: Request, face: &Arc<Face>) -> Answered<Self> {
         let (parts, body) = request.into_parts();
+        let carried = asks_for_carried(&parts.headers);
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
         let version = Version::of(parts.uri.path());
         let failed = |error| refused(version, error);
@@ -169,7 +172,7 @@ impl FromRequest<Arc<Face>> for Call {
         let caller = face.authenticator.caller(said).await.map_err(failed)?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         caller.need(if reads { Action::Read } else { Action::Write }).map_err(failed)?;
-        Ok(Self { caller, version, peer, parameters })
+        Ok(Self { caller, version, peer, carried, parameters })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dashmap::Entry;
-use hub_registry_core::ServiceKey;
+use hub_registry_core::{ServiceKey, carry};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -61,21 +61,22 @@ impl Hosts {
     pub(super) fn written(&self, healthy_only: bool) -> Bytes {
         let made = if healthy_only { &self.healthy } else { &self.all };
         let bytes = made.get_or_init(|| {
-            let value = self.value(&[], healthy_only);
+            let value = self.value(&[], healthy_only, false);
             serde_json::to_vec(&value).unwrap_or_default().into()
         });
         bytes.clone()
     }
 
     /// Those of these clusters; of all where none is named.
-    pub(super) fn value(&self, clusters: &[&str], healthy_only: bool) -> Value {
-        self.list(Name::Grouped, clusters, healthy_only)
+    /// `carried`: with what Nacos has no word for.
+    pub(super) fn value(&self, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
+        self.list(Name::Grouped, clusters, healthy_only, carried)
     }
 
     /// The same as gRPC says it.
     pub(super) fn info(&self, clusters: &[&str], healthy_only: bool) -> Cow<'_, RawValue> {
         let made = || {
-            let value = self.list(Name::Bare, clusters, healthy_only);
+            let value = self.list(Name::Bare, clusters, healthy_only, false);
             // What came out of JSON values is JSON.
             to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
         };
@@ -85,7 +86,7 @@ impl Hosts {
         Cow::Owned(made())
     }
 
-    fn list(&self, name: Name, clusters: &[&str], healthy_only: bool) -> Value {
+    fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
         let protected = self.view.as_ref().is_some_and(|view| view.is_protected());
         let rows = self.view.iter().flat_map(|view| &view.rows);
         let rows = rows.filter(|row| {
@@ -94,7 +95,15 @@ impl Hosts {
                 && (clusters.is_empty() || clusters.contains(&render::cluster(instance)))
                 && (!healthy_only || protected || render::is_healthy(instance))
         });
-        let hosts: Vec<_> = rows.map(|row| render::host(row, protected)).collect();
+        let hosts = rows.map(|row| {
+            let mut host = render::host(row, protected);
+            if carried {
+                let all = carry::besides(&row.instance).into_iter();
+                host.metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
+            }
+            host
+        });
+        let hosts: Vec<_> = hosts.collect();
         let name = match name {
             Name::Grouped => format!("{}{GROUP_END}{}", self.key.group, self.key.name),
             Name::Bare => self.key.name.to_string(),

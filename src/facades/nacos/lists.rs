@@ -33,11 +33,11 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
         let at = (peer, port);
         face.subscribers.put(&call.caller, &key, &clusters, at, found.revision);
     }
-    if call.version == Version::V1 && clusters.is_empty() {
+    if call.version == Version::V1 && clusters.is_empty() && !call.carried {
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return Ok((kind, hosts.written(healthy)).into_response());
     }
-    Ok(call.version.answer(hosts.value(&clusters, healthy)))
+    Ok(call.version.answer(hosts.value(&clusters, healthy, call.carried)))
 }
 
 /// `GET service/list`: the names of a group's services.

@@ -7,19 +7,22 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::grpc::client::Client;
 use crate::hub::{Hub, free_port};
 
 const WITHIN: Duration = Duration::from_secs(1);
-const READERS: [&str; 6] = ["rest", "eureka", "consul", "nacos", "prometheus", "dns"];
-const WRITERS: [&str; 4] = ["rest", "eureka", "consul", "nacos"];
+const READERS: [&str; 7] = ["rest", "eureka", "consul", "nacos", "nacos-grpc", "prometheus", "dns"];
+const WRITERS: [&str; 5] = ["rest", "eureka", "consul", "nacos", "nacos-grpc"];
 /// What an instance goes through, and whether traffic may be sent to it then.
 const STEPS: [(&str, bool); 4] = [("join", true), ("out", false), ("back", true), ("leave", false)];
 
 struct World {
     hub: Hub,
     dns: u16,
+    grpc: Mutex<Client>,
 }
 
 /// What a reader knows of the one instance of a service: where it is, and what it says of itself.
@@ -36,7 +39,9 @@ fn metadata() -> Value {
 impl World {
     async fn start() -> Self {
         let dns = free_port();
-        Self { hub: Hub::with_config(&format!("facades:\n  dns:\n    port: {dns}\n")).await, dns }
+        let hub = Hub::with_config(&format!("facades:\n  dns:\n    port: {dns}\n")).await;
+        let grpc = Mutex::new(Client::start(hub.port + 1000).await);
+        Self { hub, dns, grpc }
     }
 
     async fn send(&self, request: RequestBuilder) {
@@ -49,9 +54,25 @@ impl World {
         self.hub.client.request(method, self.hub.url(path))
     }
 
+    async fn by_grpc(&self, host: &str, step: &str) {
+        let what = if step == "leave" { "deregisterInstance" } else { "registerInstance" };
+        let body = json!({
+            "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": "nacos-grpc", "type": what,
+            "instance": {
+                "ip": host, "port": 8000, "healthy": true, "enabled": step != "out",
+                "metadata": metadata(),
+            },
+        });
+        let (_, answer) = self.grpc.lock().await.ask("InstanceRequest", body).await;
+        assert_eq!(answer["resultCode"], 200, "{answer}");
+    }
+
     async fn write(&self, writer: &str, step: &str) {
         let (put, post, delete) = (Method::PUT, Method::POST, Method::DELETE);
         let host = host(writer);
+        if writer == "nacos-grpc" {
+            return self.by_grpc(&host, step).await;
+        }
         let request = match (writer, step) {
             ("rest", "join") => self.request(post, "/api/v1/instances").json(&json!({
                 "serviceName": writer, "hostAddress": host, "portNumber": 8000, "leaseSeconds": 3600,
@@ -138,6 +159,14 @@ impl World {
                     format!("/nacos/v1/ns/instance/list?healthyOnly=true&serviceName={service}");
                 one(&self.json(&path).await["hosts"], "/ip", "/port", "/metadata")
             }
+            "nacos-grpc" => {
+                let body = json!({
+                    "namespace": "public", "groupName": "DEFAULT_GROUP", "serviceName": service,
+                    "healthyOnly": true,
+                });
+                let (_, answer) = self.grpc.lock().await.ask("ServiceQueryRequest", body).await;
+                one(&answer["serviceInfo"]["hosts"], "/ip", "/port", "/metadata")
+            }
             "prometheus" => {
                 let path = format!("/api/v1/sd/prometheus?name={service}&status=UP");
                 let list = self.json(&path).await;
@@ -190,5 +219,41 @@ async fn what_anybody_writes_everybody_reads_within_a_second() {
                 }
             }
         }
+    }
+}
+
+/// What no protocol has a word for, or not each, for who asks for it: all faces say the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_protocol_has_no_word_for_is_told_to_those_who_ask() {
+    let hub = Hub::start().await;
+    let body = json!({
+        "serviceName": "Rich", "groupName": "team", "hostAddress": "10.11.1.1", "portNumber": 80,
+        "weightValue": 250, "tags": ["a,b", "c"], "contextPath": "/api", "protocolType": "GRPC",
+        "metadata": { "k": "v" }, "leaseSeconds": 3600,
+    });
+    assert_eq!(hub.post("/api/v1/instances", &body).await.0, 201);
+    for (path, metadata) in [
+        ("/eureka/apps/TEAM--RICH", "/application/instance/0/metadata"),
+        ("/eureka/vips/team--Rich", "/applications/application/0/instance/0/metadata"),
+        ("/v1/health/service/team--Rich", "/0/Service/Meta"),
+        ("/v1/catalog/service/team--Rich", "/0/ServiceMeta"),
+        ("/nacos/v1/ns/instance/list?serviceName=team%40%40Rich", "/hosts/0/metadata"),
+        ("/nacos/v2/ns/instance/list?serviceName=team%40%40Rich", "/data/hosts/0/metadata"),
+    ] {
+        let get = || hub.client.get(hub.url(path)).header("accept", "application/json");
+        let plain: Value = get().send().await.unwrap().json().await.unwrap();
+        assert_eq!(plain.pointer(metadata), Some(&json!({ "k": "v" })), "{path}: {plain}");
+        let asked = get().header("x-registry-carry", "true").send().await.unwrap();
+        let asked: Value = asked.json().await.unwrap();
+        let mut told = asked.pointer(metadata).unwrap().clone();
+        assert!(told.as_object_mut().unwrap().remove("fed-id").is_some(), "{path}: {asked}");
+        let expected = json!({
+            "k": "v", "fed-group": "team", "fed-svc": "Rich", "fed-weight": "250",
+            "fed-tags": "a\\,b,c", "fed-path": "/api", "fed-proto": "GRPC",
+        });
+        assert_eq!(told, expected, "{path}");
+        // And nobody else is told because somebody asked.
+        let plain: Value = get().send().await.unwrap().json().await.unwrap();
+        assert_eq!(plain.pointer(metadata), Some(&json!({ "k": "v" })), "{path}");
     }
 }

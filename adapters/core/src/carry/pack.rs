@@ -67,6 +67,22 @@ pub fn pack(instance: &Instance, mark: &Mark, capability: Capability) -> Packed 
     Packed { instance: copy, lost }
 }
 
+/// What an instance says that no protocol has a word for, or not each: under the keys of copies, for
+/// who asks for it. It makes no copy of it: whose it is stands in none of them.
+#[must_use]
+pub fn besides(instance: &Instance) -> Vec<(&'static str, String)> {
+    let service = &instance.key.service;
+    let mark = Mark {
+        owner: String::new(),
+        source: None,
+        group: Some(service.group.clone()),
+        service: Some(service.name.clone()),
+        id: instance.native_id.as_ref().map(ToString::to_string),
+    };
+    let all = carried(instance, &mark, Capability::default()).into_iter();
+    all.filter(|(key, ..)| *key != OWNER).map(|(key, value, _)| (key, value)).collect()
+}
+
 /// What travels under keys of ours, the most needed first, each with its field's name.
 fn carried<'i>(
     instance: &'i Instance,

@@ -22,7 +22,7 @@ pub(super) struct App {
     /// Sorted by name; never empty, and all of one group.
     pub(super) views: Vec<Arc<ServiceView>>,
     counts: OnceLock<Counts>,
-    written: [OnceLock<Piece>; 2],
+    written: [OnceLock<Piece>; Form::COUNT],
 }
 
 impl App {
@@ -69,27 +69,28 @@ impl App {
 /// An application with these instances.
 pub(super) fn write(form: Form, name: &str, infos: impl Iterator<Item = InstanceInfo>) -> Piece {
     let mut out = Vec::new();
-    match form {
-        Form::Json => {
+    let around = form.full();
+    match around {
+        Form::Json | Form::MiniJson => {
             out.extend_from_slice(b"{\"name\":");
             out.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
             out.extend_from_slice(b",\"instance\":[");
         }
-        Form::Xml => {
+        Form::Xml | Form::MiniXml => {
             out.extend_from_slice(b"<application><name>");
             xml::text(name, &mut out);
             out.extend_from_slice(b"</name>");
         }
     }
     for (index, info) in infos.enumerate() {
-        if index > 0 && form == Form::Json {
+        if index > 0 && around == Form::Json {
             out.push(b',');
         }
         form.instance(&info, &mut out);
     }
-    out.extend_from_slice(match form {
-        Form::Json => b"]}".as_slice(),
-        Form::Xml => b"</application>",
+    out.extend_from_slice(match around {
+        Form::Json | Form::MiniJson => b"]}".as_slice(),
+        Form::Xml | Form::MiniXml => b"</application>",
     });
     Piece::new(out)
 }

@@ -49,7 +49,7 @@ pub(super) struct List {
     recents: Recents,
     /// When the oldest of these was noted.
     oldest: Option<Instant>,
-    deltas: [OnceLock<Vec<Piece>>; 2],
+    deltas: [OnceLock<Vec<Piece>>; Form::COUNT],
 }
 
 /// The applications of a tenant.

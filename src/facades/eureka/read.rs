@@ -111,7 +111,7 @@ fn one(face: &Face, call: &Call, app: &str, row: &Row) -> Response {
         lease.last_renewal_timestamp = heard.or(lease.last_renewal_timestamp);
     }
     let mut out = Vec::new();
-    call.form.instance(&info, &mut out);
+    call.form.full().instance(&info, &mut out);
     let (before, after) = wrapper(call.form, "instance");
     respond(call, &[&before, &Piece::new(out), &after])
 }
@@ -119,14 +119,14 @@ fn one(face: &Face, call: &Call, app: &str, row: &Row) -> Response {
 /// What stands around one thing: JSON names it once more.
 fn wrapper(form: Form, name: &str) -> (Piece, Piece) {
     match form {
-        Form::Json => (Piece::new(format!("{{\"{name}\":")), Piece::new("}")),
-        Form::Xml => (Piece::new(""), Piece::new("")),
+        Form::Json | Form::MiniJson => (Piece::new(format!("{{\"{name}\":")), Piece::new("}")),
+        Form::Xml | Form::MiniXml => (Piece::new(""), Piece::new("")),
     }
 }
 
 fn applications(call: &Call, (version, hash): (&str, &str), apps: &[&Piece]) -> Response {
     let (head, tail, comma) = match call.form {
-        Form::Json => {
+        Form::Json | Form::MiniJson => {
             let (version, hash) = (Value::from(version), Value::from(hash));
             let head = format!(
                 "{{\"applications\":{{\"versions__delta\":{version},\"apps__hashcode\":{hash},\
@@ -134,7 +134,7 @@ fn applications(call: &Call, (version, hash): (&str, &str), apps: &[&Piece]) -> 
             );
             (head, "]}}", ",")
         }
-        Form::Xml => {
+        Form::Xml | Form::MiniXml => {
             let head = format!(
                 "<applications><versions__delta>{version}</versions__delta>\
                  <apps__hashcode>{hash}</apps__hashcode>"
@@ -159,7 +159,7 @@ pub(super) fn respond(call: &Call, pieces: &[&Piece]) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(call.form.content_type()));
     headers.insert(
         header::VARY,
-        HeaderValue::from_static("accept, accept-encoding, x-registry-carry"),
+        HeaderValue::from_static("accept, accept-encoding, x-eureka-accept, x-registry-carry"),
     );
     if call.gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -26,6 +26,8 @@ struct Request {
     method: String,
     path: String,
     accept: Option<String>,
+    /// `X-Eureka-Accept`.
+    size: Option<String>,
     json: Option<Value>,
     xml: Option<String>,
     body: Option<String>,
@@ -102,6 +104,9 @@ impl Request {
         let mut request = client.request(method, format!("{base}/{}", self.path));
         if let Some(accept) = &self.accept {
             request = request.header(header::ACCEPT, accept);
+        }
+        if let Some(size) = &self.size {
+            request = request.header("x-eureka-accept", size);
         }
         if let Some(json) = &self.json {
             request = request.json(json);

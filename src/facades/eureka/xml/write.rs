@@ -18,16 +18,7 @@ pub(in super::super) fn instance(info: &InstanceInfo, out: &mut Vec<u8>) {
     xml.port("port", info.port);
     xml.port("securePort", info.secure_port);
     xml.number("countryId", info.country_id);
-    let center = info.data_center_info.clone().unwrap_or_default();
-    let class = center.class.as_deref().unwrap_or(DEFAULT_DATA_CENTER);
-    xml.raw("<dataCenterInfo class=\"");
-    xml.text(class);
-    xml.raw("\">");
-    xml.element("name", &center.name);
-    if !center.metadata.is_empty() {
-        xml.pairs("metadata", center.metadata.iter());
-    }
-    xml.raw("</dataCenterInfo>");
+    xml.data_center(info);
     let lease = info.lease_info.unwrap_or_default();
     xml.raw("<leaseInfo>");
     for (name, value) in [
@@ -58,6 +49,25 @@ pub(in super::super) fn instance(info: &InstanceInfo, out: &mut Vec<u8>) {
     xml.number("lastUpdatedTimestamp", info.last_updated_timestamp);
     xml.number("lastDirtyTimestamp", info.last_dirty_timestamp);
     xml.some("actionType", info.action_type.as_deref());
+    xml.raw("</instance>");
+}
+
+/// Appends it as it stands in short lists.
+pub(in super::super) fn mini(info: &InstanceInfo, out: &mut Vec<u8>) {
+    let mut xml = Writer(out);
+    xml.raw("<instance>");
+    xml.element("instanceId", &info.instance_id);
+    xml.element("app", &info.app);
+    xml.element("ipAddr", &info.ip_addr);
+    xml.some("vipAddress", info.vip_address.as_deref());
+    xml.some("secureVipAddress", info.secure_vip_address.as_deref());
+    xml.data_center(info);
+    xml.element("hostName", &info.host_name);
+    xml.element("status", &info.status);
+    xml.number("lastUpdatedTimestamp", info.last_updated_timestamp);
+    xml.some("actionType", info.action_type.as_deref());
+    xml.port("port", info.port);
+    xml.port("securePort", info.secure_port);
     xml.raw("</instance>");
 }
 
@@ -109,6 +119,18 @@ impl Writer<'_> {
 
     fn number(&mut self, name: &str, value: Option<i64>) {
         self.some(name, value.map(|value| value.to_string()).as_deref());
+    }
+
+    fn data_center(&mut self, info: &InstanceInfo) {
+        let center = info.data_center_info.clone().unwrap_or_default();
+        self.raw("<dataCenterInfo class=\"");
+        self.text(center.class.as_deref().unwrap_or(DEFAULT_DATA_CENTER));
+        self.raw("\">");
+        self.element("name", &center.name);
+        if !center.metadata.is_empty() {
+            self.pairs("metadata", center.metadata.iter());
+        }
+        self.raw("</dataCenterInfo>");
     }
 
     fn port(&mut self, name: &str, port: Option<PortWrapper>) {

@@ -6,6 +6,7 @@ mod eureka;
 pub(crate) mod grpc;
 mod matrix;
 mod nacos;
+mod names;
 mod prometheus;
 mod rights;
 mod scenario;

@@ -1,17 +1,18 @@
 //! What there is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_registry_core::{GroupName, ServiceKey};
 use serde_json::{Value, json};
 
 use super::Face;
-use super::call::{Answered, Call};
+use super::call::{Answered, Call, GROUP_END};
 use super::render;
-use super::version::Version;
+use super::version::{Code, Version};
 use crate::access::Caller;
 use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
 use crate::facades::doors::names;
@@ -67,9 +68,7 @@ pub(super) async fn catalog(State(face): State<Arc<Face>>, call: Call) -> Answer
 }
 
 fn summary(view: &ServiceView) -> Value {
-    let mut clusters: Vec<_> = view.rows.iter().map(|row| render::cluster(&row.instance)).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
+    let clusters = clusters(view);
     let healthy = view.rows.iter().filter(|row| render::is_healthy(&row.instance)).count();
     json!({
         "name": view.key.name, "groupName": view.key.group, "clusterCount": clusters.len(),
@@ -88,7 +87,36 @@ pub(super) async fn catalog_instances(State(face): State<Arc<Face>>, call: Call)
         .collect();
     let count = hosts.len();
     let list = page(&call, hosts)?;
-    Ok(call.version.answer(json!({ "count": count, "list": list })))
+    Ok(call.version.answer(match call.version {
+        Version::V1 => json!({ "count": count, "list": list }),
+        Version::V2 | Version::V3 => json!({ "count": count, "instances": list }),
+    }))
+}
+
+/// `GET catalog/service`: a service and its clusters.
+pub(super) async fn catalog_service(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let key = call.service()?;
+    let grouped = format!("{}{GROUP_END}{}", key.group, key.name);
+    let Some(view) = face.view(&call, &key)? else {
+        let text = format!("service {grouped} is not found!");
+        return Err(call.refused(StatusCode::NOT_FOUND, Code::NoResource, text));
+    };
+    let clusters = clusters(&view).into_iter().map(|name| {
+        json!({
+            "serviceName": grouped, "name": name, "healthChecker": { "type": "NONE" },
+            "defaultPort": 80, "defaultCheckPort": 80, "useIPPort4Check": true, "metadata": {},
+        })
+    });
+    let clusters: Vec<_> = clusters.collect();
+    let service = json!({
+        "name": key.name, "groupName": key.group, "protectThreshold": 0.0,
+        "selector": { "type": "none" }, "metadata": {},
+    });
+    Ok(call.version.answer(json!({ "service": service, "clusters": clusters })))
+}
+
+fn clusters(view: &ServiceView) -> BTreeSet<&str> {
+    view.rows.iter().map(|row| render::cluster(&row.instance)).collect()
 }
 
 /// `GET operator/metrics`

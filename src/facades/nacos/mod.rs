@@ -115,6 +115,8 @@ fn router(face: Arc<Face>) -> Router {
         .route("/v2/ns/service/list", get(lists::services))
         .route("/v1/ns/catalog/services", get(lists::catalog))
         .route("/v1/ns/catalog/instances", get(lists::catalog_instances))
+        .route("/v2/ns/catalog/instances", get(lists::catalog_instances))
+        .route("/v1/ns/catalog/service", get(lists::catalog_service))
         .route("/v1/ns/operator/metrics", get(lists::metrics))
         .route("/v1/console/server/state", get(lists::state))
         .route("/v1/cs/configs", get(no_config))

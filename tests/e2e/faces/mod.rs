@@ -4,6 +4,7 @@ mod consul;
 mod consumers;
 mod eureka;
 pub(crate) mod grpc;
+mod hubs;
 mod matrix;
 mod nacos;
 mod names;

@@ -223,11 +223,7 @@ impl App {
         let dns_address = dns::start(asked, &doors, &serving)
             .await
             .with_context(|| format!("facades.dns: cannot listen on {}", asked.host))?;
-        let nacos_host = match nacos_address {
-            Some(_) => &config.facades.nacos.host,
-            None => &config.server.http.host,
-        };
-        let nacos = Nacos::new(doors.clone(), nacos_host, &serving);
+        let nacos = Nacos::new(doors.clone(), pushes_from(&config), &serving);
         let faces = Faces::new(&config.facades, &doors, &nacos, &serving);
         let api = Api::new(Parts {
             view: catalog.view(),
@@ -301,6 +297,13 @@ impl App {
         let closed = tokio::time::timeout(left(), self.database.close()).await.is_ok();
         served && worked && recorded && closed
     }
+}
+
+/// Where pushes by UDP to clients of Nacos come from: where they ask, which may be two addresses.
+fn pushes_from(config: &Config) -> Option<&str> {
+    let (main, nacos) = (&config.server.http.host, &config.facades.nacos);
+    let is_one = nacos.port.is_none() || nacos.host == *main;
+    nacos.enabled.then_some(if is_one { main } else { "0.0.0.0" })
 }
 
 /// The protocols of others that are asked by HTTP, each as far as it is wanted.

@@ -155,15 +155,29 @@ impl Face {
     ) -> Answered<(i64, bool, Option<Arc<ServiceView>>)> {
         let (tenant, name) = (call.caller.tenant(), call.segment("name"));
         let visible = self.native.visible(&call.caller);
-        let Some(key) = key_of(name) else { return Ok((1, true, None)) };
-        let key = self.spelled(tenant, key, &visible);
-        let group = GroupChoice::Named(key.group.clone());
-        if let Some(Blocking { index, wait }) = call.blocking()? {
-            tokio::select! {
-                () = self.stopping.cancelled() => {}
-                () = self.view.wait(tenant, &key.name, (&group, &visible), index, wait) => {}
+        let Some(named) = key_of(name) else { return Ok((1, true, None)) };
+        let group = GroupChoice::Named(named.group.clone());
+        let spelled = || self.spelled(tenant, named.clone(), &visible);
+        if let Some(blocking) = call.blocking()? {
+            let key = spelled();
+            let snapshot = self.view.snapshot(tenant);
+            if snapshot.service(&key).is_some_and(|_| visible.sees(&key.group)) {
+                let Blocking { index, wait } = blocking;
+                tokio::select! {
+                    () = self.stopping.cancelled() => {}
+                    () = self.view.wait(tenant, &key.name, (&group, &visible), index, wait) => {}
+                }
+            } else {
+                // It may come in whatever spelling.
+                let changed = |revision: &mut i64, index| {
+                    *revision = self.view.snapshot(tenant).revision;
+                    let look = self.view.look(tenant, &spelled().name, &group, &visible);
+                    !look.found.is_nothing() || look.index > index
+                };
+                self.wait_for_any(tenant, blocking, changed).await;
             }
         }
+        let key = spelled();
         let whole = self.view.unloaded(tenant).is_empty();
         let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);
         match found {

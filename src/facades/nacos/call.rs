@@ -151,7 +151,10 @@ impl FromRequest<Arc<Face>> for Call {
     async fn from_request(request: Request, face: &Arc<Face>) -> Answered<Self> {
         let (parts, body) = request.into_parts();
         let carried = asks_for_carried(&parts.headers);
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
+        let forwarded = is_forwarded(&parts.headers);
+        // Behind a proxy it is nobody who wants to be told anything.
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().filter(|_| !forwarded);
+        let peer = peer.map(|peer| peer.ip());
         let version = Version::of(parts.uri.path());
         let failed = |error| refused(version, error);
         let mut parameters = pairs(parts.uri.query().unwrap_or_default().as_bytes());
@@ -167,7 +170,6 @@ impl FromRequest<Arc<Face>> for Call {
         let shown = token.as_ref().map(|token| token.expose()).or_else(|| bearer(&parts.headers));
         let namespace = said("namespaceId").map(|(_, value)| &**value).unwrap_or_default();
         let tenant = tenant(namespace).map_err(failed)?;
-        let forwarded = is_forwarded(&parts.headers);
         let said = Said { bearer: shown, tenant, user: None, forwarded };
         let caller = face.authenticator.caller(said).await.map_err(failed)?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);

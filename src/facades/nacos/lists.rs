@@ -15,8 +15,11 @@ use super::render;
 use super::version::{Code, Version};
 use crate::access::Caller;
 use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
+use crate::error::{Error, ErrorCode};
 use crate::facades::doors::names;
 
+/// The longest list of clusters, in bytes.
+const MAX_CLUSTERS: usize = 4096;
 /// The largest page.
 const MAX_PAGE: usize = 10_000;
 
@@ -25,8 +28,8 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
     let key = call.service()?;
     let healthy = call.switch("healthyOnly", false);
     let named = if call.version == Version::V1 { "clusters" } else { "clusterName" };
-    let clusters: Vec<_> =
-        call.said(named).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
+    let clusters = clusters_of(call.said(named).unwrap_or_default());
+    let clusters: Vec<_> = clusters.map_err(|error| call.failed(error))?.collect();
     let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
     let hosts = face.hosts(&call.caller, &key, &found);
     let port = call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0);
@@ -153,6 +156,22 @@ pub(super) struct Look {
     pub(super) revision: i64,
     /// Whether the caller may see the group at all.
     pub(super) is_visible: bool,
+}
+
+impl Look {
+    /// Nobody, as far as it goes.
+    pub(super) const fn nothing() -> Self {
+        Self { view: None, revision: 0, is_visible: false }
+    }
+}
+
+/// The names of clusters, which are kept as long as somebody wants them.
+pub(super) fn clusters_of(said: &str) -> Result<impl Iterator<Item = &str>, Error> {
+    if said.len() > MAX_CLUSTERS {
+        let text = format!("Param 'clusters' must be at most {MAX_CLUSTERS} bytes");
+        return Err(Error::new(ErrorCode::Invalid, text));
+    }
+    Ok(said.split(',').filter(|name| !name.is_empty()))
 }
 
 /// What is asked for is not known, and these sources that might know it were never heard.

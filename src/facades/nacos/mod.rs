@@ -36,6 +36,7 @@ mod version;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -57,6 +58,9 @@ struct Face {
     hosts: DashMap<(TenantId, ServiceKey), Arc<Hosts>>,
     turns: Turns,
     holders: grpc::Holders,
+    pulse: grpc::Pulse,
+    /// The last time that a list had.
+    time: AtomicI64,
     subscribers: udp::Subscribers,
 }
 
@@ -73,19 +77,23 @@ impl Deref for Face {
 pub struct Nacos(Arc<Face>);
 
 impl Nacos {
-    /// The face over what is behind these doors; pushes by UDP come from this host.
+    /// The face over what is behind these doors. `pushes`: the host that those by UDP come from.
     #[must_use]
-    pub fn new(doors: Doors, host: &str, tasks: &TaskGroup) -> Self {
+    pub fn new(doors: Doors, pushes: Option<&str>, tasks: &TaskGroup) -> Self {
         let (subscribers, orders) = udp::Subscribers::new();
         let face = Arc::new(Face {
             doors,
             hosts: DashMap::new(),
             turns: Turns::default(),
             holders: grpc::Holders::default(),
+            pulse: grpc::Pulse::default(),
+            time: AtomicI64::new(0),
             subscribers,
         });
-        let (pushes, host, group) = (Arc::clone(&face), host.to_owned(), tasks.clone());
-        tasks.spawn(async move { udp::run(pushes, host, orders, &group).await });
+        if let Some(host) = pushes {
+            let (pushes, host, group) = (Arc::clone(&face), host.to_owned(), tasks.clone());
+            tasks.spawn(async move { udp::run(pushes, host, orders, &group).await });
+        }
         Self(face)
     }
 

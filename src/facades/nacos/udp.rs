@@ -100,6 +100,12 @@ struct Sent {
     again: bool,
 }
 
+impl Subscriber {
+    fn number(&self) -> Option<i64> {
+        self.sent.as_ref().map(|sent| sent.number)
+    }
+}
+
 impl Drop for Subscriber {
     fn drop(&mut self) {
         self.wait.abort();
@@ -110,6 +116,8 @@ struct Pusher {
     face: Arc<Face>,
     socket: UdpSocket,
     all: HashMap<Place, Subscriber>,
+    /// Whom what was not acknowledged yet was sent to, by number.
+    sent: HashMap<i64, Place>,
     waits: FuturesUnordered<Abortable<BoxFuture<'static, Place>>>,
     next: i64,
 }
@@ -137,7 +145,8 @@ pub(super) async fn run(
     };
     let next = face.clock.now_ms();
     let waits = FuturesUnordered::new();
-    let mut pusher = Pusher { face, socket, all: HashMap::new(), waits, next };
+    let mut pusher =
+        Pusher { face, socket, all: HashMap::new(), sent: HashMap::new(), waits, next };
     let mut ticks = interval(ACKNOWLEDGED / 2);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut buffer, stop) = (vec![0; 2048], tasks.stop_signal());
@@ -216,6 +225,7 @@ impl Pusher {
         self.socket.send_to(&datagram, place.address).await.ok();
         let at = Instant::now();
         subscriber.sent = Some(Sent { number, at, datagram, again: false });
+        self.sent.insert(number, place);
     }
 
     fn acknowledged(&mut self, bytes: &[u8], from: SocketAddr) {
@@ -225,9 +235,9 @@ impl Pusher {
             Value::String(text) => text.parse().ok(),
             other => other.as_i64(),
         };
-        let mut theirs = self.all.iter_mut().filter(|(place, _)| place.address == from);
-        let acked = theirs.find(|(_, one)| one.sent.as_ref().map(|sent| sent.number) == said);
-        if let Some((_, subscriber)) = acked {
+        let Some(place) = said.and_then(|number| self.sent.get(&number)) else { return };
+        let known = self.all.get_mut(place).filter(|_| place.address == from);
+        if let Some(subscriber) = known.filter(|one| one.number() == said) {
             subscriber.sent = None;
         }
     }
@@ -235,6 +245,10 @@ impl Pusher {
     async fn tick(&mut self) {
         let now = Instant::now();
         self.all.retain(|_, subscriber| subscriber.until > now);
+        let all = &self.all;
+        self.sent.retain(|number, place| {
+            all.get(place).is_some_and(|subscriber| subscriber.number() == Some(*number))
+        });
         for (place, subscriber) in &mut self.all {
             let Some(sent) = &mut subscriber.sent else { continue };
             if sent.at + ACKNOWLEDGED > now {

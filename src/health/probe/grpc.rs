@@ -3,8 +3,13 @@
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::JoinSet;
 use tonic::client::Grpc;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
@@ -39,6 +44,29 @@ struct HealthCheckResponse {
     status: i32,
 }
 
+/// What a connection runs besides. It owns the socket, and ends with the check: a peer that takes
+/// nothing would keep it for ever.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.lock().spawn(task);
+    }
+}
+
+// The tasks hold the set that they are in.
+struct Ends(Tasks);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.0.lock().abort_all();
+    }
+}
+
 /// Asks whether the service serves.
 pub(super) async fn check(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -49,7 +77,9 @@ pub(super) async fn check(
     };
     let (answer, asking) = tokio::io::split(stream);
     let stream = TokioIo::new(tokio::io::join(answer.take(ANSWER), asking));
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let tasks = Tasks::default();
+    let _ends = Ends(tasks.clone());
+    let mut builder = http2::Builder::new(tasks);
     let made = builder.max_header_list_size(HEAD).handshake(stream).await;
     let Ok((sender, connection)) = made else { return Outcome::NoGrpc };
     let calls = tower::service_fn(move |request| {

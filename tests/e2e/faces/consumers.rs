@@ -125,3 +125,23 @@ async fn names_are_found_in_whatever_case_and_metadata_of_nodes_hide_all() {
         assert_eq!(found[0]["Service"]["Address"], address, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_name_in_another_case_hears_of_it() {
+    let hub = Hub::start().await;
+    let url = hub.url("/v1/health/service/WEB");
+    let first = hub.client.get(&url).send().await.unwrap();
+    let index = first.headers()["x-consul-index"].to_str().unwrap().to_owned();
+    let (client, start) = (hub.client.clone(), Instant::now());
+    let waits = tokio::spawn(async move {
+        let answer = client.get(format!("{url}?index={index}&wait=30s")).send().await.unwrap();
+        answer.json::<Vec<Value>>().await.unwrap()
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let body = json!({ "Name": "web", "Address": "10.14.3.1", "Port": 80 });
+    let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let found = waits.await.unwrap();
+    assert_eq!(found[0]["Service"]["Service"], "web");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}

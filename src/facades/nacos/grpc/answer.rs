@@ -16,7 +16,7 @@ use crate::access::{Action, Caller};
 use crate::error::{Error, ErrorCode, Result};
 use crate::facades::nacos::Face;
 use crate::facades::nacos::call::{GROUP_END, tenant};
-use crate::facades::nacos::lists::{Unheard, cut};
+use crate::facades::nacos::lists::{Look, Unheard, clusters_of, cut};
 use crate::facades::nacos::register::{Stay, address};
 use crate::model::instance::{NativeInstance, Registration};
 use crate::model::names::InstanceId;
@@ -234,9 +234,8 @@ impl Request<'_> {
         let asker = self.asker(Action::Read).await?;
         let service = self.service()?;
         let clusters = if ask == Ask::Query { &self.said.cluster } else { &self.said.clusters };
-        let clusters = clusters.as_deref().unwrap_or_default().split(',');
         let clusters: Vec<String> =
-            clusters.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            clusters_of(clusters.as_deref().unwrap_or_default())?.map(str::to_owned).collect();
         let connection = self.connection;
         let found = connection.face.find(&asker.caller, &service);
         if ask == Ask::Subscribe {
@@ -257,7 +256,12 @@ impl Request<'_> {
             let over = |_| Error::unavailable("the connection has ended");
             connection.orders.send(order).await.map_err(over)?;
         }
-        let found = found.map_err(unheard)?;
+        let found = match found {
+            Ok(found) => found,
+            // Whoever wants no more is not to ask again.
+            Err(_) if ask == Ask::Subscribe && self.said.subscribe != Some(true) => Look::nothing(),
+            Err(error) => return Err(unheard(error)),
+        };
         let hosts = connection.face.hosts(&asker.caller, &service, &found);
         let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
         let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);

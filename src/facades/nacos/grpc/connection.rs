@@ -1,5 +1,6 @@
 //! A client: one connection.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ pub(super) struct Connection {
     began: Instant,
     /// When it was last heard, in milliseconds since it began.
     heard: AtomicU64,
+    /// The credential that was shown last: there is one of each, however often it is shown.
+    shown: Mutex<Option<Arc<Secret>>>,
     /// The place of one that nobody knows yet.
     stranger: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -72,6 +75,7 @@ impl Connection {
             has_stream: AtomicBool::new(false),
             began: Instant::now(),
             heard: AtomicU64::new(0),
+            shown: Mutex::default(),
             stranger: Mutex::new(stranger),
         }
     }
@@ -114,12 +118,31 @@ impl Connection {
         caller.need(action)?;
         self.stranger.lock().take();
         let is_asked = self.face.authenticator.is_on();
-        let shown = request.token().filter(|_| is_asked).map(|token| Arc::new(Secret::new(token)));
+        let shown = request.token().filter(|_| is_asked).map(|token| self.kept(token));
         Ok(Asker { caller, shown })
     }
 
-    /// Whether what was shown still counts.
-    pub(super) fn knows(&self, asker: &Asker) -> bool {
+    fn kept(&self, token: &str) -> Arc<Secret> {
+        let mut last = self.shown.lock();
+        let same = last.as_ref().filter(|last| last.expose() == token).cloned();
+        Arc::clone(last.insert(same.unwrap_or_else(|| Arc::new(Secret::new(token)))))
+    }
+
+    /// Nobody knows yet who it is, and others have no place for it.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        let stranger = self.stranger.lock();
+        stranger.as_ref().is_some_and(|place| place.semaphore().available_permits() == 0)
+    }
+
+    /// Whether what each of them showed still counts; the same is looked at once.
+    pub(super) fn knows_all<'a>(&self, askers: impl Iterator<Item = &'a Asker>) -> bool {
+        let shown = askers.filter_map(|asker| Some((Arc::as_ptr(asker.shown.as_ref()?), asker)));
+        let each: HashMap<_, _> =
+            shown.map(|(token, asker)| ((token, asker.tenant().clone()), asker)).collect();
+        each.values().all(|asker| self.knows(asker))
+    }
+
+    fn knows(&self, asker: &Asker) -> bool {
         let Some(token) = &asker.shown else { return true };
         let (bearer, tenant) = (Some(token.expose()), Some(asker.tenant().clone()));
         let shown = Shown { bearer, tenant, ..Shown::default() };

@@ -57,6 +57,10 @@ impl Holders {
         all.push(holder);
     }
 
+    fn last(&self, place: &(TenantId, InstanceKey)) -> Option<Arc<Holder>> {
+        self.0.get(place)?.last().cloned()
+    }
+
     /// Takes a connection out; who is last then.
     fn take(&self, place: &(TenantId, InstanceKey), connection: &str) -> Option<Arc<Holder>> {
         let mut all = self.0.get_mut(place)?;
@@ -185,21 +189,26 @@ impl Connection {
     /// Renews the leases of what it holds, and registers again what is gone: it is there as long as
     /// its connection is. `false`: what was shown for some of it counts no more.
     pub(super) fn beat(self: &Arc<Self>) -> bool {
+        let services: Vec<(Place, Vec<Arc<Holder>>)> = {
+            let state = self.held.state.lock();
+            let all = state.services.iter();
+            all.map(|(place, held)| (place.clone(), held.values().cloned().collect())).collect()
+        };
+        let firsts = services.iter().filter_map(|(_, instances)| instances.first());
+        if !self.knows_all(firsts.map(|holder| &holder.asker)) {
+            return false;
+        }
         let mut lost = Vec::new();
-        for (place, instances) in &self.held.state.lock().services {
-            let Some(first) = instances.values().next() else { continue };
-            if !self.knows(&first.asker) {
-                return false;
-            }
-            for holder in instances.values() {
+        for (place, instances) in &services {
+            for holder in instances {
                 let id = InstanceId::of(&place.0, &holder.registration.key).to_string();
                 match self.face.native.get(&place.0, &id) {
                     Ok(shown) if is_of(&shown, &self.id) => {
                         self.face.native.heartbeat(&holder.asker.caller, &id).ok();
                     }
-                    // Somebody else has the say now.
-                    Ok(_) => {}
-                    Err(_) => lost.push((place.clone(), Arc::clone(holder))),
+                    // Somebody else has the say now, unless that is a connection that is gone.
+                    Ok(shown) if !self.is_orphan(&shown) => {}
+                    _ => lost.push((place.clone(), Arc::clone(holder))),
                 }
             }
         }
@@ -208,6 +217,14 @@ impl Connection {
             self.tasks.spawn_until_stopped(async move { connection.restore(lost).await });
         }
         true
+    }
+
+    /// Whether it is of a connection that holds it no more, while this one does, last of all.
+    fn is_orphan(&self, shown: &NativeInstance) -> bool {
+        let place = (shown.tenant.clone(), shown.key.clone());
+        shown.native.contains_key(CONNECTION)
+            && !is_of(shown, &self.id)
+            && self.face.holders.last(&place).is_some_and(|last| last.connection == self.id)
     }
 
     async fn restore(&self, lost: Vec<(Place, Arc<Holder>)>) {
@@ -221,7 +238,8 @@ impl Connection {
                 !state.has_ended && held.is_some_and(|held| Arc::ptr_eq(held, &holder))
             };
             let id = InstanceId::of(&place.0, key).to_string();
-            if !is_held || self.face.native.get(&place.0, &id).is_ok() {
+            let shown = self.face.native.get(&place.0, &id);
+            if !is_held || shown.is_ok_and(|shown| !self.is_orphan(&shown)) {
                 continue;
             }
             tracing::info!(
@@ -245,6 +263,7 @@ impl Connection {
             count += instances.len();
             if comes_back {
                 for key in instances.into_keys() {
+                    let _turn = self.face.turns.of((&tenant, &key)).await;
                     self.face.holders.take(&(tenant.clone(), key), &self.id);
                 }
                 continue;

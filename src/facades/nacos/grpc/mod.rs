@@ -9,6 +9,7 @@
 //! | `held` | what goes with it |
 //! | `answer` | what it asks |
 //! | `push` | what it is told |
+//! | `pulse` | whether this process stood still |
 
 mod answer;
 mod connection;
@@ -16,6 +17,7 @@ mod connection;
 pub(super) mod fuzzing;
 mod held;
 mod message;
+mod pulse;
 mod push;
 mod transport;
 
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub(super) use self::held::Holders;
+pub(super) use self::pulse::Pulse;
 use super::Nacos;
 use crate::task::TaskGroup;
 
@@ -36,5 +39,6 @@ impl Nacos {
         let accepting =
             transport::accept(listener, Arc::clone(&self.0), connections, tasks.clone());
         tasks.spawn_until_stopped(accepting);
+        tasks.spawn_until_stopped(pulse::run(Arc::clone(&self.0)));
     }
 }

@@ -33,6 +33,8 @@ const TRIES: u32 = 3;
 const BEAT: Duration = Duration::from_secs(CONNECTED_LEASE as u64 / 3);
 /// How long a service that does not change is waited for at once.
 const WAIT: Duration = Duration::from_secs(600);
+/// The same where rights may change meanwhile.
+const LOOK: Duration = Duration::from_secs(30);
 /// When it is looked again whether a service is known that was not.
 const AGAIN: Duration = Duration::from_secs(2);
 /// What is later than this was not done in time.
@@ -277,14 +279,17 @@ impl Pushes {
         let Some(subscription) = self.topics.get_mut(&topic) else { return };
         subscription.state = State::Waiting;
         let (number, seen) = (subscription.number, subscription.seen);
-        let visible = self.connection.face.native.visible(&subscription.wanted.asker.caller);
+        let caller = &subscription.wanted.asker.caller;
+        let visible = self.connection.face.native.visible(caller);
+        // That it may see a group, or no more, is no change of a service.
+        let longest = if caller.is_unlimited() { WAIT } else { LOOK };
         let view = self.connection.face.view.clone();
         let wait: BoxFuture<'static, _> = Box::pin(async move {
             match (until, seen) {
                 (Until::Changed, Some(seen)) => {
                     let (tenant, service) = &topic;
                     let group = GroupChoice::Named(service.group.clone());
-                    view.wait(tenant, &service.name, (&group, &visible), seen, WAIT).await;
+                    view.wait(tenant, &service.name, (&group, &visible), seen, longest).await;
                 }
                 // What is not known may have changed since, and be none the more known.
                 _ => tokio::time::sleep(AGAIN).await,
@@ -352,9 +357,12 @@ impl Pushes {
         }
         if self.beat_at <= now {
             self.beat_at = now + BEAT;
-            let knows = |one: &Subscription| self.connection.knows(&one.wanted.asker);
-            if !self.connection.beat() || !self.topics.values().all(knows) {
+            let askers = self.topics.values().map(|one| &one.wanted.asker);
+            if !self.connection.knows_all(askers) || !self.connection.beat() {
                 return Some(End::Credential);
+            }
+            if self.set_up_by <= now && self.connection.is_in_the_way() {
+                return Some(End::NeverSetUp);
             }
         }
         let silent = self.connection.last_heard() + SILENCE <= now;

@@ -113,12 +113,13 @@ async fn connection(
     let comes_back = {
         let mut tending = pin!(tend(Arc::clone(&connection), taken));
         tokio::select! {
-            _ = serving.as_mut() => false,
+            // One that gave up a hub that stood still has not left.
+            _ = serving.as_mut() => connection.face.pulse.was_paused(),
             end = tending.as_mut() => {
                 let why = end.as_str();
                 tracing::debug!(client = %connection.id, why, "a client of Nacos is let go");
                 // To show what counts.
-                end == End::Credential
+                end == End::Credential || connection.face.pulse.was_paused()
             }
             () = stop.cancelled() => true,
         }

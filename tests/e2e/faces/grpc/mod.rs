@@ -100,6 +100,25 @@ async fn a_crash_of_the_hub_loses_nobody() {
     assert_eq!(hosts(&hub, "kept").await.as_array().unwrap().len(), 1);
 }
 
+/// SIGSTOP, and SIGCONT when its clients gave it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_stood_still_takes_nobody_for_gone() {
+    let hub = Hub::start().await;
+    let mut client = Client::start(port(&hub)).await;
+    client.register("firm", "10.8.11.1", &json!({})).await;
+    hub.signal("-STOP").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    drop(client);
+    hub.signal("-CONT").await;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        let hosts = hosts(&hub, "firm").await;
+        assert_eq!(hosts.as_array().unwrap().len(), 1, "{}", hub.log_end());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(hub.log().contains("the process was paused: clients of Nacos"), "{}", hub.log_end());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_acknowledged_is_told_again_and_the_newest_only() {
     let hub = Hub::start().await;

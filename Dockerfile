@@ -22,6 +22,7 @@ VOLUME /app/data
 # Security is on there: the first start prints a token to standard error. /health needs none.
 # To use a file of your own set this variable, not --config: the health check reads it too.
 ENV REGISTRY_CONFIG_FILE=/app/configs/registry.yaml
-EXPOSE 8080 9091
+# HTTP, gRPC for clients of Nacos, metrics.
+EXPOSE 8080 9080 9091
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["registry-server", "health"]
 ENTRYPOINT ["registry-server"]

@@ -36,6 +36,9 @@ pub const PORT_OFFSET: u16 = 1000;
 impl Nacos {
     /// Answers clients on this listener until the group stops, so many at a time.
     pub fn serve_grpc(&self, listener: TcpListener, connections: usize, tasks: &TaskGroup) {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "clients of Nacos are answered by gRPC");
+        }
         let accepting =
             transport::accept(listener, Arc::clone(&self.0), connections, tasks.clone());
         tasks.spawn_until_stopped(accepting);

@@ -7,7 +7,7 @@
 //! | status | `enabled`: `UP` or `OUT_OF_SERVICE` |
 //! | weight | `weight` x 100 |
 //! | metadata | `metadata`, as JSON or as `key=value,key=value` |
-//! | lease | `preserved.heart.beat.timeout`, 15 s where it is not said; none of what is not `ephemeral`; 30 s of what a connection keeps |
+//! | lease | `preserved.heart.beat.timeout`, 15 s where it is not said; none of what is not `ephemeral`; 60 s of what a connection keeps |
 //! | health | the lease's; `healthy` of what has none, or came by a connection |
 //! | client | the connection, or the address |
 
@@ -54,9 +54,10 @@ pub(super) enum Stay {
     Persistent,
 }
 
-/// How long an instance that came by a connection stays healthy when the hub is gone, in seconds:
-/// clients that lost their server wait up to a minute between two attempts.
-pub(super) const CONNECTED_LEASE: u32 = 30;
+/// How long an instance that came by a connection stays healthy without one, as after a crash of the
+/// hub, in seconds: clients that lost their server wait up to a minute between two attempts, and
+/// the library in Python half a minute more until it registers again.
+pub(super) const CONNECTED_LEASE: u32 = 60;
 
 impl Told {
     /// The registration; what is left out is as a Nacos has it.

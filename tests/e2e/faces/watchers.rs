@@ -16,7 +16,6 @@ use crate::hub::Hub;
 use crate::proofs::rounds;
 
 const SERVICES: usize = 50;
-const RATE: u32 = 50;
 /// Everybody has everything so long after the last change.
 const SETTLED: Duration = Duration::from_secs(30);
 
@@ -159,7 +158,11 @@ impl Watched {
 }
 
 /// Changes at the rate for so long, and what became of them.
-async fn run(writer: Writer, seconds: u32, watched: impl AsyncFnOnce() -> Vec<Watched>) {
+async fn run(
+    writer: Writer,
+    (rate, seconds): (u32, u32),
+    watched: impl AsyncFnOnce() -> Vec<Watched>,
+) {
     let sent = Sent::default();
     for number in 0..SERVICES {
         sent.lock().insert(number, Instant::now());
@@ -169,8 +172,8 @@ async fn run(writer: Writer, seconds: u32, watched: impl AsyncFnOnce() -> Vec<Wa
     for watched in &all {
         watched.until("the first state", |at, seen| seen.last() == Some(at)).await;
     }
-    let changes = SERVICES + (RATE * seconds) as usize;
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
+    let changes = SERVICES + (rate * seconds) as usize;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (mut under_way, writer) = (JoinSet::new(), Arc::new(writer));
     for number in SERVICES..changes {
@@ -187,7 +190,7 @@ async fn run(writer: Writer, seconds: u32, watched: impl AsyncFnOnce() -> Vec<Wa
         let delays = watched.delays(&sent, changes);
         let at = |part: usize| delays[(delays.len() - 1) * part / 1000].as_secs_f64() * 1000.0;
         println!(
-            "{}: {} watchers, {RATE} changes/s for {seconds} s, {} states: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+            "{}: {} watchers, {rate} changes/s for {seconds} s, {} states: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
             watched.name,
             watched.watchers.len(),
             delays.len(),
@@ -200,12 +203,13 @@ async fn run(writer: Writer, seconds: u32, watched: impl AsyncFnOnce() -> Vec<Wa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_who_watches_misses_a_state() {
-    let (count, seconds) = (rounds(100, 1000) as usize, rounds(5, 60));
+    // In a sample each service has time enough between two states for a disk that hesitates.
+    let (count, pace) = (rounds(100, 1000) as usize, (rounds(20, 50), rounds(5, 60)));
     let hub = Hub::start().await;
     let mut tasks = JoinSet::new();
     let (port, base) = (hub.port + 1000, hub.url(""));
     let client = hub.client.clone();
-    run(Writer::Hub(Box::new(hub)), seconds, async || {
+    run(Writer::Hub(Box::new(hub)), pace, async || {
         vec![
             start("hub, Nacos' gRPC", count, &mut tasks, |name, seen| {
                 watch_nacos(port, name, seen)
@@ -221,7 +225,7 @@ async fn nobody_who_watches_misses_a_state() {
         let real = servers::start(ServerKind::Nacos, ServerOptions::default()).await.unwrap();
         let port = real.http_port() + 1000;
         let writer = Box::new(tokio::sync::Mutex::new(Client::start(port).await));
-        run(Writer::Nacos(writer), seconds, async || {
+        run(Writer::Nacos(writer), pace, async || {
             vec![start("a real Nacos 2.2.4", count, &mut tasks, |name, seen| {
                 watch_nacos(port, name, seen)
             })]
@@ -240,7 +244,7 @@ async fn nobody_who_watches_misses_a_state() {
         .unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let base = format!("http://127.0.0.1:{}", real.http_port());
-        run(Writer::Consul(client.clone(), base.clone()), seconds, async || {
+        run(Writer::Consul(client.clone(), base.clone()), pace, async || {
             vec![start("a real Consul 1.8.7", count, &mut tasks, |name, seen| {
                 watch_consul(client.clone(), base.clone(), name, seen)
             })]

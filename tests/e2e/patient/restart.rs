@@ -50,7 +50,7 @@ async fn eureka(http: Http, base: String, number: usize, told: Arc<Told>) {
         "dataCenterInfo": {
             "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",
         },
-        "leaseInfo": { "renewalIntervalInSecs": 1, "durationInSecs": 10 },
+        "leaseInfo": { "renewalIntervalInSecs": 1, "durationInSecs": 30 },
     }});
     let mut is_known = false;
     loop {
@@ -80,7 +80,7 @@ async fn consul(http: Http, base: String, number: usize, told: Arc<Told>) {
     let id = format!("c{number}");
     let service = json!({
         "ID": id, "Name": "by-consul", "Address": format!("10.12.2.{number}"), "Port": 80,
-        "Check": { "TTL": "10s", "Status": "passing" },
+        "Check": { "TTL": "30s", "Status": "passing" },
     });
     let mut is_known = false;
     let mut index = "1".to_owned();
@@ -168,7 +168,7 @@ async fn a_restart_under_clients_of_each_protocol_loses_nobody() {
     all_are_there(&hub, count, Duration::from_secs(12)).await;
     assert_eq!(hub.terminate().await, Some(0));
     hub.run().await;
-    all_are_there(&hub, count, Duration::from_secs(35)).await;
+    all_are_there(&hub, count, Duration::from_secs(65)).await;
     for (name, told) in ["eureka", "consul", "nacos"].into_iter().zip(&told) {
         let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
         let (empty, lists, again) = (of(&told.empty), of(&told.lists), of(&told.again));

@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep_until};
 use super::connection::{Asker, Connection};
 use super::message::{self, Nothing, Payload, Push};
 use crate::catalog::GroupChoice;
-use crate::facades::nacos::register::CONNECTED_LEASE;
 use crate::telemetry::metrics::Pushed;
 
 /// A client says who it is within this time.
@@ -30,7 +29,7 @@ const DETECTION: Duration = Duration::from_secs(5);
 const ACKNOWLEDGED: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 /// How often the leases of its instances are renewed.
-const BEAT: Duration = Duration::from_secs(CONNECTED_LEASE as u64 / 3);
+const BEAT: Duration = Duration::from_secs(10);
 /// How long a service that does not change is waited for at once.
 const WAIT: Duration = Duration::from_secs(600);
 /// The same where rights may change meanwhile.

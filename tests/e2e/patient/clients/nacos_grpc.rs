@@ -98,7 +98,7 @@ async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
     // A change of a client itself.
     assert_eq!(clients[0].say("change new").await["changed"], true);
     seen(&mut clients[1], "python", |seen| seen[0]["metadata"]["said"] == "new").await;
-    tokio::time::sleep(Duration::from_secs(32)).await;
+    tokio::time::sleep(Duration::from_secs(62)).await;
     for name in LANGUAGES {
         connection(&hub, name).await;
     }

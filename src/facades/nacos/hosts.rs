@@ -121,38 +121,36 @@ impl Face {
     /// What there is of a service that was found.
     pub(super) fn hosts(&self, caller: &Caller, key: &ServiceKey, found: &Look) -> Arc<Hosts> {
         let place = (caller.tenant().clone(), key.clone());
-        // Before it is known whether there is a list: what comes after it is later.
-        let now = self.time();
         // What is kept is what those see who may; and anybody may ask for any name.
-        let is_kept = found.is_visible && (found.view.is_some() || self.hosts.contains_key(&place));
-        if !is_kept {
-            return Arc::new(Hosts::new(key, None, found.revision, now));
+        if found.view.is_none() {
+            // Before it is known whether there is a list: one that is made from now on is later.
+            let now = self.clock.now_ms();
+            let now = now.max(self.time.fetch_max(now, Ordering::AcqRel));
+            if !found.is_visible || !self.hosts.contains_key(&place) {
+                return Arc::new(Hosts::new(key, None, found.revision, now));
+            }
         }
         if self.hosts.len() >= MAX_KEPT {
             self.hosts.clear();
         }
-        let made = || {
-            let time = self.time();
+        let made = |before: i64| {
+            let time = self.clock.now_ms().max(before + 1);
             Arc::new(Hosts::new(key, found.view.as_ref(), found.revision, time))
         };
         // Under the lock of its entry, so that no two lists have one time, and no older one the later.
         match self.hosts.entry(place) {
-            Entry::Vacant(place) => Arc::clone(&place.insert(made())),
+            Entry::Vacant(place) => {
+                let emptied = self.time.load(Ordering::Acquire);
+                Arc::clone(&place.insert(made(emptied)))
+            }
             Entry::Occupied(mut place) => {
                 let known = place.get();
                 if known.revision < found.revision {
-                    place.insert(made());
+                    let time = known.time;
+                    place.insert(made(time));
                 }
                 Arc::clone(place.get())
             }
         }
-    }
-
-    /// The time of a list: later than that of each before it, whatever the clock does.
-    fn time(&self) -> i64 {
-        let now = self.clock.now_ms();
-        let later = |last: i64| Some(now.max(last + 1));
-        let last = self.time.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
-        now.max(last.unwrap_or_default() + 1)
     }
 }

@@ -59,7 +59,7 @@ struct Face {
     turns: Turns,
     holders: grpc::Holders,
     pulse: grpc::Pulse,
-    /// The last time that a list had.
+    /// The last time of an empty list of what is not kept: never ahead of the clock.
     time: AtomicI64,
     subscribers: udp::Subscribers,
 }

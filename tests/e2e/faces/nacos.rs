@@ -338,6 +338,23 @@ async fn changes_are_pushed_by_udp_as_by_a_real_nacos() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_list_moves_with_changes_and_not_with_questions() {
+    let hub = Hub::start().await;
+    register(&hub, "serviceName=asked&ip=10.7.2.1&port=80").await;
+    let first = read(&hub, "/v1/ns/instance/list?serviceName=asked").await;
+    for _ in 0..300 {
+        let again = read(&hub, "/v1/ns/instance/list?serviceName=asked").await;
+        assert_eq!(again["lastRefTime"], first["lastRefTime"]);
+        read(&hub, "/v1/ns/instance/list?serviceName=nobody").await;
+    }
+    register(&hub, "serviceName=asked&ip=10.7.2.2&port=80").await;
+    let next = read(&hub, "/v1/ns/instance/list?serviceName=asked").await;
+    let time = next["lastRefTime"].as_i64().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(time > first["lastRefTime"].as_i64().unwrap() && time <= now.as_millis() as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn switched_off_it_is_not_there() {
     let hub = Hub::with_config("facades:\n  nacos:\n    enabled: false\n").await;
     assert_eq!(send(&hub, Method::GET, "/v1/ns/operator/metrics").await.0, 404);

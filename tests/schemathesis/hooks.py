@@ -44,7 +44,7 @@ UNSAID = [
     r"part of what the thing is|register the (other )?instance|must be the tenant of the request",
     r"stored secrets must be sent again",
     r"must match",  # names of groups in a token
-    r"must name another configuration",
+    r"must name another configuration|names no configuration of this tenant",
     r"must be one of CONSUL",  # SYSTEM is a kind, and no external one
     r"no adapter for",
     r"must be text/event-stream",  # `Accept` is no parameter to a description

@@ -9,12 +9,50 @@ use super::state::Api;
 use crate::access::{Action, Caller};
 use crate::clock::rfc3339;
 use crate::health::{LastCheck, Outcome, Tone};
+use crate::model::check::Check;
 use crate::model::instance::NativeInstance;
+use crate::model::names::CheckKey;
 
 /// The last check of an instance: null when there is none, or none that counts.
 pub(super) fn last_check(api: &Api, instance: &NativeInstance) -> Value {
-    let last = instance.is_checked().then(|| api.health.last(instance.id)).flatten();
+    let own = CheckKey::own(instance.id);
+    let last = instance.is_checked().then(|| api.health.last(own)).flatten();
     last.map_or(Value::Null, |last| last_json(&last))
+}
+
+/// The checks that an instance brought with it; null where it has none.
+pub(super) fn brought(api: &Api, instance: &NativeInstance) -> Value {
+    let checks = instance.checks();
+    let shown = |check: &Check| {
+        let last = api.health.last(CheckKey::of(instance.id, &check.id));
+        json!({
+            "checkId": check.id,
+            "checkName": check.name,
+            "notes": check.notes,
+            "checkType": check.kind(),
+            "status": check.status,
+            "ttlSeconds": check.lease(),
+            "deregisterAfterSeconds": check.deregister_after,
+            "lastCheck": last.map_or(Value::Null, |last| last_json(&last)),
+        })
+    };
+    let all: Vec<_> = checks.iter().map(shown).collect();
+    if all.is_empty() { Value::Null } else { Value::from(all) }
+}
+
+/// Why an instance that brought checks with it has the health it has.
+pub(super) fn reason_of_brought(api: &Api, instance: &NativeInstance) -> String {
+    let checks = instance.checks();
+    let Some(worst) = checks.worst() else { return "it has no checks".to_owned() };
+    let count = checks.len();
+    let named = checks.iter().filter(|check| check.status == worst).map(|check| {
+        match api.health.last(CheckKey::of(instance.id, &check.id)) {
+            Some(last) => format!("{} ({}: {})", check.id, check.kind(), last.outcome),
+            None => format!("{} ({})", check.id, check.kind()),
+        }
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    format!("the worst of its checks ({count}) decides: {worst}: {named}")
 }
 
 fn last_json(last: &LastCheck) -> Value {
@@ -40,7 +78,7 @@ fn millis(time: std::time::Duration) -> f64 {
 /// Why an instance that is checked has the health it has.
 pub(super) fn reason(api: &Api, instance: &NativeInstance) -> String {
     let stated = instance.last_health_check.is_some();
-    let Some(last) = api.health.last(instance.id) else {
+    let Some(last) = api.health.last(CheckKey::own(instance.id)) else {
         return match (api.health.is_enabled(), stated) {
             (false, true) => "healthCheck.enabled is false; stated by a check or a request before",
             (false, false) => "healthCheck.enabled is false: nobody stated it yet",

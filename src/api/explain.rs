@@ -4,7 +4,7 @@ pub(super) mod describe;
 
 use axum::Json;
 use axum::extract::State;
-use hub_registry_core::{HealthStatus, InstanceStatus, ServiceKey};
+use hub_registry_core::{HealthStatus, InstanceStatus, Pairs, ServiceKey};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use super::state::Api;
 use crate::access::Caller;
 use crate::catalog::{Conflict, Entry, Row, ServiceView, SourceCell, Standing, Why};
 use crate::clock::{at, rfc3339};
+use crate::model::terms;
 use crate::model::words::HealthCheckType;
 
 /// `GET /api/v1/services/{serviceName}/explain`
@@ -188,6 +189,7 @@ fn health_reason(api: &Api, caller: &Caller, key: &ServiceKey, row: &Row) -> Val
         (HealthCheckType::Http | HealthCheckType::Tcp | HealthCheckType::Grpc, _, _) => {
             checks::reason(api, &native)
         }
+        (HealthCheckType::Checks, _, _) => checks::reason_of_brought(api, &native),
         (_, Some(_), _) => "stated by a request".to_owned(),
         (HealthCheckType::None, None, _) => "healthCheckType NONE: nobody stated it yet".to_owned(),
         (HealthCheckType::Heartbeat, None, HealthStatus::Unhealthy) => {
@@ -197,6 +199,7 @@ fn health_reason(api: &Api, caller: &Caller, key: &ServiceKey, row: &Row) -> Val
     };
     json!({
         "healthCheck": checks::last_check(api, &native),
+        "checks": checks::brought(api, &native),
         "decidedBy": "native",
         "reason": reason,
         "healthCheckType": native.check,
@@ -264,10 +267,18 @@ fn origin_json((standing, entry): &(&Standing, &Entry)) -> Value {
         "instanceStatus": entry.instance.status,
         "healthStatus": entry.instance.health,
         "weightValue": entry.instance.weight,
-        "native": entry.instance.native,
+        "native": native_terms(&entry.instance.native),
         "copy": entry.instance.mark,
         "hold": waiting,
     })
+}
+
+/// What its protocol says of it besides. The headers of a check may be secret: what is shown of checks
+/// is shown as `checks`.
+fn native_terms(native: &Pairs) -> Value {
+    let mut shown = native.clone();
+    shown.remove(terms::CHECKS);
+    json!(shown)
 }
 
 /// What is known of its connections.

@@ -197,8 +197,13 @@ pub(super) async fn get(
             fields.entry(key).or_insert(value);
         }
         fields.insert("healthCheck".to_owned(), checks::last_check(&api, &native));
+        fields.insert("checks".to_owned(), checks::brought(&api, &native));
     }
-    Ok(tagged_but(&headers, &answer, &["lastHeartbeatTime", "lastHealthCheckTime", "healthCheck"]))
+    Ok(tagged_but(
+        &headers,
+        &answer,
+        &["lastHeartbeatTime", "lastHealthCheckTime", "healthCheck", "checks"],
+    ))
 }
 
 /// `PUT /api/v1/instances/{instanceId}`

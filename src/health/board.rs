@@ -1,4 +1,4 @@
-//! What the last check of each instance found.
+//! What the last check of each kind found.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 
 use super::outcome::Outcome;
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 
 /// What the last check of an instance found, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,4 +31,4 @@ pub struct LastCheck {
     pub flapping: Option<Duration>,
 }
 
-pub(super) type Board = DashMap<InstanceId, LastCheck>;
+pub(super) type Board = DashMap<CheckKey, LastCheck>;

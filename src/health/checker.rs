@@ -1,6 +1,6 @@
 //! The task that checks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +21,10 @@ use super::recent::Recent;
 use super::schedule::{First, Schedule};
 use super::start::{HealthChecks, Settings};
 use super::target::Target;
-use crate::model::names::InstanceId;
-use crate::native::{CheckFeed, Native, ToCheck, Verdict};
+use crate::clock;
+use crate::model::check::CheckStatus;
+use crate::model::names::{CheckKey, InstanceId};
+use crate::native::{CheckFeed, Finding, Native, ToCheck, Verdict};
 use crate::telemetry::metrics::Metrics;
 
 /// The checker looks at the clock at least this often.
@@ -41,7 +43,7 @@ pub(super) struct Checker {
     metrics: Metrics,
     checks: Arc<HealthChecks>,
     schedule: Schedule,
-    followed: HashMap<InstanceId, Followed>,
+    followed: BTreeMap<CheckKey, Followed>,
     under_way: JoinSet<Found>,
     last_turn: Instant,
     measure_at: Instant,
@@ -49,13 +51,15 @@ pub(super) struct Checker {
     late: Option<Recent>,
 }
 
-/// What is known of an instance that is checked.
+/// What is known of a check.
 #[derive(Debug)]
 struct Followed {
     tenant: TenantId,
+    /// Its id, where the instance brought it with it.
+    check: Option<Arc<str>>,
     target: Arc<Target>,
     judge: Judge,
-    /// When a request last stated its health.
+    /// When a request last stated what it says.
     stated: Option<DateTime<Utc>>,
     busy: bool,
     /// How long a check takes, of late.
@@ -65,7 +69,7 @@ struct Followed {
 /// What became of a check.
 #[derive(Debug)]
 struct Found {
-    id: InstanceId,
+    key: CheckKey,
     target: Arc<Target>,
     /// `Followed::stated` when it began.
     stated: Option<DateTime<Utc>>,
@@ -90,7 +94,7 @@ impl Checker {
             metrics,
             checks,
             schedule: Schedule::new(fastrand::Rng::new()),
-            followed: HashMap::new(),
+            followed: BTreeMap::new(),
             under_way: JoinSet::new(),
             last_turn: now,
             measure_at: now + MEASURE,
@@ -101,17 +105,13 @@ impl Checker {
 
     pub(super) async fn run(mut self) {
         // Those there are at the start may be many.
-        let mut first = First::InTurn;
-        let none = sleep_until(self.last_turn + TURN);
-        tokio::select! {
-            changed = self.feed.changed() => self.look(changed, first),
-            () = none => {}
+        if let Some(there) = self.feed.changed().now_or_never() {
+            self.look(there, First::InTurn);
         }
-        first = First::Soon;
         loop {
             let wake = self.wake();
             tokio::select! {
-                changed = self.feed.changed() => self.look(changed, first),
+                changed = self.feed.changed() => self.look(changed, First::Soon),
                 Some(found) = self.under_way.join_next() => self.take(found.ok()),
                 () = sleep_until(wake) => {}
             }
@@ -132,33 +132,49 @@ impl Checker {
     fn look(&mut self, changed: HashMap<InstanceId, TenantId>, first: First) {
         let now = Instant::now();
         for (id, tenant) in changed {
-            let Some(found) = self.native.to_check(&tenant, id) else {
-                self.schedule.remove(id);
-                self.followed.remove(&id);
-                self.checks.board.remove(&id);
-                continue;
-            };
-            let target = self.checks.target(&found);
-            let stated = found.instance.last_health_check;
-            match self.followed.get_mut(&id) {
-                Some(known) => {
-                    if known.stated != stated || known.target.ask != target.ask {
-                        known.judge.forget();
-                    }
-                    known.stated = stated;
-                    if *known.target != target {
-                        self.schedule.put(id, target.interval, first, now);
-                        known.target = Arc::new(target);
-                    }
-                }
-                None => {
-                    self.schedule.put(id, target.interval, first, now);
-                    let (judge, took) = (Judge::default(), Duration::ZERO);
-                    let target = Arc::new(target);
-                    let new = Followed { tenant, target, judge, stated, busy: false, took };
-                    self.followed.insert(id, new);
-                }
+            let found = self.native.to_check(&tenant, id);
+            let targets = found.as_ref().map(|found| self.checks.targets(found));
+            let mut there = HashSet::new();
+            for (check, target) in targets.into_iter().flatten() {
+                let key = key_of(id, check.as_deref());
+                there.insert(key);
+                let stand = found.as_ref().and_then(|found| Stand::of(found, check.as_deref()));
+                let stated = stand.and_then(|stand| stand.stated);
+                self.follow(&tenant, (key, check), target, stated, (first, now));
             }
+            let known = self.followed.range(CheckKey::all_of(id)).map(|(key, _)| *key);
+            let gone: Vec<_> = known.filter(|key| !there.contains(key)).collect();
+            for key in gone {
+                self.schedule.remove(key);
+                self.followed.remove(&key);
+                self.checks.board.remove(&key);
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        tenant: &TenantId,
+        (key, check): (CheckKey, Option<Arc<str>>),
+        target: Target,
+        stated: Option<DateTime<Utc>>,
+        (first, now): (First, Instant),
+    ) {
+        let Some(known) = self.followed.get_mut(&key) else {
+            self.schedule.put(key, target.interval, first, now);
+            let (tenant, target) = (tenant.clone(), Arc::new(target));
+            let (judge, busy, took) = (Judge::default(), false, Duration::ZERO);
+            let new = Followed { tenant, check, target, judge, stated, busy, took };
+            self.followed.insert(key, new);
+            return;
+        };
+        if known.stated != stated || known.target.ask != target.ask {
+            known.judge.forget();
+        }
+        known.stated = stated;
+        if *known.target != target {
+            self.schedule.put(key, target.interval, first, now);
+            known.target = Arc::new(target);
         }
     }
 
@@ -171,8 +187,8 @@ impl Checker {
         }
         self.last_turn = now;
         while self.under_way.len() < self.settings.places {
-            let Some((id, due)) = self.schedule.pop(now) else { break };
-            self.begin(id, due, now);
+            let Some((key, due)) = self.schedule.pop(now) else { break };
+            self.begin(key, due, now);
         }
         self.metrics.checks.set_in_flight(self.under_way.len());
         if now >= self.measure_at {
@@ -181,8 +197,8 @@ impl Checker {
         }
     }
 
-    fn begin(&mut self, id: InstanceId, due: Instant, now: Instant) {
-        let Some(followed) = self.followed.get_mut(&id) else { return };
+    fn begin(&mut self, key: CheckKey, due: Instant, now: Instant) {
+        let Some(followed) = self.followed.get_mut(&key) else { return };
         // The one before is not done yet: its bound is the interval, so this is a matter of jitter.
         if followed.busy {
             return;
@@ -204,48 +220,50 @@ impl Checker {
             // A check that takes no notice of its bound was stopped, and the hub with it.
             let paused = start.elapsed() > target.timeout + PAUSE;
             let outcome = if paused { Outcome::Hindered("the hub was paused") } else { outcome };
-            Found { id, target, stated, outcome, took: start.elapsed() }
+            Found { key, target, stated, outcome, took: start.elapsed() }
         });
     }
 
     /// Takes what a check found: judges, reports and remembers it.
     fn take(&mut self, found: Option<Found>) {
-        let Some(Found { id, target, stated, outcome, took }) = found else { return };
-        let Some(followed) = self.followed.get_mut(&id) else { return };
+        let Some(Found { key, target, stated, outcome, took }) = found else { return };
+        let Some(followed) = self.followed.get_mut(&key) else { return };
         followed.busy = false;
         let tone = outcome.tone();
         self.metrics.checks.ended(target.ask.kind(), outcome.word(), took);
-        let Some(now) = self.native.to_check(&followed.tenant, id) else { return };
+        let Some(now) = self.native.to_check(&followed.tenant, key.instance) else { return };
+        let Some(stand) = Stand::of(&now, followed.check.as_deref()) else { return };
         let group = &now.instance.key.service.group;
         self.checks.numbers.add(&followed.tenant, group, tone, took);
         // It was of what the instance was before it was changed.
         if !Arc::ptr_eq(&target, &followed.target) {
             let interval = followed.target.interval;
-            return self.schedule.put(id, interval, First::Soon, Instant::now());
+            return self.schedule.put(key, interval, First::Soon, Instant::now());
         }
         followed.took = if followed.took.is_zero() { took } else { (followed.took + took) / 2 };
-        if followed.stated != now.instance.last_health_check {
-            followed.stated = now.instance.last_health_check;
+        if followed.stated != stand.stated {
+            followed.stated = stand.stated;
             followed.judge.forget();
         }
         let was_flapping = followed.judge.is_flapping();
         // What was asked before a statement says nothing against it.
         let verdict = match stated == followed.stated {
-            true => followed.verdict(outcome, &now, self.settings),
+            true => followed.verdict(outcome, stand, self.settings),
             false => None,
         };
         let flaps = followed.judge.is_flapping();
         if flaps && !was_flapping {
             let calm_in_ms =
                 followed.judge.calm_in(target.interval).map(|time| time.as_millis() as u64);
-            tracing::warn!(tenant.id = %followed.tenant, instance = %now.instance.key, calm_in_ms,
-                "an instance flaps: it is unhealthy until its checks are calm");
+            let check = followed.check.as_deref();
+            tracing::warn!(tenant.id = %followed.tenant, instance = %now.instance.key, check,
+                calm_in_ms, "an instance flaps: it is unhealthy until its checks are calm");
         }
         if let Some(verdict) = &verdict {
-            self.metrics.checks.judged(verdict.health.as_str());
+            self.metrics.checks.judged(verdict.found.health().as_str());
         }
         if tone != Tone::Hindered {
-            self.native.report_check(&followed.tenant, id, verdict);
+            self.native.report_check(&followed.tenant, key, verdict);
         }
         let last = LastCheck {
             asked: target.describe(),
@@ -258,7 +276,7 @@ impl Checker {
             timeout: target.timeout,
             flapping: followed.judge.calm_in(target.interval),
         };
-        self.checks.board.insert(id, last);
+        self.checks.board.insert(key, last);
     }
 
     fn measure(&mut self, now: Instant) {
@@ -303,17 +321,71 @@ impl Checker {
 }
 
 impl Followed {
-    /// The health that follows from an outcome, if it is another than the registry has.
-    fn verdict(&mut self, outcome: Outcome, now: &ToCheck, settings: Settings) -> Option<Verdict> {
-        let (health, interval) = (now.instance.health, self.target.interval);
+    /// What follows from an outcome, if it is another than the registry has.
+    fn verdict(&mut self, outcome: Outcome, now: Stand, settings: Settings) -> Option<Verdict> {
+        let (rules, interval) = (settings.rules.with(self.target.thresholds), self.target.interval);
         let tone = outcome.tone();
-        let found = self.judge.observe(tone, health, settings.rules, interval, Instant::now())?;
-        let why = match found {
-            HealthStatus::Unhealthy => {
+        let health = self.judge.observe(tone, now.health, rules, interval, Instant::now());
+        let found = match &self.check {
+            None => Finding::Health(health?),
+            Some(id) => {
+                let status = match (health.unwrap_or(now.health), tone) {
+                    (HealthStatus::Unhealthy, _) => CheckStatus::Critical,
+                    (HealthStatus::Healthy, Tone::Warning) => CheckStatus::Warning,
+                    (HealthStatus::Healthy, Tone::Passed) => CheckStatus::Passing,
+                    // Not yet enough to say otherwise.
+                    _ => return None,
+                };
+                if now.status == Some(status) {
+                    return None;
+                }
+                Finding::Check { id: Arc::clone(id), status }
+            }
+        };
+        let why = match (found.health(), &self.check) {
+            (HealthStatus::Unhealthy, None) => {
                 format!("check failed, {} in a row: {outcome}", self.judge.failures)
             }
-            _ => format!("check passed, {} in a row: {outcome}", self.judge.passes),
+            (HealthStatus::Unhealthy, Some(id)) => {
+                format!("check {id} failed, {} in a row: {outcome}", self.judge.failures)
+            }
+            (_, None) => format!("check passed, {} in a row: {outcome}", self.judge.passes),
+            (_, Some(id)) => {
+                format!("check {id} passed, {} in a row: {outcome}", self.judge.passes)
+            }
         };
-        Some(Verdict { health: found, stated: self.stated, why })
+        Some(Verdict { found, stated: self.stated, why })
     }
+}
+
+/// How the registry has what a check says.
+#[derive(Clone, Copy, Debug)]
+struct Stand {
+    health: HealthStatus,
+    /// Of a check that the instance brought with it.
+    status: Option<CheckStatus>,
+    /// When a request last stated it.
+    stated: Option<DateTime<Utc>>,
+}
+
+impl Stand {
+    /// `None`: there is no such check any more.
+    fn of(now: &ToCheck, check: Option<&str>) -> Option<Self> {
+        let instance = &now.instance;
+        let Some(id) = check else {
+            let (health, stated) = (instance.health, instance.last_health_check);
+            return Some(Self { health, status: None, stated });
+        };
+        let checks = instance.checks();
+        let check = checks.get(id)?;
+        let health = match check.status {
+            CheckStatus::Critical => HealthStatus::Unhealthy,
+            CheckStatus::Passing | CheckStatus::Warning => HealthStatus::Healthy,
+        };
+        Some(Self { health, status: Some(check.status), stated: check.stated.map(clock::at) })
+    }
+}
+
+fn key_of(instance: InstanceId, check: Option<&str>) -> CheckKey {
+    check.map_or_else(|| CheckKey::own(instance), |check| CheckKey::of(instance, check))
 }

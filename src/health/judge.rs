@@ -6,6 +6,7 @@ use hub_registry_core::HealthStatus;
 use tokio::time::Instant;
 
 use super::outcome::Tone;
+use super::target::Thresholds;
 
 /// How fast the memory of falls fades: by half in ten intervals, but in five minutes at most.
 const HALF_LIFE: u32 = 10;
@@ -27,6 +28,18 @@ pub(super) struct Rules {
     pub(super) healthy: u32,
     /// Whether one that flaps is kept unhealthy for longer.
     pub(super) damping: bool,
+}
+
+impl Rules {
+    /// With what the check itself says.
+    pub(super) fn with(self, said: Thresholds) -> Self {
+        let (unhealthy, healthy) = (said.failures, said.passes);
+        Self {
+            unhealthy: unhealthy.unwrap_or(self.unhealthy).max(1),
+            healthy: healthy.unwrap_or(self.healthy).max(1),
+            ..self
+        }
+    }
 }
 
 /// What is remembered of one instance's checks. It knows no health: that is the registry's, who

@@ -36,4 +36,4 @@ pub use numbers::{CheckNumbers, Late, Standing};
 pub use outcome::{Outcome, Tone};
 pub use probe::{NetworkProbe, Probe, TlsSettings};
 pub use start::{HealthChecks, Settings};
-pub use target::{Ask, Defaults, Target};
+pub use target::{Ask, Defaults, Request, Target, Thresholds, Trust};

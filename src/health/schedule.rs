@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 
 /// Each check is moved from its slot at random by up to this part of the interval, both ways, so
 /// that nothing that beats as regularly is met at the same moment each time.
@@ -13,15 +13,15 @@ const JITTER: u32 = 20;
 /// The first check of an instance that has just come is made within this time.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Slots of instances, one per interval, each at a phase of its own drawn at random: so checks are
+/// Slots of checks, one per interval, each at a phase of its own drawn at random: so checks are
 /// spread over the interval however many instances came together, and stay spread.
 ///
 /// A slot is counted from the one before it, never from when a check began or ended: nothing
 /// drifts. Slots that were missed are left out.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    queue: BTreeSet<(Instant, InstanceId)>,
-    slots: HashMap<InstanceId, Slot>,
+    queue: BTreeSet<(Instant, CheckKey)>,
+    slots: HashMap<CheckKey, Slot>,
     random: fastrand::Rng,
 }
 
@@ -48,7 +48,7 @@ impl Schedule {
     }
 
     /// Gives an instance slots, or others than it had; no other instance's move.
-    pub(super) fn put(&mut self, id: InstanceId, interval: Duration, first: First, now: Instant) {
+    pub(super) fn put(&mut self, id: CheckKey, interval: Duration, first: First, now: Instant) {
         self.remove(id);
         let slot = now + self.part_of(interval);
         let due = match first {
@@ -59,7 +59,7 @@ impl Schedule {
         self.queue.insert((due, id));
     }
 
-    pub(super) fn remove(&mut self, id: InstanceId) {
+    pub(super) fn remove(&mut self, id: CheckKey) {
         if let Some(slot) = self.slots.remove(&id) {
             self.queue.remove(&(slot.due, id));
         }
@@ -72,7 +72,7 @@ impl Schedule {
 
     /// The instance whose turn has come first, and when that was; its next turn is in its first
     /// slot to come.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<(InstanceId, Instant)> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(CheckKey, Instant)> {
         let (due, id) = *self.queue.first().filter(|(due, _)| *due <= now)?;
         self.queue.pop_first();
         let jitter = self.random.f64();
@@ -96,7 +96,7 @@ impl Schedule {
     }
 
     /// Those whose turn has come, earliest first.
-    pub(super) fn overdue(&self, now: Instant) -> impl Iterator<Item = InstanceId> {
+    pub(super) fn overdue(&self, now: Instant) -> impl Iterator<Item = CheckKey> {
         self.queue.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| *id)
     }
 

@@ -12,7 +12,7 @@ use super::numbers::{CheckNumbers, Numbers, Standing};
 use super::probe::Probe;
 use super::target::{Defaults, Target};
 use crate::config::HealthCheckConfig;
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 use crate::native::{Native, ToCheck};
 use crate::task::TaskGroup;
 use crate::telemetry::metrics::Metrics;
@@ -84,16 +84,16 @@ impl HealthChecks {
         self.settings.enabled
     }
 
-    /// What the last check of an instance found; `None` before the first since the start.
+    /// What the last check of an instance found, by its own check or one that it brought with it;
+    /// `None` before the first since the start.
     #[must_use]
-    pub fn last(&self, id: InstanceId) -> Option<LastCheck> {
-        self.board.get(&id).map(|last| last.clone())
+    pub fn last(&self, key: CheckKey) -> Option<LastCheck> {
+        self.board.get(&key).map(|last| last.clone())
     }
 
-    /// What is asked of an instance, how often and how long.
-    #[must_use]
-    pub fn target(&self, of: &ToCheck) -> Target {
-        Target::of(&of.instance, &of.service, self.settings.defaults)
+    /// All that is asked of an instance, how often and how long, and by which check.
+    pub(super) fn targets(&self, of: &ToCheck) -> Vec<(Option<Arc<str>>, Target)> {
+        Target::all(of, self.settings.defaults)
     }
 
     /// How the checks of a tenant fare, in the groups that `sees` says.

@@ -1,18 +1,22 @@
 //! What is asked of an instance.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use hub_registry_core::Protocol;
 use reqwest::Url;
 
 use crate::config::HealthCheckConfig;
+use crate::model::check::{Asks, Check, Decides};
 use crate::model::health_url::{self, HealthUrl};
 use crate::model::instance::NativeInstance;
 use crate::model::service::{
     DEFAULT_CHECK_INTERVAL_SECONDS, DEFAULT_CHECK_TIMEOUT_SECONDS, NativeService,
 };
-use crate::model::terms;
 use crate::model::words::HealthCheckType;
+use crate::native::ToCheck;
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +34,14 @@ pub enum Ask {
         host: String,
         /// The port.
         port: u16,
-        /// Whether over TLS.
-        tls: bool,
+        /// Over TLS, and whom to trust then.
+        tls: Option<Trust>,
         /// As the `Host` header has it.
         authority: String,
         /// Path and query.
         path: String,
+        /// How it is asked for.
+        by: Box<Request>,
     },
     /// Whether a service of it serves, by `grpc.health.v1`.
     Grpc {
@@ -43,8 +49,8 @@ pub enum Ask {
         host: String,
         /// The port.
         port: u16,
-        /// Whether over TLS.
-        tls: bool,
+        /// Over TLS, and whom to trust then.
+        tls: Option<Trust>,
         /// Host and port as they are written together.
         authority: String,
         /// The service; empty: the server as a whole.
@@ -54,7 +60,56 @@ pub enum Ask {
     Nothing(&'static str),
 }
 
+/// Whom to trust over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Who has a certificate that is good by `healthCheck.tls`.
+    Certified,
+    /// Whoever answers: the check was registered so.
+    Anybody,
+}
+
+/// How a page is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Headers besides, or instead of, the usual ones.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Bytes,
+}
+
+impl Request {
+    fn of(asks: &Asks) -> Self {
+        // Both were looked at when they were registered.
+        let method = asks.method.as_deref().and_then(|text| text.parse().ok());
+        let headers = asks.header.iter().flat_map(|(name, values)| {
+            values.iter().filter_map(move |value| Some((name.parse().ok()?, value.parse().ok()?)))
+        });
+        Self {
+            method: method.unwrap_or_default(),
+            headers: headers.collect::<Vec<(HeaderName, HeaderValue)>>().into_iter().collect(),
+            body: Bytes::from(asks.body.clone()),
+        }
+    }
+}
+
 impl Ask {
+    /// What a check that an instance brought with it asks.
+    fn of(asks: &Asks) -> Self {
+        let mut ask = Self::of_url(&asks.url);
+        if let Self::Http { tls: Some(trust), .. } | Self::Grpc { tls: Some(trust), .. } = &mut ask
+            && asks.insecure
+        {
+            *trust = Trust::Anybody;
+        }
+        if let Self::Http { by, .. } = &mut ask {
+            **by = Request::of(asks);
+        }
+        ask
+    }
+
     /// For the page of this URL.
     pub(super) fn of_url(text: &str) -> Self {
         // Reading it brings `0x7f.1` and the like into the usual form.
@@ -68,7 +123,7 @@ impl Ask {
             return Self::Grpc {
                 host: host.trim_matches(['[', ']']).to_owned(),
                 port,
-                tls: url.scheme() == "grpcs",
+                tls: (url.scheme() == "grpcs").then_some(Trust::Certified),
                 authority: format!("{host}:{port}"),
                 service: url.path().trim_start_matches('/').to_owned(),
             };
@@ -79,12 +134,13 @@ impl Ask {
         Self::Http {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
-            tls: url.scheme() == "https",
+            tls: (url.scheme() == "https").then_some(Trust::Certified),
             authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
             path: match url.query() {
                 Some(query) => format!("{}?{query}", url.path()),
                 None => url.path().to_owned(),
             },
+            by: Box::default(),
         }
     }
 
@@ -99,7 +155,7 @@ impl Ask {
     }
 }
 
-/// What is asked of one instance, how often, and how long it may take.
+/// What is asked of one instance, or by one check of it, how often, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is asked.
@@ -108,6 +164,17 @@ pub struct Target {
     pub interval: Duration,
     /// The bound of one, its connection included; no longer than the interval.
     pub timeout: Duration,
+    /// What it says itself of how many in a row count.
+    pub thresholds: Thresholds,
+}
+
+/// How many in a row count; `None`: as the hub has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thresholds {
+    /// So many passes.
+    pub passes: Option<u32>,
+    /// So many failures.
+    pub failures: Option<u32>,
 }
 
 /// What counts where a service says nothing of its own.
@@ -126,10 +193,33 @@ impl From<&HealthCheckConfig> for Defaults {
 }
 
 impl Target {
+    /// All that is asked of this instance, and by which of the checks it brought with it.
+    #[must_use]
+    pub fn all(of: &ToCheck, defaults: Defaults) -> Vec<(Option<Arc<str>>, Self)> {
+        if of.instance.check != HealthCheckType::Checks {
+            return vec![(None, Self::of(&of.instance, &of.service, defaults))];
+        }
+        let asks = |check: &Check| match &check.decides {
+            Decides::Asks(asks) => {
+                Some((Some(check.id.as_str().into()), Self::of_check(asks, defaults)))
+            }
+            Decides::Ttl(_) => None,
+        };
+        of.instance.checks().iter().filter_map(asks).collect()
+    }
+
+    pub(super) fn of_check(asks: &Asks, defaults: Defaults) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.clamp(1, 86_400).into());
+        let interval = seconds(asks.interval);
+        let timeout = asks.timeout.map_or(defaults.timeout, seconds).min(interval);
+        let thresholds = Thresholds { passes: asks.passes, failures: asks.failures };
+        Self { ask: Ask::of(asks), interval, timeout, thresholds }
+    }
+
     /// What is asked of this instance of this service (docs/decisions/0023): the service's own
     /// numbers count, but for those of the table's defaults, which nobody chose.
     #[must_use]
-    pub fn of(instance: &NativeInstance, service: &NativeService, defaults: Defaults) -> Self {
+    fn of(instance: &NativeInstance, service: &NativeService, defaults: Defaults) -> Self {
         let own = |seconds: u32, usual: u32, default: Duration| {
             if seconds == usual { default } else { Duration::from_secs(seconds.max(1).into()) }
         };
@@ -143,22 +233,15 @@ impl Target {
             DEFAULT_CHECK_TIMEOUT_SECONDS,
             defaults.timeout,
         );
-        // Somebody may have written the row by SQL.
-        let own = |term: &str, otherwise: Duration| {
-            let seconds = instance.native.get(term).and_then(|text| text.parse::<u64>().ok());
-            seconds.map_or(otherwise, |seconds| Duration::from_secs(seconds.clamp(1, 86_400)))
-        };
-        let interval = own(terms::CHECK_INTERVAL, interval);
-        let timeout = own(terms::CHECK_TIMEOUT, timeout);
-        let ask = match (instance.check, instance.native.get(terms::CHECK_URL)) {
-            (_, Some(url)) => Ask::of_url(url),
-            (HealthCheckType::Tcp, None) => {
+        let ask = match instance.check {
+            HealthCheckType::Tcp => {
                 Ask::Tcp { host: instance.key.host.to_string(), port: instance.key.port }
             }
-            (HealthCheckType::Grpc, None) => Ask::of_url(&format!("grpc://{}", address(instance))),
+            HealthCheckType::Grpc => Ask::of_url(&format!("grpc://{}", address(instance))),
             _ => page(instance, service),
         };
-        Self { ask, interval, timeout: timeout.min(interval) }
+        let thresholds = Thresholds::default();
+        Self { ask, interval, timeout: timeout.min(interval), thresholds }
     }
 
     /// The same in words.
@@ -168,12 +251,12 @@ impl Target {
             Ask::Tcp { host, port } if host.contains(':') => format!("TCP [{host}]:{port}"),
             Ask::Tcp { host, port } => format!("TCP {host}:{port}"),
             Ask::Grpc { tls, authority, service, .. } => {
-                let scheme = if *tls { "grpcs" } else { "grpc" };
+                let scheme = if tls.is_some() { "grpcs" } else { "grpc" };
                 format!("health of {scheme}://{authority}/{service}")
             }
-            Ask::Http { tls, authority, path, .. } => {
-                let scheme = if *tls { "https" } else { "http" };
-                format!("GET {scheme}://{authority}{path}")
+            Ask::Http { tls, authority, path, by, .. } => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                format!("{} {scheme}://{authority}{path}", by.method)
             }
             Ask::Nothing(rule) => format!("nothing: healthCheckUrl {rule}"),
         }

@@ -8,9 +8,11 @@ use hub_registry_core::{HealthStatus, Instance, InstanceKey, Protocol, TenantId}
 use serde_json::{Map, Value, json};
 
 use super::audit::Audit;
+use super::check::{Check, Checks};
 use super::labels::{metadata_text, tags_text};
-use super::names::InstanceId;
+use super::names::{CheckKey, InstanceId};
 use super::service::NativeService;
+use super::terms;
 use super::words::{ClientType, Flag, HealthCheckType};
 use crate::clock::{self, rfc3339};
 
@@ -110,10 +112,57 @@ impl NativeInstance {
         self.check == HealthCheckType::Heartbeat
     }
 
-    /// Whether the hub's checks decide on its health.
+    /// Whether the hub's checks decide on its health, or help to.
     #[must_use]
     pub fn is_checked(&self) -> bool {
-        matches!(self.check, HealthCheckType::Http | HealthCheckType::Tcp | HealthCheckType::Grpc)
+        match self.check {
+            HealthCheckType::Http
+            | HealthCheckType::Tcp
+            | HealthCheckType::Grpc
+            | HealthCheckType::Checks => true,
+            HealthCheckType::Heartbeat | HealthCheckType::None => false,
+        }
+    }
+
+    /// The checks that it brought with it, where they decide on its health.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        match self.check {
+            HealthCheckType::Checks => Checks::of(&self.native),
+            _ => Checks::default(),
+        }
+    }
+
+    /// The leases of the checks that its client speaks for, in seconds.
+    pub fn check_leases(&self) -> impl Iterator<Item = (CheckKey, String, u32)> {
+        let leased = |check: &Check| {
+            let seconds = check.lease()?;
+            Some((CheckKey::of(self.id, &check.id), check.id.clone(), seconds))
+        };
+        self.checks().iter().filter_map(leased).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The same with these checks, and the health that follows from them.
+    #[must_use]
+    pub fn with_checks(&self, checks: &Checks) -> Self {
+        let mut judged = self.clone();
+        judged.say(|said| {
+            checks.write(&mut said.native);
+            said.health = checks.health();
+        });
+        judged
+    }
+
+    /// Makes its health and its checks agree: whoever else states one has no say where checks have
+    /// it, and checks that have none are dropped.
+    pub fn settle(&mut self) {
+        if self.check == HealthCheckType::Checks {
+            let health = self.checks().health();
+            self.last_health_check = None;
+            self.say(|said| said.health = health);
+        } else if self.native.contains_key(terms::CHECKS) {
+            self.say(|said| drop(said.native.remove(terms::CHECKS)));
+        }
     }
 
     /// Whether it is unhealthy because its heartbeats stayed away, not because somebody said so.

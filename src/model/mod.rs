@@ -5,6 +5,7 @@
 //! | [`names`] | what the hub calls things it accepts itself, and their ids |
 //! | [`words`] | enumerations |
 //! | [`instance`], [`service`], [`group`] | the native registry's nouns |
+//! | [`check`] | checks that an instance brought with it |
 //! | [`health_url`] | what an HTTP check asks |
 //! | [`external`] | the configuration of an external registry |
 //! | [`migration`] | what is moved from one registry to another, and its steps |
@@ -16,6 +17,7 @@
 //! | [`mod@print`] | numbers that tell whether two states are the same |
 
 pub mod audit;
+pub mod check;
 pub mod external;
 pub mod fields;
 pub mod group;

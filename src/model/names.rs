@@ -116,6 +116,37 @@ impl InstanceId {
     }
 }
 
+/// One of the checks of an instance: its own, which says the health, or one of several that it
+/// brought with it ([`Checks`](super::check::Checks)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckKey {
+    /// Whose.
+    pub instance: InstanceId,
+    /// 0: its own; else made of the check's id.
+    which: u64,
+}
+
+impl CheckKey {
+    /// The instance's own check.
+    #[must_use]
+    pub const fn own(instance: InstanceId) -> Self {
+        Self { instance, which: 0 }
+    }
+
+    /// The one of this id. Sixty-four bits are enough to tell a few checks apart.
+    #[must_use]
+    pub fn of(instance: InstanceId, check: &str) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = half(&Sha256::digest(check));
+        Self { instance, which: u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1) }
+    }
+
+    /// Whatever check the instance may have.
+    #[must_use]
+    pub const fn all_of(instance: InstanceId) -> std::ops::RangeInclusive<Self> {
+        Self::own(instance)..=Self { instance, which: u64::MAX }
+    }
+}
+
 /// The text of an id, for as long as somebody looks at it: an id is kept in half the room.
 #[derive(Clone, Copy, Debug)]
 pub struct IdText([u8; 32]);

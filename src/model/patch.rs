@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::labels::Metadata;
 use super::registration::{KNOWN, ext_property, weight};
+use super::words::HealthCheckType;
 use crate::error::Result;
 
 /// What to change in an instance; what is `None` stays.
@@ -27,6 +28,8 @@ pub struct InstancePatch {
     pub note_text: Option<Option<String>>,
     /// Free JSON, as text; `Some(None)` clears it.
     pub ext_property: Option<Option<String>>,
+    /// What decides on its health; not in the body of a PUT.
+    pub check: Option<HealthCheckType>,
     /// All that the protocol it registered by says of it besides; not in the body of a PUT.
     pub native: Option<Pairs>,
     /// The version the change was made for: another one is a conflict.
@@ -49,6 +52,7 @@ impl InstancePatch {
             context_path: fields.clearable("contextPath", 200)?,
             note_text: fields.clearable("noteText", 500)?,
             ext_property: ext_property(&mut fields)?,
+            check: None,
             native: None,
             version: fields.integer("currentVersion", 0..=i64::MAX)?,
         })

@@ -43,13 +43,14 @@ pub(crate) const SETTABLE: [&str; 21] = [
     "extProperty",
 ];
 /// What answers about an instance have besides: taken back without effect.
-pub(crate) const ANSWERED: [&str; 12] = [
+pub(crate) const ANSWERED: [&str; 13] = [
     "instanceId",
     "serviceInstanceId",
     "registerTime",
     "lastHeartbeatTime",
     "lastHealthCheckTime",
     "healthCheck",
+    "checks",
     "registryType",
     "held",
     "sources",

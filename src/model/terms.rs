@@ -11,13 +11,8 @@ use crate::error::{Error, Result};
 
 /// The key in `extProperty`.
 pub const KEY: &str = "fed-native";
-/// The term of what a check of this instance asks, where it is not what its service says: a URL, or
-/// `tcp://HOST:PORT`.
-pub const CHECK_URL: &str = "checkUrl";
-/// The term of the seconds between two checks.
-pub const CHECK_INTERVAL: &str = "checkInterval";
-/// The term of the seconds that one may take.
-pub const CHECK_TIMEOUT: &str = "checkTimeout";
+/// The term of the checks that an instance brought with it ([`Checks`](super::check::Checks)).
+pub const CHECKS: &str = "healthChecks";
 /// The term of the connection that an instance is there as long as.
 pub const CONNECTION: &str = "connection";
 /// The rule of an `extProperty` that comes from outside.
@@ -34,10 +29,10 @@ pub(super) fn is_free(value: &Value) -> bool {
 
 /// # Errors
 /// It is too large: the field, the size and the rule.
-pub(super) fn check(terms: &Pairs) -> Result<()> {
+pub(crate) fn check(terms: &Pairs) -> Result<()> {
     let size: usize = terms.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX {
-        let rule = format!("must be at most {MAX} bytes, its pages and addresses together");
+        let rule = format!("must be at most {MAX} bytes, its pages, addresses and checks together");
         return Err(Error::invalid("instance", format!("{size} bytes"), &rule));
     }
     Ok(())

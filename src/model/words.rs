@@ -50,6 +50,8 @@ words!(
         Grpc = "GRPC",
         /// Nothing but what is stated.
         None = "NONE",
+        /// The worst of the checks that it brought with it, as clients of Consul do.
+        Checks = "CHECKS",
     }
 );
 words!(
@@ -132,6 +134,12 @@ words!(
         MigrationDelete = "MIGRATION_DELETE",
     }
 );
+
+impl HealthCheckType {
+    /// Those that clients of the hub's own API choose from.
+    pub const CHOSEN: &'static [Self] =
+        &[Self::Heartbeat, Self::Http, Self::Tcp, Self::Grpc, Self::None];
+}
 
 impl Flag {
     /// Whether it says yes.

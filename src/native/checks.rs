@@ -20,10 +20,13 @@ use super::keeper::Keeper;
 use super::publish::by_tenant;
 use super::start::{Native, Shared};
 use super::state::State;
+use super::turn::CheckFound;
 use crate::access::HUB;
+use crate::model::check::CheckStatus;
 use crate::model::instance::NativeInstance;
-use crate::model::names::InstanceId;
+use crate::model::names::{CheckKey, InstanceId};
 use crate::model::service::NativeService;
+use crate::model::words::HealthCheckType;
 
 /// The time of an instance's last check is written no more often, in milliseconds.
 const WRITE_EVERY: i64 = 30_000;
@@ -37,16 +40,42 @@ pub struct ToCheck {
     pub service: Arc<NativeService>,
 }
 
-/// A health that checks found.
+/// What checks found of an instance.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The health.
-    pub health: HealthStatus,
-    /// `last_health_check` of the instance that was judged: when a request states a health after
-    /// that, it was not of this verdict, which then counts for nothing.
+    /// What it is of, and what it says.
+    pub found: Finding,
+    /// When a request had stated what is judged: when one states it after that, it was not of this
+    /// verdict, which then counts for nothing.
     pub stated: Option<DateTime<Utc>>,
     /// Why, for people.
     pub why: String,
+}
+
+/// What a verdict says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The health of the instance.
+    Health(HealthStatus),
+    /// The status of a check that it brought with it.
+    Check {
+        /// The check's id.
+        id: Arc<str>,
+        /// Its status.
+        status: CheckStatus,
+    },
+}
+
+impl Finding {
+    /// Its word in metrics: that of the health it says, or helps to.
+    #[must_use]
+    pub fn health(&self) -> HealthStatus {
+        match self {
+            Self::Health(health) => *health,
+            Self::Check { status: CheckStatus::Critical, .. } => HealthStatus::Unhealthy,
+            Self::Check { .. } => HealthStatus::Healthy,
+        }
+    }
 }
 
 /// What waits between the checks and the keeper.
@@ -57,7 +86,7 @@ pub(super) struct Checks {
     /// Instances to look at again.
     changed: Mutex<HashMap<InstanceId, TenantId>>,
     wake: Notify,
-    verdicts: Mutex<HashMap<InstanceId, (TenantId, Verdict)>>,
+    verdicts: Mutex<HashMap<CheckKey, (TenantId, Verdict)>>,
     /// When each was last checked, and which of it is on disk, in milliseconds since 1970.
     times: DashMap<InstanceId, Times>,
     unwritten: Mutex<HashMap<InstanceId, TenantId>>,
@@ -168,22 +197,40 @@ impl Keeper {
         let (mut next, mut changed) = (State::clone(&before), BTreeSet::new());
         let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
         let mut told = Vec::new();
-        for (id, (tenant, verdict)) in found {
+        for (key, (tenant, verdict)) in found {
+            let id = key.instance;
             if self.pipeline.plans(id) {
                 // What is on its way to disk is judged when it is there.
                 let mut waiting = self.shared.checks.verdicts.lock();
-                waiting.entry(id).or_insert((tenant, verdict));
+                waiting.entry(key).or_insert((tenant, verdict));
                 continue;
             }
-            let Some(known) = before.instance(&tenant, id) else { continue };
-            let stale = !known.is_checked() || known.last_health_check != verdict.stated;
-            if stale || known.health == verdict.health {
+            let Some(known) = next.instance(&tenant, id).cloned() else { continue };
+            let health = match verdict.found {
+                Finding::Health(health) => health,
+                Finding::Check { id, status } => {
+                    let stated = known.checks().get(&id).map(|check| check.stated);
+                    if stated != Some(verdict.stated.map(|time| time.timestamp_millis())) {
+                        continue;
+                    }
+                    let found = CheckFound { check: &id, status, why: verdict.why };
+                    if let Some(judged) = self.move_check(&mut next, cause, &known, found) {
+                        changed.insert((tenant, known.key.service.clone()));
+                        told.extend(judged);
+                    }
+                    continue;
+                }
+            };
+            let stale = !known.is_checked()
+                || known.check == HealthCheckType::Checks
+                || known.last_health_check != verdict.stated;
+            if stale || known.health == health {
                 continue;
             }
-            let judged = Arc::new(known.judged(verdict.health, verdict.stated));
+            let judged = Arc::new(known.judged(health, verdict.stated));
             changed.insert((tenant.clone(), judged.key.service.clone()));
             next.put_instance(Arc::clone(&judged));
-            told.extend(self.judged(&next, cause, (known, &judged), verdict.why));
+            told.extend(self.judged(&next, cause, (&known, &judged), verdict.why));
             self.pipeline.put_instance(&judged);
             self.unwritten.insert(id, tenant);
         }
@@ -242,11 +289,11 @@ impl Native {
 
     /// An instance was checked, and perhaps another health was found. Waits for nothing: readers
     /// see it with the keeper's next turn, the disk with its next flush.
-    pub fn report_check(&self, tenant: &TenantId, id: InstanceId, verdict: Option<Verdict>) {
+    pub fn report_check(&self, tenant: &TenantId, key: CheckKey, verdict: Option<Verdict>) {
         let checks = &self.shared.checks;
-        checks.checked(tenant, id, self.shared.clock.now_ms());
+        checks.checked(tenant, key.instance, self.shared.clock.now_ms());
         if let Some(verdict) = verdict {
-            checks.verdicts.lock().insert(id, (tenant.clone(), verdict));
+            checks.verdicts.lock().insert(key, (tenant.clone(), verdict));
         }
     }
 }

@@ -113,11 +113,11 @@ impl Keeper {
 
     /// Removes an instance that is silent still; whether it is.
     fn expire(&self, lease: &Arc<Lease>, draft: &mut Draft) -> bool {
-        let Some(instance) = draft.next.instance(&lease.tenant, lease.id).cloned() else {
+        let Some(instance) = draft.next.instance(&lease.tenant, lease.id()).cloned() else {
             return false;
         };
         // A request that is about it may be a heartbeat, and counts only when it is shown.
-        let planned = self.pipeline.plans(lease.id) || draft.plans(lease.id);
+        let planned = self.pipeline.plans(lease.id()) || draft.plans(lease.id());
         if planned || lease.is_closed() || !self.shared.leases.close_if_silent(lease) {
             return false;
         }

@@ -10,7 +10,9 @@ use super::keeper::Keeper;
 use super::lease::Lease;
 use super::preservation::{Decision, Note, Silence};
 use super::stats::LeaseStats;
-use crate::model::names::InstanceId;
+use crate::model::check::CheckStatus;
+use crate::model::instance::NativeInstance;
+use crate::model::names::CheckKey;
 
 /// What runs out within this time is known together, so that a storm costs few looks.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -23,11 +25,15 @@ impl Keeper {
     /// A lease ran out: whether it is believed is decided with all others.
     pub(super) fn ran_out(&mut self, lease: Arc<Lease>) {
         let state = self.shared.state.load();
-        let Some(instance) = state.instance(&lease.tenant, lease.id) else {
+        let Some(instance) = state.instance(&lease.tenant, lease.id()) else {
             return;
         };
         let since = self.shared.leases.lapses_at(&lease);
-        let known = instance.has_lapsed() && !lease.is_ephemeral();
+        let lapsed = match &lease.check {
+            None => instance.has_lapsed(),
+            Some(id) => is_critical(instance, id),
+        };
+        let known = lapsed && !lease.is_ephemeral();
         let silence = self.silences.entry(lease.tenant.clone()).or_default();
         silence.lapsed(lease, instance.key.clone(), since, known);
     }
@@ -48,7 +54,7 @@ impl Keeper {
         for (tenant, silence) in self.silences.iter_mut().filter(|(_, s)| !s.is_quiet()) {
             let beating = shared.leases.beating(tenant);
             let late = self.late.get(tenant).copied().unwrap_or(0);
-            let busy = |id| self.pipeline.plans(id);
+            let busy = |key: CheckKey| self.pipeline.plans(key.instance);
             let mut decision = silence.decide(&rules, &shared.leases, (beating, late), busy);
             tell(tenant, silence, &decision.notes);
             if decision.notes.iter().any(|note| matches!(note, Note::Swept { .. })) {
@@ -80,19 +86,19 @@ impl Keeper {
         self.late_until = now + LATE_FOR.max(now.elapsed() * LATE_SHARE);
     }
 
-    /// An instance was written or is removed: it may be silent no more. Its key if it was held.
+    /// An instance was written or is removed, or a check of it: it may be silent no more. Its key if it was held.
     pub(super) fn heard_or_gone(
         &mut self,
         tenant: &TenantId,
-        id: InstanceId,
+        key: CheckKey,
         exists: bool,
     ) -> Option<InstanceKey> {
         let silence = self.silences.get_mut(tenant)?;
         let leases = &self.shared.leases;
-        let silent = exists && leases.is_overdue(id);
+        let silent = exists && leases.is_overdue(key);
         let rules = &self.shared.settings.preservation;
         let expired = silence.counts().3;
-        let freed = silence.written(id, silent, exists, leases.now(), rules);
+        let freed = silence.written(key, silent, exists, leases.now(), rules);
         self.shared.metrics.leases.expired(silence.counts().3 - expired);
         freed
     }
@@ -100,7 +106,7 @@ impl Keeper {
     /// A removal did not come about.
     pub(super) fn stays(&mut self, lease: &Lease) {
         if let Some(silence) = self.silences.get_mut(&lease.tenant) {
-            silence.stays(lease.id, self.shared.leases.now());
+            silence.stays(lease.key, self.shared.leases.now());
         }
     }
 
@@ -115,6 +121,11 @@ impl Keeper {
         let metrics = &self.shared.metrics.leases;
         metrics.set(self.shared.leases.beating_in_all(), overdue, held, preserving);
     }
+}
+
+/// Whether this check of it is critical.
+pub(super) fn is_critical(instance: &NativeInstance, check: &str) -> bool {
+    instance.checks().get(check).is_some_and(|check| check.status == CheckStatus::Critical)
 }
 
 fn stats(silence: &Silence, shared: &super::start::Shared) -> LeaseStats {

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::keeper::{Keeper, PATIENCE};
 use super::repair::RowKey;
+use super::rows;
 use crate::model::names::InstanceId;
-use crate::storage::{HeartbeatRow, StorageErrorKind};
+use crate::storage::{HeartbeatRow, InstanceRow, NativeWrite, StorageErrorKind};
 
 /// Heartbeats are written in bulk, one transaction of so many at a time, so that a request never
 /// waits long behind them.
@@ -36,8 +37,8 @@ impl Keeper {
     /// Writes every heartbeat and every repair there is, before the end.
     pub(super) async fn flush_all(&mut self) {
         for lease in self.shared.leases.all() {
-            if lease.unwritten().is_some() {
-                self.unwritten.insert(lease.id, lease.tenant.clone());
+            if lease.check.is_none() && lease.unwritten().is_some() {
+                self.unwritten.insert(lease.id(), lease.tenant.clone());
             }
         }
         let state = self.shared.state.load_full();
@@ -57,17 +58,27 @@ impl Keeper {
         let wall = crate::clock::at(self.shared.clock.now_ms());
         let state = self.shared.state.load_full();
         let leases = Arc::clone(&self.shared.leases);
-        let mut rows = Vec::with_capacity(some.len());
+        let mut beats = Vec::with_capacity(some.len());
         let mut written = Vec::with_capacity(some.len());
-        let mut checked = Vec::new();
+        let (mut checked, mut whole, mut rewritten) = (Vec::new(), Vec::new(), Vec::new());
         for (id, tenant) in &some {
             self.unwritten.remove(id);
+            let moved = self.rewritten.remove(id);
             let Some(instance) = state.instance(tenant, *id) else {
                 continue;
             };
             written.extend(leases.unwritten(*id));
             checked.extend(self.shared.checks.last(instance).map(|time| (*id, time)));
-            rows.push(HeartbeatRow {
+            if moved {
+                rewritten.push(*id);
+                whole.push(NativeWrite::PutInstance(InstanceRow {
+                    last_heartbeat_time: leases.heard_at(instance, wall),
+                    last_health_check_time: self.shared.checks.last(instance),
+                    ..rows::instance_row(instance)
+                }));
+                continue;
+            }
+            beats.push(HeartbeatRow {
                 tenant_id: tenant.to_string(),
                 service_instance_id: id.to_string(),
                 last_heartbeat_time: leases.heard_at(instance, wall),
@@ -75,8 +86,13 @@ impl Keeper {
                 health_status: instance.health.to_string(),
             });
         }
-        let (store, count) = (Arc::clone(&self.store), rows.len());
-        let flush = self.begin(end, async move { store.flush(&rows).await });
+        let (store, count) = (Arc::clone(&self.store), beats.len() + whole.len());
+        let flush = self.begin(end, async move {
+            if !whole.is_empty() {
+                store.commit(&whole).await?;
+            }
+            if beats.is_empty() { Ok(()) } else { store.flush(&beats).await }
+        });
         match self.meanwhile(flush).await {
             Ok(()) => {
                 let keys =
@@ -93,6 +109,7 @@ impl Keeper {
             Err(error) => {
                 tracing::warn!(%error, rows = count, "heartbeats not written yet");
                 self.unwritten.extend(some);
+                self.rewritten.extend(rewritten);
                 self.flush_at = Instant::now() + FLUSH_AFTER_FAILURE;
                 if error.kind() == StorageErrorKind::Unavailable {
                     self.refuse_waiting(&error.into());

@@ -14,7 +14,7 @@ use crate::access::{Action, Caller};
 use crate::error::{Error, Result};
 use crate::model::group::{GroupPatch, NativeGroup, NewGroup};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
-use crate::model::names::InstanceId;
+use crate::model::names::{CheckKey, InstanceId};
 use crate::model::service::{NativeService, NewService, ServicePatch};
 use crate::storage::EventRow;
 
@@ -125,14 +125,28 @@ impl Native {
     /// # Errors
     /// `NotFound`: register again. `Unavailable` when the registry has stopped.
     pub fn heartbeat(&self, caller: &Caller, id: &str) -> Result<u32> {
+        let id = parse(id)?;
+        self.heard(caller, CheckKey::own(id))
+    }
+
+    /// Renews the lease of a check that an instance brought with it, in memory; its length in
+    /// seconds. It says nothing of the check's status.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such check. `Unavailable` when the registry has stopped.
+    pub fn heartbeat_of(&self, caller: &Caller, id: InstanceId, check: &str) -> Result<u32> {
+        self.heard(caller, CheckKey::of(id, check))
+    }
+
+    fn heard(&self, caller: &Caller, key: CheckKey) -> Result<u32> {
         if self.shared.ended.is_cancelled() {
             return Err(stopped());
         }
-        let id = parse(id)?;
+        let id = key.instance;
         if !caller.is_unlimited() {
             self.allow_beat(caller, id)?;
         }
-        let lease = self.shared.leases.beat(caller.tenant(), id).ok_or_else(no_instance)?;
+        let lease = self.shared.leases.beat(caller.tenant(), key).ok_or_else(no_instance)?;
         let seconds = lease.seconds();
         self.tell_beat(caller, id);
         if lease.revives() {

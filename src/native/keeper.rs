@@ -46,6 +46,8 @@ pub(super) struct Keeper {
     pub(super) expiring: Vec<Arc<Lease>>,
     /// Instances whose heartbeat or health is not on disk.
     pub(super) unwritten: HashMap<InstanceId, TenantId>,
+    /// Of these, those whose checks are not on disk either.
+    pub(super) rewritten: HashSet<InstanceId>,
     pub(super) flush_at: Instant,
     pub(super) last_turn: Instant,
     /// The silent instances of each tenant that had any.
@@ -93,6 +95,7 @@ impl Keeper {
             deadlines: Deadlines::default(),
             expiring: Vec::new(),
             unwritten: HashMap::new(),
+            rewritten: HashSet::new(),
             flush_at: now,
             last_turn: now,
             silences: BTreeMap::new(),

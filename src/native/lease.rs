@@ -1,22 +1,24 @@
-//! One instance's lease.
+//! The lease of an instance, or of one of its checks.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use hub_registry_core::{HealthStatus, TenantId};
 
 use crate::model::instance::NativeInstance;
-use crate::model::names::InstanceId;
+use crate::model::names::{CheckKey, InstanceId};
 
 /// So many milliseconds lie between two writings of a lease's last heartbeat. A start gives every
 /// lease its whole length, so what is on disk is for those who read the table; a client that beats
 /// as ever shall cost no disk.
 const WRITTEN_EVERY: u64 = 300_000;
 
-/// One instance's lease. Times are milliseconds of [`Leases::now`](super::leases::Leases::now).
+/// The lease of an instance, or of a check that its client speaks for. Times are milliseconds of [`Leases::now`](super::leases::Leases::now).
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) tenant: TenantId,
-    pub(super) id: InstanceId,
+    pub(super) key: CheckKey,
+    /// The check's id, if it is the lease of one.
+    pub(super) check: Option<Box<str>>,
     seconds: AtomicU32,
     /// Whether heartbeats decide on its health and life at all.
     counts: AtomicBool,
@@ -37,7 +39,8 @@ impl Lease {
     pub(super) fn new(instance: &NativeInstance, begun: u64) -> Self {
         Self {
             tenant: instance.tenant.clone(),
-            id: instance.id,
+            key: CheckKey::own(instance.id),
+            check: None,
             seconds: AtomicU32::new(instance.lease_seconds),
             counts: AtomicBool::new(false),
             ephemeral: AtomicBool::new(true),
@@ -47,6 +50,30 @@ impl Lease {
             revives: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// That of a check.
+    pub(super) fn of_check(
+        instance: &NativeInstance,
+        key: CheckKey,
+        check: &str,
+        seconds: u32,
+        begun: u64,
+    ) -> Self {
+        Self {
+            key,
+            check: Some(check.into()),
+            seconds: AtomicU32::new(seconds),
+            counts: AtomicBool::new(true),
+            // A check that is not heard is critical, and stays.
+            ephemeral: AtomicBool::new(false),
+            ..Self::new(instance, begun)
+        }
+    }
+
+    /// The instance's id.
+    pub(super) fn id(&self) -> InstanceId {
+        self.key.instance
     }
 
     /// Takes over what the instance says of it.
@@ -119,7 +146,11 @@ impl Lease {
     /// Whether its last heartbeat is to be written: each lease has its turn once in
     /// [`WRITTEN_EVERY`], at a time of its own, and one since then is not on disk.
     pub(super) fn is_to_be_written(&self) -> bool {
-        let turn = |time: u64| (time + self.id.spread(WRITTEN_EVERY)) / WRITTEN_EVERY;
+        // A row has no place for when a check was heard.
+        if self.check.is_some() {
+            return false;
+        }
+        let turn = |time: u64| (time + self.id().spread(WRITTEN_EVERY)) / WRITTEN_EVERY;
         let written = self.written.load(Ordering::Relaxed).max(self.begun());
         self.unwritten().is_some_and(|heard| turn(heard) > turn(written))
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::lease::Lease;
 use crate::clock;
 use crate::model::instance::NativeInstance;
-use crate::model::names::InstanceId;
+use crate::model::names::{CheckKey, InstanceId};
 
 /// A lease is looked at no later than this after the last look, whatever its length: whether its
 /// last heartbeat is to be written is seen then.
@@ -43,8 +43,8 @@ pub(super) enum Due {
 /// All leases.
 #[derive(Debug)]
 pub(super) struct Leases {
-    // The id is made of tenant and address, so it alone is a key; the tenant is compared too.
-    all: DashMap<InstanceId, Arc<Lease>>,
+    // The id of an instance is made of tenant and address, so it alone is a key; the tenant is compared too.
+    all: DashMap<CheckKey, Arc<Lease>>,
     /// How many leases that count each tenant has.
     beating: DashMap<TenantId, usize>,
     epoch: Instant,
@@ -117,8 +117,8 @@ impl Leases {
     }
 
     /// Takes a heartbeat. `None`: there is no such lease, its instance must register again.
-    pub(super) fn beat(&self, tenant: &TenantId, id: InstanceId) -> Option<Arc<Lease>> {
-        let lease = Arc::clone(&*self.all.get(&id)?);
+    pub(super) fn beat(&self, tenant: &TenantId, key: CheckKey) -> Option<Arc<Lease>> {
+        let lease = Arc::clone(&*self.all.get(&key)?);
         if lease.tenant != *tenant {
             return None;
         }
@@ -135,7 +135,7 @@ impl Leases {
         instance: &NativeInstance,
         wall: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let heard = self.all.get(&instance.id).map_or(0, |lease| lease.heard());
+        let heard = self.all.get(&CheckKey::own(instance.id)).map_or(0, |lease| lease.heard());
         if heard == 0 {
             return instance.last_heartbeat;
         }
@@ -146,7 +146,8 @@ impl Leases {
     /// Follows an instance that was written; the lease when it is new and so must be queued.
     /// `heard`: the write counts as a heartbeat.
     pub(super) fn follow(&self, instance: &NativeInstance, heard: bool) -> Option<Arc<Lease>> {
-        let known = self.all.get(&instance.id).map(|lease| Arc::clone(&lease));
+        let key = CheckKey::own(instance.id);
+        let known = self.all.get(&key).map(|lease| Arc::clone(&lease));
         let counted = known.as_ref().is_some_and(|lease| lease.counts());
         let length = u64::from(instance.lease_seconds) * 1000;
         let now = self.now();
@@ -156,7 +157,7 @@ impl Leases {
                 // A shorter lease has to be looked at earlier than the old one is queued for.
                 let begun = before.as_ref().map_or(now, |before| before.begun());
                 let lease = Arc::new(Lease::new(instance, begun));
-                self.all.insert(instance.id, Arc::clone(&lease));
+                self.all.insert(key, Arc::clone(&lease));
                 if let Some(before) = before {
                     before.close();
                     lease.set_heard(before.heard());
@@ -172,8 +173,37 @@ impl Leases {
         new
     }
 
-    pub(super) fn close(&self, id: InstanceId) {
-        if let Some((_, lease)) = self.all.remove(&id) {
+    /// Follows a check of an instance that was written; as [`follow`](Self::follow).
+    pub(super) fn follow_check(
+        &self,
+        instance: &NativeInstance,
+        (key, check, seconds): (CheckKey, &str, u32),
+        heard: bool,
+    ) -> Option<Arc<Lease>> {
+        let known = self.all.get(&key).map(|lease| Arc::clone(&lease));
+        let now = self.now();
+        let same = known.as_ref().filter(|lease| lease.seconds() == seconds);
+        let new = same.is_none().then(|| {
+            let begun = known.as_ref().map_or(now, |before| before.begun());
+            let lease = Arc::new(Lease::of_check(instance, key, check, seconds, begun));
+            self.all.insert(key, Arc::clone(&lease));
+            match &known {
+                Some(before) => {
+                    before.close();
+                    lease.set_heard(before.heard());
+                }
+                None => self.tally(&lease.tenant, false, true),
+            }
+            lease
+        });
+        if heard && let Some(lease) = new.as_ref().or(known.as_ref()) {
+            lease.set_heard(now);
+        }
+        new
+    }
+
+    pub(super) fn close(&self, key: CheckKey) {
+        if let Some((_, lease)) = self.all.remove(&key) {
             self.tally(&lease.tenant, lease.counts(), false);
             lease.close();
         }
@@ -231,9 +261,9 @@ impl Leases {
     }
 
     /// Whether there is such a lease and it ran out.
-    pub(super) fn is_overdue(&self, id: InstanceId) -> bool {
+    pub(super) fn is_overdue(&self, key: CheckKey) -> bool {
         self.all
-            .get(&id)
+            .get(&key)
             .is_some_and(|lease| matches!(self.due(&lease, self.now()).0, Due::Lapse | Due::Expire))
     }
 
@@ -255,7 +285,7 @@ impl Leases {
 
     /// A heartbeat that is not on disk, with its lease.
     pub(super) fn unwritten(&self, id: InstanceId) -> Option<(Arc<Lease>, u64)> {
-        let lease = Arc::clone(&*self.all.get(&id)?);
+        let lease = Arc::clone(&*self.all.get(&CheckKey::own(id))?);
         let heard = lease.unwritten()?;
         Some((lease, heard))
     }

@@ -22,7 +22,7 @@ use hub_registry_core::InstanceKey;
 use super::lease::Lease;
 use super::leases::{Due, Leases};
 use crate::config::RegistryConfig;
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 
 /// A lost lease counts at least so long, so that a loss piece by piece is one loss.
 const COUNTS_AT_LEAST: u64 = 60_000;
@@ -159,13 +159,13 @@ pub(super) struct Decision {
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     // Sorted, so that a seed repeats a sweep.
-    silent: BTreeMap<InstanceId, Silent>,
+    silent: BTreeMap<CheckKey, Silent>,
     /// Removed for their silence a moment ago, and until when they count as lost.
-    removed: HashMap<InstanceId, u64>,
+    removed: HashMap<CheckKey, u64>,
     hold: Option<Hold>,
     sweeping: Option<Sweeping>,
     /// What readers see as held.
-    marked: BTreeMap<InstanceId, InstanceKey>,
+    marked: BTreeMap<CheckKey, InstanceKey>,
     sweeps: u64,
     expired: u64,
 }
@@ -176,11 +176,11 @@ impl Silence {
     pub(super) fn lapsed(&mut self, lease: Arc<Lease>, key: InstanceKey, since: u64, known: bool) {
         let belief = if known { Belief::Gone } else { Belief::New };
         let new = Silent { lease, key, belief, since, shown: false, leaving: false, not_before: 0 };
-        self.silent.entry(new.lease.id).or_insert(new);
+        self.silent.entry(new.lease.key).or_insert(new);
     }
 
     /// Its removal did not come about.
-    pub(super) fn stays(&mut self, id: InstanceId, now: u64) {
+    pub(super) fn stays(&mut self, id: CheckKey, now: u64) {
         if let Some(silent) = self.silent.get_mut(&id) {
             silent.leaving = false;
             silent.not_before = now + AGAIN;
@@ -191,7 +191,7 @@ impl Silence {
     /// of one that is held no more.
     pub(super) fn written(
         &mut self,
-        id: InstanceId,
+        id: CheckKey,
         silent: bool,
         exists: bool,
         now: u64,
@@ -257,7 +257,7 @@ impl Silence {
         rules: &Preservation,
         leases: &Leases,
         (beating, late): (usize, usize),
-        busy: impl Fn(InstanceId) -> bool,
+        busy: impl Fn(CheckKey) -> bool,
     ) -> Decision {
         let now = leases.now();
         let mut decision = Decision::default();
@@ -383,7 +383,7 @@ impl Silence {
         &mut self,
         leases: &Leases,
         now: u64,
-        busy: impl Fn(InstanceId) -> bool,
+        busy: impl Fn(CheckKey) -> bool,
         decision: &mut Decision,
     ) {
         let held = self.hold.is_some();

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hub_registry_core::{Change, ServiceKey, TenantId};
+use hub_registry_core::{Change, InstanceKey, ServiceKey, TenantId};
 use tokio::time::Instant;
 
 use super::draft::Draft;
 use super::keeper::Keeper;
+use super::lease::Lease;
 use super::publish::{Publication, by_tenant, facts};
 use super::start::News;
 use super::state::State;
 use crate::events::Facts;
 use crate::model::instance::NativeInstance;
+use crate::model::names::CheckKey;
 
 impl Keeper {
     /// Publishes everything and opens the leases.
@@ -21,6 +23,7 @@ impl Keeper {
         for (id, tenant) in state.tenants() {
             for instance in tenant.instances.values() {
                 self.follow_lease(instance, false);
+                self.follow_checks(None, Some(instance), false);
             }
             let all = tenant.services.values().map(|entry| entry.to_core()).collect();
             let services = tenant.services.values().map(|entry| &entry.service);
@@ -53,10 +56,12 @@ impl Keeper {
             let instance = draft.next.instance(tenant, *id);
             match instance {
                 Some(instance) => self.follow_lease(instance, *heard),
-                None => self.shared.leases.close(*id),
+                None => self.shared.leases.close(CheckKey::own(*id)),
             }
-            if let Some(key) = self.heard_or_gone(tenant, *id, instance.is_some()) {
-                freed.entry(tenant.clone()).or_default().push(key);
+            let own = self.heard_or_gone(tenant, CheckKey::own(*id), instance.is_some());
+            let of_checks = self.follow_checks(before.instance(tenant, *id), instance, *heard);
+            if own.is_some() || !of_checks.is_empty() {
+                freed.entry(tenant.clone()).or_default().extend(own.into_iter().chain(of_checks));
             }
         }
         for (tenant, keys) in freed {
@@ -69,9 +74,40 @@ impl Keeper {
 
     fn follow_lease(&mut self, instance: &NativeInstance, heard: bool) {
         if let Some(lease) = self.shared.leases.follow(instance, heard) {
-            let (_, at) = self.shared.leases.due(&lease, self.shared.leases.now());
-            self.deadlines.push(at, lease);
+            self.queue(lease);
         }
+    }
+
+    /// Follows the leases of its checks, and ends those of checks that it has no more; the keys of
+    /// what is held no more.
+    fn follow_checks(
+        &mut self,
+        before: Option<&Arc<NativeInstance>>,
+        after: Option<&Arc<NativeInstance>>,
+        heard: bool,
+    ) -> Vec<InstanceKey> {
+        let mut freed = Vec::new();
+        let had: Vec<_> = before.into_iter().flat_map(|it| it.check_leases()).collect();
+        let has: Vec<_> = after.into_iter().flat_map(|it| it.check_leases()).collect();
+        for (key, check, seconds) in &has {
+            let Some(instance) = after else { break };
+            let one = (*key, check.as_str(), *seconds);
+            if let Some(lease) = self.shared.leases.follow_check(instance, one, heard) {
+                self.queue(lease);
+            }
+            freed.extend(self.heard_or_gone(&instance.tenant, *key, true));
+        }
+        for (key, ..) in had.iter().filter(|(key, ..)| !has.iter().any(|(has, ..)| has == key)) {
+            let Some(instance) = before else { break };
+            self.shared.leases.close(*key);
+            freed.extend(self.heard_or_gone(&instance.tenant, *key, false));
+        }
+        freed
+    }
+
+    fn queue(&mut self, lease: Arc<Lease>) {
+        let (_, at) = self.shared.leases.due(&lease, self.shared.leases.now());
+        self.deadlines.push(at, lease);
     }
 
     /// Replaces the state; services that look different to readers are published, each once, with

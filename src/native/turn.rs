@@ -15,6 +15,7 @@ use super::publish::by_tenant;
 use super::start::EventsWanted;
 use super::state::State;
 use crate::access::HUB;
+use crate::model::check::CheckStatus;
 use crate::model::instance::NativeInstance;
 use crate::storage::EventRow;
 
@@ -24,6 +25,13 @@ const TURN: Duration = Duration::from_millis(250);
 const REVIVED: usize = 1024;
 
 pub(super) type Verdict = (Arc<Lease>, HealthStatus);
+
+/// What was found of a check that an instance brought with it.
+pub(super) struct CheckFound<'a> {
+    pub(super) check: &'a str,
+    pub(super) status: CheckStatus,
+    pub(super) why: String,
+}
 
 impl Keeper {
     /// When there is something to do next.
@@ -45,9 +53,9 @@ impl Keeper {
                 continue;
             }
             if lease.is_to_be_written() {
-                self.unwritten.insert(lease.id, lease.tenant.clone());
+                self.unwritten.insert(lease.id(), lease.tenant.clone());
             }
-            if self.pipeline.plans(lease.id) {
+            if self.pipeline.plans(lease.id()) {
                 // What is on its way to disk is judged when it is there.
                 self.deadlines.push(now + 1000, lease);
                 continue;
@@ -71,7 +79,7 @@ impl Keeper {
         let mut next = Some(first);
         while let Some(lease) = next.take() {
             // What is on its way to disk is left to the next heartbeat.
-            let planned = self.pipeline.plans(lease.id);
+            let planned = self.pipeline.plans(lease.id());
             if lease.revives() && !lease.is_closed() && !planned {
                 verdicts.push((lease, HealthStatus::Healthy));
             }
@@ -94,14 +102,26 @@ impl Keeper {
         let cause = Cause { time: crate::clock::at(self.shared.clock.now_ms()), who: HUB };
         let mut told = Vec::new();
         for (lease, health) in verdicts {
-            let known = before.instance(&lease.tenant, lease.id).filter(|i| i.health != health);
-            let Some(known) = known else { continue };
+            let Some(known) = next.instance(&lease.tenant, lease.id()).cloned() else { continue };
+            if let Some(check) = &lease.check {
+                // Who speaks for a check says what its status is: nothing but silence is found here.
+                let why = format!("check {check} not heard for {} s, its TTL", lease.seconds());
+                let found = CheckFound { check, status: CheckStatus::Critical, why };
+                if let Some(judged) = self.move_check(&mut next, cause, &known, found) {
+                    changed.insert((known.tenant.clone(), known.key.service.clone()));
+                    told.extend(judged);
+                }
+                continue;
+            }
+            if known.health == health {
+                continue;
+            }
             let judged = Arc::new(known.judged(health, None));
             let lapsed = health == HealthStatus::Unhealthy;
             lease.set_revives(if lapsed { self.shared.leases.now() } else { 0 });
             if !lapsed {
                 self.shared.metrics.leases.revived();
-                if let Some(key) = self.heard_or_gone(&lease.tenant, lease.id, true) {
+                if let Some(key) = self.heard_or_gone(&lease.tenant, lease.key, true) {
                     freed.entry(lease.tenant.clone()).or_default().push(key);
                 }
             }
@@ -111,15 +131,36 @@ impl Keeper {
                 true => format!("not heard for {} s, its lease", judged.lease_seconds),
                 false => "heard again".to_owned(),
             };
-            told.extend(self.judged(&next, cause, (known, &judged), why));
+            told.extend(self.judged(&next, cause, (&known, &judged), why));
             self.pipeline.put_instance(&judged);
-            self.unwritten.insert(lease.id, lease.tenant.clone());
+            self.unwritten.insert(lease.id(), lease.tenant.clone());
         }
         // One that is healthy again is not waited for any more.
         for (tenant, keys) in freed {
             self.publish.hold(&tenant, Vec::new(), keys);
         }
         self.swap(&before, next, changed, by_tenant(told.into_iter()));
+    }
+
+    /// Moves the status of a check that nothing is planned for, as [`judge`](Self::judge) does the
+    /// health; `None`: it is as it was. What is told of it, if that moved the instance's health.
+    pub(super) fn move_check(
+        &mut self,
+        next: &mut State,
+        cause: Cause<'_>,
+        known: &NativeInstance,
+        found: CheckFound<'_>,
+    ) -> Option<Option<EventRow>> {
+        let mut checks = known.checks();
+        let check = checks.get_mut(found.check).filter(|check| check.status != found.status)?;
+        check.status = found.status;
+        let judged = Arc::new(known.with_checks(&checks));
+        next.put_instance(Arc::clone(&judged));
+        self.pipeline.put_instance(&judged);
+        self.unwritten.insert(known.id, known.tenant.clone());
+        self.rewritten.insert(known.id);
+        let moved = known.health != judged.health;
+        Some(moved.then(|| self.judged(next, cause, (known, &judged), found.why)).flatten())
     }
 
     /// What is told of an instance whose health was moved, if anything is told.

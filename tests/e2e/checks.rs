@@ -1,5 +1,6 @@
 //! HTTP and TCP checks by the real server, of a service that behaves in every way.
 
+mod brought;
 mod forbidden;
 mod many;
 mod service;

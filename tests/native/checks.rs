@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hub_registry::config::HealthCheckConfig;
-use hub_registry::health::{Ask, HealthChecks, Outcome, Probe, Settings};
+use hub_registry::health::{Ask, HealthChecks, LastCheck, Outcome, Probe, Settings};
 use hub_registry::model::instance::{InstancePatch, Registration};
+use hub_registry::model::names::CheckKey;
 use hub_registry::native;
 use hub_registry::storage::{InstanceRow, NativeStore};
 use hub_registry::telemetry::metrics::Metrics;
@@ -111,6 +112,11 @@ impl Clinic {
         self.world.native.register(&me, said).await.unwrap().instance_id.to_string()
     }
 
+    /// What its last check found.
+    fn last(&self, id: &str) -> Option<LastCheck> {
+        self.checks.last(CheckKey::own(id.parse().unwrap()))
+    }
+
     async fn state(&self, id: &str, health: HealthStatus) {
         let me = by(&TenantId::default_tenant(), "me");
         self.world.native.set_health(&me, id, health).await.unwrap();
@@ -148,7 +154,7 @@ async fn no_more_run_at_once_than_there_are_places_and_each_has_its_turn() {
     let standing = clinic.checks.standing();
     assert_eq!((standing.instances, standing.places), (100, 5));
     assert!((5..=6).contains(&standing.needed), "{standing:?}");
-    let all = ids.iter().map(|id| clinic.checks.last(id.parse().unwrap()).unwrap().passes);
+    let all = ids.iter().map(|id| clinic.last(id).unwrap().passes);
     assert!(all.clone().all(|passes| (5..=8).contains(&passes)), "{:?}", all.collect::<Vec<_>>());
 }
 
@@ -164,7 +170,7 @@ async fn too_few_places_are_known_with_the_number_needed_and_nobody_is_left_out(
     assert_eq!((standing.needed, standing.in_flight), (13, 2));
     assert!(standing.overdue > 50 && standing.lag > INTERVAL, "{standing:?}");
     // The one that has waited longest is next.
-    let passes = ids.iter().map(|id| clinic.checks.last(id.parse().unwrap()).map(|l| l.passes));
+    let passes = ids.iter().map(|id| clinic.last(id).map(|l| l.passes));
     let passes: Vec<_> = passes.collect();
     assert!(passes.iter().all(|passes| matches!(passes, Some(1..=4))), "{passes:?}");
 }
@@ -231,7 +237,7 @@ async fn a_pause_of_the_process_makes_nobody_ill() {
     sleep(INTERVAL).await;
     for id in ids {
         let seen = clinic.world.native.get(&TenantId::default_tenant(), &id).unwrap();
-        let last = clinic.checks.last(id.parse().unwrap()).unwrap();
+        let last = clinic.last(&id).unwrap();
         assert_eq!(seen.health, Healthy, "{last:?}");
     }
 }
@@ -254,7 +260,7 @@ async fn the_last_check_is_on_disk_when_the_hub_stops_and_a_crash_costs_a_statem
     let row = clinic.row().await;
     assert_eq!(row.health_status.as_deref(), Some("HEALTHY"));
     assert!(row.last_health_check_time >= stated.last_health_check_time);
-    let last = clinic.checks.last(id.parse().unwrap()).unwrap();
+    let last = clinic.last(&id).unwrap();
     let millis = row.last_health_check_time.map(|time| time.timestamp_millis());
     assert_eq!(millis, Some(last.time.timestamp_millis()));
 }
@@ -271,7 +277,7 @@ async fn the_time_of_a_check_in_the_table_is_no_statement_and_a_health_by_plain_
     assert!(clinic.row().await.last_health_check_time.is_some());
     let known = clinic.world.native.list(&TenantId::default_tenant()).remove(0);
     assert_eq!(known.last_health_check, None, "nobody stated anything");
-    let passes = clinic.checks.last(id.parse().unwrap()).unwrap().passes;
+    let passes = clinic.last(&id).unwrap().passes;
     assert!(passes > 10, "{passes} in a row, and never counted anew");
 
     for row in clinic.store.tables.lock().instances.values_mut() {

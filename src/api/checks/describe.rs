@@ -1,9 +1,10 @@
 //! The shapes of what answers say of the hub's checks.
 
 use crate::api::openapi::shape::{
-    Shape, boolean, count, named, number, object, share, text, time, word,
+    Shape, boolean, count, list_of, named, number, object, share, text, time, word,
 };
 use crate::health::Outcome;
+use crate::model::check::CheckStatus;
 
 /// The last check of an instance.
 pub(in crate::api) fn last_check() -> Shape {
@@ -21,6 +22,23 @@ pub(in crate::api) fn last_check() -> Shape {
         ("calmInMs", count().about("About how long still.").or_null()),
     ]);
     named("HealthCheck", check.about("The last check of an instance since the start of the hub."))
+}
+
+/// The checks that an instance brought with it.
+pub(in crate::api) fn brought() -> Shape {
+    let check = object([
+        ("checkId", text()),
+        ("checkName", text()),
+        ("notes", text()),
+        ("checkType", word(&["ttl", "http", "tcp", "grpc"])),
+        ("status", word(CheckStatus::ALL)),
+        ("ttlSeconds", count().about("Its client says its status so often.").or_null()),
+        ("deregisterAfterSeconds", count().about("Critical for so long, it is removed.").or_null()),
+        ("lastCheck", last_check().or_null()),
+    ]);
+    let check = named("BroughtCheck", check.about("A check that an instance brought with it."));
+    list_of(check)
+        .about("The checks that it brought with it (`healthCheckType` CHECKS): the worst decides.")
 }
 
 /// How checks fare.

@@ -102,6 +102,7 @@ fn health_reason() -> Shape {
         ("lastHeartbeatTime", time().or_null()),
         ("lastHealthCheckTime", time().or_null()),
         ("healthCheck", checks::describe::last_check().or_null()),
+        ("checks", checks::describe::brought().or_null()),
     ])
 }
 

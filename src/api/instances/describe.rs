@@ -221,7 +221,7 @@ fn registration() -> Shape {
         ("metadataJson", text().holding_json().about("`metadata` as JSON text.")),
         ("tags", shapes::new_tags()),
         ("tagsJson", text().holding_json().about("`tags` as JSON text.")),
-        ("healthCheckType", word(HealthCheckType::ALL)),
+        ("healthCheckType", word(HealthCheckType::CHOSEN)),
         ("leaseSeconds", lease()),
         ("ephemeral", shapes::flag().about("N: it is never removed for want of heartbeats.")),
         ("noteText", line(500)),
@@ -246,6 +246,7 @@ fn details() -> Shape {
             ("lastHealthCheckTime", time().or_null()),
             ("healthCheckType", word(HealthCheckType::ALL)),
             ("healthCheck", checks::describe::last_check().or_null()),
+            ("checks", checks::describe::brought().or_null()),
             ("leaseSeconds", lease()),
             ("ephemeral", shapes::flag()),
         ])

@@ -30,9 +30,10 @@ pub(super) async fn register(
         native_group("Name", named.group.as_str())?,
         native_service("Name", named.name.as_str())?,
     );
-    let _turn = face.turns.of((tenant, &id)).await;
+    let replace = call.switch("replace-existing-checks")?;
+    let turn = face.turns.of((tenant, &id)).await;
     let before = face.by_agent(caller, call.peer, &id);
-    let new = registration(service, new, call.peer, before.as_ref())?;
+    let new = registration(service, new, call.peer, before.as_ref(), (replace, face.native.now()))?;
     let outcome = face.native.register(caller, new).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
@@ -46,7 +47,10 @@ pub(super) async fn register(
         }
     }
     if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
+        drop(turn);
         face.remember(&now);
+        let ids: Vec<_> = now.checks().iter().map(|check| check.id.clone()).collect();
+        face.leave_to(&call, &now, ids).await;
     }
     Ok(StatusCode::OK)
 }

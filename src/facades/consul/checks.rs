@@ -1,4 +1,5 @@
-//! `agent/check`: what checks say that clients run themselves.
+//! `agent/check`: checks beside those a service was registered with, and what those say that clients
+//! run themselves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,21 +9,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use hub_registry_core::HealthStatus;
 use serde::Deserialize;
+use tokio::sync::MutexGuard;
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
+use super::check::{self, CheckDefinition};
+use super::register::decode;
 use super::render::{self, term};
 use crate::access::Action;
-use crate::model::instance::InstancePatch;
+use crate::model::check::{CheckStatus, Checks};
+use crate::model::instance::{InstancePatch, NativeInstance};
+use crate::model::terms;
 use crate::model::words::HealthCheckType;
-
-/// What a check says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    Passing,
-    Warning,
-    Critical,
-}
 
 #[derive(Debug, Deserialize)]
 struct Update {
@@ -32,17 +30,17 @@ struct Update {
 
 /// `PUT agent/check/pass/{id}`
 pub(super) async fn pass(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    face.said(&call, Said::Passing).await
+    face.said(&call, CheckStatus::Passing).await
 }
 
 /// `PUT agent/check/warn/{id}`
 pub(super) async fn warn(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    face.said(&call, Said::Warning).await
+    face.said(&call, CheckStatus::Warning).await
 }
 
 /// `PUT agent/check/fail/{id}`
 pub(super) async fn fail(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    face.said(&call, Said::Critical).await
+    face.said(&call, CheckStatus::Critical).await
 }
 
 /// `PUT agent/check/update/{id}` with `{"Status": ...}`
@@ -54,16 +52,62 @@ pub(super) async fn update(
     let body = face.body(body).await?;
     let update: Update = serde_json::from_slice(&body)
         .map_err(|_| Refused::bad("Request decode failed: must be {\"Status\": ...}"))?;
-    let said = match update.status.as_str() {
-        "passing" => Said::Passing,
-        "warning" => Said::Warning,
-        "critical" => Said::Critical,
-        other => {
-            let shown: String = other.chars().take(60).collect();
-            return Err(Refused::bad(format!("Invalid check status: '{shown}'")));
-        }
-    };
+    let said = update.status.parse().map_err(|_| {
+        let shown: String = update.status.chars().take(60).collect();
+        Refused::bad(format!("Invalid check status: '{shown}'"))
+    })?;
     face.said(&call, said).await
+}
+
+/// `PUT agent/check/register`: a further check of a service that is registered here.
+pub(super) async fn register(
+    State(face): State<Arc<Face>>,
+    call: Call,
+    body: Body,
+) -> Answered<StatusCode> {
+    let mut new: CheckDefinition = decode(&face.body(body).await?)?;
+    if new.name.is_empty() {
+        return Err(Refused::bad("Missing check name"));
+    }
+    let service = std::mem::take(&mut new.serviceid);
+    if service.is_empty() {
+        let text = "ServiceID is required: a check of the hub is one of a service, not of a node";
+        return Err(Refused::bad(text));
+    }
+    let name = new.name.clone();
+    let new = new.with(name.clone(), || name);
+    let id = new.checkid.clone();
+    let turn = face.turns.of((call.caller.tenant(), &service)).await;
+    let Some(known) = face.by_id(&call.caller, call.peer, &service) else {
+        // As Consul 1.8 has it.
+        let text = format!("ServiceID {service:?} does not exist");
+        return Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text));
+    };
+    if !known.native.contains_key(term::ID) {
+        let text = format!(
+            "ServiceID {service:?} did not register by Consul's API: healthCheckType {} decides on \
+             its health",
+            known.check
+        );
+        return Err(Refused::bad(text));
+    }
+    let mut checks = known.checks();
+    let had = checks.clone();
+    check::add(&mut checks, new, &had, face.native.now())?;
+    let now = face.write_checks(&call, &known, &checks).await?;
+    drop(turn);
+    face.remember(&now);
+    face.leave_to(&call, &now, [id]).await;
+    Ok(StatusCode::OK)
+}
+
+/// `PUT agent/check/deregister/{id}`: 200 also for one that is not there, as Consul 1.8 has it.
+pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
+    let id = call.segment("id");
+    if let Some(known) = face.by_check(&call.caller, call.peer, id) {
+        face.drop_check(&call, &known, id).await?;
+    }
+    Ok(StatusCode::OK)
 }
 
 /// `GET agent/checks`: those of the services that registered here, by id.
@@ -87,49 +131,125 @@ pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered 
 }
 
 impl Face {
-    async fn said(&self, call: &Call, said: Said) -> Answered<StatusCode> {
+    async fn said(&self, call: &Call, said: CheckStatus) -> Answered<StatusCode> {
         let id = call.segment("id");
-        let caller = &call.caller;
-        let known = self.by_check(caller, call.peer, id);
-        let known = known.filter(|known| known.check == HealthCheckType::Heartbeat);
-        let Some(known) = known else {
+        let known = self.by_check(&call.caller, call.peer, id);
+        let spoken_for = |known: &NativeInstance| match known.checks().get(id) {
+            Some(check) => check.lease().is_some(),
+            None => known.has_lease(),
+        };
+        let Some(known) = known.filter(spoken_for) else {
             // As Consul 1.8 has it: it is the client's fault, and it is to register again.
             let text = format!("CheckID {id:?} does not have associated TTL");
             return Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text));
         };
-        self.native.need(caller, Action::Write, &known.key.service.group)?;
-        let own = known.id.to_string();
-        let outcome = match said {
-            Said::Critical => Ok(0),
-            Said::Passing | Said::Warning => self.native.heartbeat(caller, &own),
+        self.native.need(&call.caller, Action::Write, &known.key.service.group)?;
+        let status = match known.checks().get(id) {
+            Some(check) => check.status,
+            None => return self.stated(call, &known, said).await,
         };
+        let outcome = self.native.heartbeat_of(&call.caller, known.id, id);
         self.metrics.native.ended("heartbeat", outcome.is_ok());
         outcome?;
-        let health = match said {
-            Said::Critical => HealthStatus::Unhealthy,
-            Said::Passing | Said::Warning => HealthStatus::Healthy,
-        };
-        let warns = known.native.contains_key(term::CHECK_STATUS);
-        if known.health == health && warns == (said == Said::Warning) {
+        if status == said {
             return Ok(StatusCode::OK);
         }
-        // What it says now is written over what it said when it registered, and over nothing newer.
-        let id = known.native.get(term::ID).cloned().unwrap_or_default();
-        let _turn = self.turns.of((caller.tenant(), &id)).await;
-        let known = self.native.get(caller.tenant(), &own)?;
-        let mut native = known.native.clone();
-        native.remove(term::CHECK_STATUS);
-        if said == Said::Warning {
-            native.insert(term::CHECK_STATUS.to_owned(), "warning".to_owned());
+        // What it says now is written over what is there now, and over nothing newer.
+        let _turn = self.turn_of(call, &known).await;
+        let known = self.native.get(call.caller.tenant(), &known.id.to_string())?;
+        let mut checks = known.checks();
+        // Somebody may have taken it away meanwhile.
+        if let Some(check) = checks.get_mut(id) {
+            check.status = said;
+            check.stated = Some(self.native.now().timestamp_millis());
+            self.write_checks(call, &known, &checks).await?;
         }
+        Ok(StatusCode::OK)
+    }
+
+    /// Of one that registered by another way: its heartbeats are its check.
+    async fn stated(
+        &self,
+        call: &Call,
+        known: &NativeInstance,
+        said: CheckStatus,
+    ) -> Answered<StatusCode> {
+        let (caller, id) = (&call.caller, known.id.to_string());
+        let health = match said {
+            CheckStatus::Critical => HealthStatus::Unhealthy,
+            CheckStatus::Passing | CheckStatus::Warning => {
+                let outcome = self.native.heartbeat(caller, &id);
+                self.metrics.native.ended("heartbeat", outcome.is_ok());
+                outcome?;
+                HealthStatus::Healthy
+            }
+        };
+        if known.health != health {
+            let outcome = self.native.set_health(caller, &id, health).await;
+            self.metrics.native.ended("health", outcome.is_ok());
+            outcome?;
+        }
+        Ok(StatusCode::OK)
+    }
+
+    /// Writes the checks of an instance, in its turn.
+    async fn write_checks(
+        &self,
+        call: &Call,
+        known: &NativeInstance,
+        checks: &Checks,
+    ) -> Answered<Arc<NativeInstance>> {
+        let mut native = known.native.clone();
+        checks.write(&mut native);
+        terms::check(&native)?;
+        let none = checks.is_empty();
         let patch = InstancePatch {
-            health: Some(health),
+            check: Some(if none { HealthCheckType::None } else { HealthCheckType::Checks }),
+            health: none.then_some(HealthStatus::Unknown),
             native: Some(native),
             ..InstancePatch::default()
         };
-        let outcome = self.native.update(caller, &own, patch).await;
-        self.metrics.native.ended("health", outcome.is_ok());
-        outcome?;
-        Ok(StatusCode::OK)
+        let outcome = self.native.update(&call.caller, &known.id.to_string(), patch).await;
+        self.metrics.native.ended("checks", outcome.is_ok());
+        Ok(outcome?)
+    }
+
+    /// Takes a check away from an instance, if it has it still.
+    async fn drop_check(&self, call: &Call, known: &NativeInstance, id: &str) -> Answered<()> {
+        let _turn = self.turn_of(call, known).await;
+        let Ok(known) = self.native.get(call.caller.tenant(), &known.id.to_string()) else {
+            return Ok(());
+        };
+        let mut checks = known.checks();
+        if checks.remove(id).is_some() {
+            self.write_checks(call, &known, &checks).await?;
+        }
+        Ok(())
+    }
+
+    /// Ids of checks are unique with an agent, whatever service they are of: those of this instance
+    /// leave the others of its agent.
+    pub(super) async fn leave_to(
+        &self,
+        call: &Call,
+        owner: &NativeInstance,
+        ids: impl IntoIterator<Item = String>,
+    ) {
+        for id in ids {
+            for other in self.with_check(&call.caller, call.peer, &id) {
+                if other.id == owner.id {
+                    continue;
+                }
+                if let Err(error) = self.drop_check(call, &other, &id).await {
+                    let instance = other.key.to_string();
+                    tracing::warn!(%instance, check = %id, ?error, "a check is another service's now, and stays here too");
+                }
+            }
+        }
+    }
+
+    async fn turn_of(&self, call: &Call, known: &NativeInstance) -> MutexGuard<'_, ()> {
+        let id = known.native.get(term::ID).map_or("", String::as_str);
+        self.turns.of((call.caller.tenant(), id)).await
     }
 }

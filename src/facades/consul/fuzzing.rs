@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use chrono::DateTime;
 use serde_json::json;
 
 use super::{filter, register};
@@ -12,7 +13,9 @@ pub(in crate::facades) fn definition(bytes: &[u8]) {
     let Ok(definition) = register::read(bytes) else { return };
     let Some(key) = key_of(&definition.name) else { return };
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Ok(registration) = register::registration(key, definition, here, None) {
+    if let Ok(registration) =
+        register::registration(key, definition, here, None, (false, DateTime::UNIX_EPOCH))
+    {
         registration.check().ok();
     }
 }

@@ -20,6 +20,7 @@
 mod agent;
 mod call;
 mod catalog;
+mod check;
 mod checks;
 mod entries;
 mod filter;
@@ -112,6 +113,8 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         .route("/agent/service/deregister/{id}", put(agent::deregister))
         .route("/agent/service/maintenance/{id}", put(agent::maintenance))
         .route("/agent/checks", get(checks::list))
+        .route("/agent/check/register", put(checks::register))
+        .route("/agent/check/deregister/{id}", put(checks::deregister))
         .route("/agent/check/pass/{id}", put(checks::pass))
         .route("/agent/check/warn/{id}", put(checks::warn))
         .route("/agent/check/fail/{id}", put(checks::fail))

@@ -38,8 +38,8 @@ fn of_check(id: &str) -> String {
 impl Ids {
     fn add(&mut self, instance: &NativeInstance) {
         let Some(id) = instance.native.get(term::ID) else { return };
-        let check = instance.native.get(term::CHECK_ID).map(|check| of_check(check));
-        for key in check.into_iter().chain([id.clone()]) {
+        let checks = instance.checks();
+        for key in checks.iter().map(|check| of_check(&check.id)).chain([id.clone()]) {
             let known = self.known.entry(key).or_default();
             if !known.contains(&instance.id) {
                 known.push(instance.id);
@@ -92,14 +92,31 @@ impl Face {
         peer: IpAddr,
         check: &str,
     ) -> Option<NativeInstance> {
-        let mut found = self.known(caller, &of_check(check));
-        found.retain(|one| one.native.get(term::CHECK_ID).is_some_and(|own| own == check));
+        let found = self.that_check(caller, check);
         if found.is_empty() {
-            let id = check.strip_prefix("service:")?;
-            let of_service = self.by_id(caller, peer, id);
-            return of_service.filter(|one| !one.native.contains_key(term::CHECK_ID));
+            // That of one that registered by another way is named after its id.
+            let of_service = self.by_id(caller, peer, check.strip_prefix("service:")?);
+            return of_service.filter(|one| !one.native.contains_key(term::ID));
         }
         of_agent(found, peer)
+    }
+
+    /// All that registered from there and have a check of this id.
+    pub(super) fn with_check(
+        &self,
+        caller: &Caller,
+        peer: IpAddr,
+        check: &str,
+    ) -> Vec<NativeInstance> {
+        let mut found = self.that_check(caller, check);
+        found.retain(|one| is_of(one, peer));
+        found
+    }
+
+    fn that_check(&self, caller: &Caller, check: &str) -> Vec<NativeInstance> {
+        let mut found = self.known(caller, &of_check(check));
+        found.retain(|one| one.checks().get(check).is_some());
+        found
     }
 
     fn known(&self, caller: &Caller, key: &str) -> Vec<NativeInstance> {

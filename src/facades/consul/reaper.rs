@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_registry_core::{HealthStatus, TenantId};
+use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
 use super::Face;
-use super::render::term;
 use crate::access::Caller;
+use crate::model::check::{Check, CheckStatus};
 use crate::model::instance::NativeInstance;
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 
 /// How often is looked, as an agent does (`agent/agent.go`, `reapServices`).
 const PAUSE: Duration = Duration::from_secs(30);
@@ -24,19 +24,24 @@ pub(super) async fn run(face: Arc<Face>) {
     }
 }
 
-/// Since when those are critical that ask to be removed then. It is not written down, so that a start
+/// Since when those checks are critical that ask to be removed then. It is not written down, so that a start
 /// begins anew: rather late than wrong.
-type Critical = HashMap<InstanceId, Instant>;
+type Critical = HashMap<CheckKey, Instant>;
 
 impl Face {
     async fn reap(&self, before: Critical) -> Critical {
         let (now, mut critical) = (Instant::now(), Critical::new());
         for (tenant, _) in self.view.all() {
             for one in self.registered(&tenant) {
-                let Some(after) = after(&one).filter(|_| is_critical(&one)) else { continue };
-                let since = *before.get(&one.id).unwrap_or(&now);
-                critical.insert(one.id, since);
-                if now.duration_since(since) >= after {
+                let (mut gone, checks) = (false, one.checks());
+                for check in checks.iter() {
+                    let Some(after) = after(check) else { continue };
+                    let key = CheckKey::of(one.id, &check.id);
+                    let since = *before.get(&key).unwrap_or(&now);
+                    critical.insert(key, since);
+                    gone |= now.duration_since(since) >= after;
+                }
+                if gone {
                     self.remove(&tenant, &one).await;
                 }
             }
@@ -47,7 +52,8 @@ impl Face {
     async fn remove(&self, tenant: &TenantId, one: &NativeInstance) {
         let (id, instance) = (one.id.to_string(), one.key.to_string());
         // Others were removed meanwhile, which takes its time.
-        if !self.native.get(tenant, &id).is_ok_and(|now| is_critical(&now)) {
+        let still = |now: NativeInstance| now.checks().iter().any(|check| after(check).is_some());
+        if !self.native.get(tenant, &id).is_ok_and(still) {
             return;
         }
         match self.native.deregister(&Caller::hub(tenant.clone()), &id).await {
@@ -57,11 +63,8 @@ impl Face {
     }
 }
 
-fn is_critical(one: &NativeInstance) -> bool {
-    one.health == HealthStatus::Unhealthy
-}
-
-fn after(one: &NativeInstance) -> Option<Duration> {
-    let seconds = one.native.get(term::DEREGISTER)?.parse::<u64>().ok()?;
-    Some(Duration::from_secs(seconds))
+/// After how long its service is to be removed, if it is critical and says so.
+fn after(check: &Check) -> Option<Duration> {
+    let seconds = check.deregister_after.filter(|_| check.status == CheckStatus::Critical)?;
+    Some(Duration::from_secs(seconds.into()))
 }

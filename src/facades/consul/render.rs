@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::{Row, ServiceView};
 use crate::facades::names::qualified;
+use crate::model::check::{Check, CheckStatus, Checks};
 
 /// The node of instances that come from no Consul.
 pub(super) const NODE: &str = "hub-registry";
@@ -30,15 +31,6 @@ pub(super) mod term {
     pub(in super::super) const ID: &str = "serviceId";
     /// Where it registered from: an id is unique with one agent.
     pub(in super::super) const AGENT: &str = "agent";
-    pub(in super::super) const CHECK_ID: &str = "checkId";
-    pub(in super::super) const CHECK_NAME: &str = "checkName";
-    pub(in super::super) const CHECK_NOTES: &str = "checkNotes";
-    /// `ttl`, `http` or `tcp`.
-    pub(in super::super) const CHECK_TYPE: &str = "checkType";
-    /// `warning`, where the check says so: the hub has no word for it.
-    pub(in super::super) const CHECK_STATUS: &str = "checkStatus";
-    /// Seconds after which a critical instance is removed.
-    pub(in super::super) const DEREGISTER: &str = "deregisterAfter";
     pub(in super::super) const TAG_OVERRIDE: &str = "enableTagOverride";
     pub(in super::super) const WARNING: &str = "warningWeight";
     /// Before the name of an address for callers elsewhere.
@@ -93,13 +85,15 @@ pub(super) fn node_id(name: &str) -> String {
 
 /// Consul's word for its state.
 pub(super) fn status(instance: &Instance) -> &'static str {
-    let warns =
-        instance.native.get(term::CHECK_STATUS).or_else(|| instance.metadata.get(STATUS_KEY));
+    let warns = || {
+        Checks::of(&instance.native).worst() == Some(CheckStatus::Warning)
+            || instance.metadata.get(STATUS_KEY).is_some_and(|status| status == "warning")
+    };
     match (instance.status, instance.health) {
         (InstanceStatus::Down | InstanceStatus::Starting, _) | (_, HealthStatus::Unhealthy) => {
             "critical"
         }
-        _ if warns.is_some_and(|status| status == "warning") => "warning",
+        _ if warns() => "warning",
         _ => "passing",
     }
 }
@@ -169,14 +163,13 @@ pub(super) fn besides(row: &Row, meta: &mut Value, wanted: bool) {
     }
 }
 
-/// Its checks: one that says its health, none where nobody checks it; and Consul's own of what is
-/// out of service.
+/// Its checks: those it brought with it, else one that says its health, or none where nobody checks
+/// it; and Consul's own of what is out of service.
 pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
     let instance = &row.instance;
-    let said = |key: &str| instance.native.get(key).cloned();
     let id = id_of(row);
     let name = qualified(&instance.key.service);
-    let check = |check_id: String, label: String, status: &str, kind: String, notes: String| {
+    let check = |check_id: &str, label: &str, status: &str, kind: &str, notes: &str| {
         json!({
             "Node": node_of(instance), "CheckID": check_id, "Name": label, "Status": status,
             "Notes": notes, "Output": "", "ServiceID": id, "ServiceName": name,
@@ -184,21 +177,20 @@ pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
             "CreateIndex": index, "ModifyIndex": index,
         })
     };
-    let mut checks = Vec::new();
-    let is_checked = instance.health != HealthStatus::Unknown || said(term::CHECK_TYPE).is_some();
-    if is_checked || status(instance) == "critical" {
-        checks.push(check(
-            said(term::CHECK_ID).unwrap_or_else(|| format!("service:{id}")),
-            said(term::CHECK_NAME).unwrap_or_else(|| format!("Service '{name}' check")),
-            status(instance),
-            said(term::CHECK_TYPE).unwrap_or_default(),
-            said(term::CHECK_NOTES).unwrap_or_default(),
-        ));
+    let own = Checks::of(&instance.native);
+    let shown =
+        |one: &Check| check(&one.id, &one.name, one.status.as_str(), one.kind(), &one.notes);
+    let mut checks: Vec<_> = own.iter().map(shown).collect();
+    let status = status(instance);
+    // One that says of itself that it is down is not well, whatever its checks find.
+    let unsaid = status == "critical" && own.worst() != Some(CheckStatus::Critical);
+    if own.is_empty() && instance.health != HealthStatus::Unknown || unsaid {
+        let label = format!("Service '{name}' check");
+        checks.push(check(&format!("service:{id}"), &label, status, "", ""));
     }
     if instance.status == InstanceStatus::OutOfService {
-        let label = "Service Maintenance Mode".to_owned();
         let check_id = format!("{SERVICE_MAINTENANCE}{id}");
-        checks.push(check(check_id, label, "critical", "maintenance".to_owned(), String::new()));
+        checks.push(check(&check_id, "Service Maintenance Mode", "critical", "maintenance", ""));
     }
     checks
 }

@@ -1,15 +1,16 @@
-//! Getting a page, for its status.
+//! Asking for a page, for its status.
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
+use hyper::Response;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use hyper::{Request, Response};
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::health::outcome::Outcome;
+use crate::health::target::Request;
 
 /// A longer head is no answer.
 const HEAD: usize = 16 * 1024;
@@ -23,21 +24,35 @@ const WHO: &str = concat!("hub-registry/", env!("CARGO_PKG_VERSION"), " health-c
 pub(super) struct Page<'a> {
     pub(super) authority: &'a str,
     pub(super) path: &'a str,
+    pub(super) by: &'a Request,
+}
+
+impl Page<'_> {
+    /// What is sent: the usual headers, but for those that the check brings itself.
+    fn request(self) -> Option<hyper::Request<Full<Bytes>>> {
+        let by = self.by;
+        let builder = hyper::Request::builder().method(&by.method).uri(self.path);
+        let mut request = builder.body(Full::new(by.body.clone())).ok()?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_str(self.authority).ok()?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(WHO));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        for name in by.headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(by.headers.clone());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Some(request)
+    }
 }
 
 /// Asks for the page; its status decides, whatever becomes of its body until the deadline.
-pub(super) async fn get(
+pub(super) async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     page: Page<'_>,
     deadline: Instant,
 ) -> Outcome {
-    let request = Request::get(page.path)
-        .header(HOST, page.authority)
-        .header(USER_AGENT, WHO)
-        .header(ACCEPT, "*/*")
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new());
-    let Ok(request) = request else {
+    let Some(request) = page.request() else {
         return Outcome::BadUrl("has characters that no request can carry");
     };
     let (answer, asking) = tokio::io::split(stream);

@@ -60,32 +60,28 @@ impl Probe for NetworkProbe {
                     Ok(stream) => stream,
                     Err(outcome) => return outcome,
                 };
-                let scheme = if *tls { "https" } else { "http" };
+                let scheme = if tls.is_some() { "https" } else { "http" };
                 let origin = format!("{scheme}://{authority}");
                 let service = grpc::Service { origin: &origin, name: service };
                 let asked = async {
-                    if !*tls {
-                        return grpc::check(stream, service).await;
-                    }
-                    match self.tls.over(stream, host, Over::Http2).await {
+                    let Some(trust) = tls else { return grpc::check(stream, service).await };
+                    match self.tls.over(stream, host, (Over::Http2, *trust)).await {
                         Ok(stream) => grpc::check(stream, service).await,
                         Err(outcome) => outcome,
                     }
                 };
                 timeout_at(deadline, asked).await.unwrap_or(Outcome::AnswerTimedOut)
             }
-            Ask::Http { host, port, tls, authority, path } => {
+            Ask::Http { host, port, tls, authority, path, by } => {
                 let stream = match self.reach.connect(host, *port, deadline).await {
                     Ok(stream) => stream,
                     Err(outcome) => return outcome,
                 };
-                let page = http::Page { authority, path };
+                let page = http::Page { authority, path, by };
                 let asked = async {
-                    if !*tls {
-                        return http::get(stream, page, deadline).await;
-                    }
-                    match self.tls.over(stream, host, Over::Http1).await {
-                        Ok(stream) => http::get(stream, page, deadline).await,
+                    let Some(trust) = tls else { return http::ask(stream, page, deadline).await };
+                    match self.tls.over(stream, host, (Over::Http1, *trust)).await {
+                        Ok(stream) => http::ask(stream, page, deadline).await,
                         Err(outcome) => outcome,
                     }
                 };

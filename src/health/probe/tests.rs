@@ -18,8 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-use super::http::{Page, get};
+use super::http::{Page, ask};
 use super::*;
+use crate::health::target::Request;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
@@ -171,8 +172,9 @@ async fn no_more_than_64_kib_of_an_answer_is_taken() {
         let taken = Arc::new(AtomicUsize::new(0));
         let (asked, waits, head) = (false, None, head.as_bytes());
         let flood = Flood { asked, waits, head, more, taken: Arc::clone(&taken) };
-        let page = Page { authority: "a", path: "/" };
-        let found = timeout_at(soon(), get(flood, page, soon())).await;
+        let by = Request::default();
+        let page = Page { authority: "a", path: "/", by: &by };
+        let found = timeout_at(soon(), ask(flood, page, soon())).await;
         assert_eq!(found, Ok(outcome), "{head:?}");
         let taken = taken.load(Ordering::Relaxed);
         assert!((1..=64 * 1024).contains(&taken), "{head:?}: {taken} bytes");

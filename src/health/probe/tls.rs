@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::health::outcome::Outcome;
+use crate::health::target::Trust;
 
 /// Whom to trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,12 +33,17 @@ pub(super) enum Over {
 }
 
 /// One for each [`Over`].
+type Connectors = [TlsConnector; 2];
+
 #[derive(Clone)]
-pub(super) struct Tls(Option<[TlsConnector; 2]>);
+pub(super) struct Tls {
+    certified: Option<Connectors>,
+    anybody: Connectors,
+}
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Tls").field(&self.0.is_some()).finish()
+        f.debug_struct("Tls").field("certified", &self.certified.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -54,40 +60,51 @@ impl Tls {
                 return Err(format!("{name} holds no certificate"));
             }
         }
-        let verifier: Arc<dyn ServerCertVerifier> = if settings.insecure_skip_verify {
-            Arc::new(Anybody(Arc::clone(&provider)))
-        } else {
-            match Verifier::new_with_extra_roots(more, Arc::clone(&provider)) {
-                Ok(verifier) => Arc::new(verifier),
-                // A system without any is no reason not to start: not everybody checks over TLS.
-                Err(error) => {
-                    tracing::warn!(%error, "no certificates to trust: checks over TLS fail");
-                    return Ok(Self(None));
-                }
+        let anybody = connectors(&provider, Arc::new(Anybody(Arc::clone(&provider))))?;
+        if settings.insecure_skip_verify {
+            return Ok(Self { certified: Some(anybody.clone()), anybody });
+        }
+        let certified = match Verifier::new_with_extra_roots(more, Arc::clone(&provider)) {
+            Ok(verifier) => Some(connectors(&provider, Arc::new(verifier))?),
+            // A system without any is no reason not to start: not everybody checks over TLS.
+            Err(error) => {
+                tracing::warn!(%error, "no certificates to trust: checks over TLS fail");
+                None
             }
         };
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        let plain = TlsConnector::from(Arc::new(config.clone()));
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self(Some([plain, TlsConnector::from(Arc::new(config))])))
+        Ok(Self { certified, anybody })
     }
 
     pub(super) async fn over(
         &self,
         stream: TcpStream,
         host: &str,
-        over: Over,
+        (over, trust): (Over, Trust),
     ) -> Result<TlsStream<TcpStream>, Outcome> {
-        let connector = self.0.as_ref().map(|connectors| &connectors[over as usize]);
+        let connectors = match trust {
+            Trust::Certified => self.certified.as_ref(),
+            Trust::Anybody => Some(&self.anybody),
+        };
+        let connector = connectors.map(|connectors| &connectors[over as usize]);
         let connector = connector.ok_or(Outcome::Hindered("the hub trusts no certificates"))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Outcome::Tls)?;
         connector.connect(name, stream).await.map_err(|_| Outcome::Tls)
     }
+}
+
+fn connectors(
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Connectors, String> {
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    let plain = TlsConnector::from(Arc::new(config.clone()));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok([plain, TlsConnector::from(Arc::new(config))])
 }
 
 /// Takes every certificate for good; that it has its key must still be shown.

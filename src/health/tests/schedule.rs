@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::health::schedule::{First, Schedule};
-use crate::model::names::InstanceId;
+use crate::model::names::CheckKey;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
-fn id(number: u32) -> InstanceId {
-    format!("{number:032x}").parse().unwrap()
+fn id(number: u32) -> CheckKey {
+    CheckKey::own(format!("{number:032x}").parse().unwrap())
 }
 
 fn schedule() -> Schedule {
@@ -26,8 +26,8 @@ fn nothing_drifts_however_late_turns_are_taken() {
     for number in 0..100 {
         schedule.put(id(number), INTERVAL, First::InTurn, start);
     }
-    let mut firsts: HashMap<InstanceId, Instant> = HashMap::new();
-    let mut turns: HashMap<InstanceId, u32> = HashMap::new();
+    let mut firsts: HashMap<CheckKey, Instant> = HashMap::new();
+    let mut turns: HashMap<CheckKey, u32> = HashMap::new();
     for _ in 0..100 * 1000 {
         let due = schedule.next().unwrap();
         // Each is taken late, by up to a twentieth of the interval.

@@ -1,10 +1,19 @@
 //! What is asked.
 
-use crate::health::target::Ask;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::http::Method;
+
+use crate::health::target::{Ask, Defaults, Request, Target, Trust};
+use crate::model::check::Asks;
+
+const INTERVAL: Duration = Duration::from_secs(10);
 
 fn http(host: &str, port: u16, tls: bool, authority: &str, path: &str) -> Ask {
     let (host, authority, path) = (host.to_owned(), authority.to_owned(), path.to_owned());
-    Ask::Http { host, port, tls, authority, path }
+    let tls = tls.then_some(Trust::Certified);
+    Ask::Http { host, port, tls, authority, path, by: Box::default() }
 }
 
 #[test]
@@ -22,4 +31,51 @@ fn a_url_is_taken_apart() {
     }
     assert!(matches!(Ask::of_url("http://[fe80::1%25eth0]/"), Ask::Nothing(_)));
     assert!(matches!(Ask::of_url("http://a:99999/"), Ask::Nothing(_)));
+}
+
+#[test]
+fn a_check_says_how_it_is_asked() {
+    let asks = Asks {
+        url: "https://a/x".to_owned(),
+        interval: 10,
+        timeout: Some(60),
+        method: Some("POST".to_owned()),
+        header: BTreeMap::from([("x-a".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+        body: "hi".to_owned(),
+        insecure: true,
+        failures: Some(2),
+        ..Asks::default()
+    };
+    let defaults = Defaults { interval: INTERVAL, timeout: INTERVAL };
+    let target = Target::of_check(&asks, defaults);
+    assert_eq!(
+        (target.interval, target.timeout),
+        (INTERVAL, INTERVAL),
+        "no longer than the interval"
+    );
+    assert_eq!((target.thresholds.failures, target.thresholds.passes), (Some(2), None));
+    assert_eq!(target.describe(), "POST https://a/x", "headers are nobody's business");
+    let Ask::Http { tls, by, .. } = target.ask else { panic!("{:?}", target.ask) };
+    assert_eq!(tls, Some(Trust::Anybody));
+    let Request { method, headers, body } = *by;
+    assert_eq!((method, &body[..]), (Method::POST, &b"hi"[..]));
+    assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+/// Somebody may have written the row by SQL.
+#[test]
+fn what_no_request_can_carry_is_left_out() {
+    let asks = Asks {
+        url: "http://a/".to_owned(),
+        method: Some("B AD".to_owned()),
+        header: BTreeMap::from([
+            ("b ad".to_owned(), vec![String::new()]),
+            ("x".to_owned(), vec!["\r\n".to_owned()]),
+        ]),
+        insecure: true,
+        ..Asks::default()
+    };
+    let target = Target::of_check(&asks, Defaults { interval: INTERVAL, timeout: INTERVAL });
+    assert_eq!(target.interval, Duration::from_secs(1));
+    assert_eq!(target.ask, http("a", 80, false, "a", "/"), "and there is nobody to trust");
 }

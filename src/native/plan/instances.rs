@@ -18,6 +18,10 @@ use crate::model::words::{Flag, HealthCheckType};
 use crate::native::draft::Draft;
 use crate::native::intake::Registered;
 
+/// The rules of an instance with checks of its own.
+const NO_CHECKS: &str = "CHECKS goes with checks, which clients register by Consul's API";
+const FOLLOWS: &str = "follows from the checks of the instance (healthCheckType CHECKS)";
+
 impl Draft {
     /// Registers an instance, or updates the one of that address: then what the registration
     /// leaves out stays. Either counts as a heartbeat.
@@ -46,6 +50,10 @@ impl Draft {
                 instance
             }
         };
+        if instance.check == HealthCheckType::Checks && !instance.native.contains_key(terms::CHECKS)
+        {
+            return Err(Error::invalid("healthCheckType", instance.check.as_str(), NO_CHECKS));
+        }
         let lease_seconds = instance.lease_seconds;
         let registered = Registered { instance_id: id, created: before.is_none(), lease_seconds };
         // A client that registers again and again instead of beating costs no write.
@@ -75,7 +83,7 @@ impl Draft {
             native: new.native.unwrap_or_default(),
             ..NativeInstance::unsaid(id, new.key, now)
         };
-        NativeInstance {
+        let mut instance = NativeInstance {
             id,
             tenant: caller.tenant().clone(),
             said: Arc::new(said),
@@ -88,7 +96,9 @@ impl Draft {
             lease_seconds: new.lease_seconds.unwrap_or(self.settings.lease_seconds),
             ephemeral: new.ephemeral.unwrap_or(Flag::Yes),
             audit,
-        }
+        };
+        instance.settle();
+        instance
     }
 
     fn renewed(
@@ -122,6 +132,7 @@ impl Draft {
             said.native.remove(terms::CONNECTION);
             set(&mut said.native, new.native);
         });
+        instance.settle();
         if instance != *before {
             instance.audit.touch(self.now, caller.user());
         }
@@ -169,9 +180,14 @@ impl Draft {
             set(&mut notes.note_text, patch.note_text);
             set(&mut notes.ext_property, patch.ext_property);
         });
-        if patch.health.is_some() {
+        set(&mut instance.check, patch.check);
+        if let Some(health) = patch.health {
+            if instance.check == HealthCheckType::Checks {
+                return Err(Error::invalid("healthStatus", health.as_str(), FOLLOWS));
+            }
             instance.last_health_check = Some(self.now);
         }
+        instance.settle();
         if instance == *before {
             return Ok(before);
         }

@@ -17,7 +17,7 @@ use crate::hub::Hub;
 
 /// A server that shows a certificate for `localhost` and `127.0.0.1`; who vouches for it stands in
 /// the file.
-async fn server(authority: &Path) -> u16 {
+pub(super) async fn server(authority: &Path) -> u16 {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::scenario::{self, Side};
 use crate::hub::{Hub, free_port};
 
-const LIFE: &str = "tests/scenarios/consul/life.yaml";
+const SCENARIOS: [&str; 2] =
+    ["tests/scenarios/consul/life.yaml", "tests/scenarios/consul/checks.yaml"];
 
 async fn put(hub: &Hub, path: &str, body: &Value) -> StatusCode {
     hub.client.put(hub.url(path)).json(body).send().await.unwrap().status()
@@ -51,7 +52,7 @@ async fn the_life_of_a_service_is_that_at_a_real_consul() {
     let real = servers::start(ServerKind::Consul, ServerOptions::default()).await.unwrap();
     let port = free_port();
     let hub = Hub::with_config(&format!("facades:\n  consul:\n    port: {port}\n")).await;
-    let steps = scenario::steps(LIFE);
+    let steps: Vec<_> = SCENARIOS.into_iter().flat_map(scenario::steps).collect();
     for base in [hub.url("/v1"), format!("http://127.0.0.1:{port}/v1")] {
         let wrong = scenario::run(&steps, &base, Side::Hub).await;
         assert!(wrong.is_empty(), "the hub at {base}:\n{}", wrong.join("\n"));
@@ -267,13 +268,17 @@ async fn http_and_tcp_checks_are_run_by_the_hub() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(read(&hub, "/v1/health/service/bad?passing").await, json!([]));
     for check in [
-        json!({ "GRPC": "127.0.0.1:1", "Interval": "1s", "TLSSkipVerify": true }),
         json!({ "GRPC": "127.0.0.1:1", "TCP": "127.0.0.1:1", "Interval": "1s" }),
         json!({ "Args": ["rm"], "Interval": "1s" }),
         json!({ "HTTP": page, "TTL": "1s", "Interval": "1s" }),
         json!({ "HTTP": page }),
-        json!({ "HTTP": page, "Interval": "1s", "TLSSkipVerify": true }),
-        json!({ "HTTP": page, "Interval": "1s", "Header": { "a": ["b"] } }),
+        json!({ "HTTP": page, "Interval": "1s", "Method": "B AD" }),
+        json!({ "HTTP": page, "Interval": "1s", "Method": "CONNECT" }),
+        json!({ "HTTP": page, "Interval": "1s", "Header": { "a b": ["c"] } }),
+        json!({ "HTTP": page, "Interval": "1s", "Header": { "a": ["b\nc"] } }),
+        json!({ "HTTP": page, "Interval": "1s", "Header": { "Content-Length": ["1"] } }),
+        json!({ "HTTP": page, "Interval": "1s", "Header": { "a": ["x".repeat(20_000)] } }),
+        json!({ "AliasService": "good" }),
         json!({ "TTL": "soon" }),
         json!({ "TTL": "1s", "Status": "sick" }),
         json!({}),

@@ -1,0 +1,244 @@
+//! From a check as clients define it to one of an instance.
+//!
+//! | ours | Consul's |
+//! |---|---|
+//! | id, name, notes | `CheckID` or `ID`, `Name`, `Notes` |
+//! | a lease | `TTL` |
+//! | a question of the hub | `HTTP` with `Method`, `Header` and `Body`; `TCP`; `GRPC` with `GRPCUseTLS`; `TLSSkipVerify`; `Interval`, `Timeout` |
+//! | how many in a row count | `SuccessBeforePassing`, `FailuresBeforeCritical`; else as the hub has it |
+//! | status | what it was, if it was there; else `Status`, else critical, as an agent has it |
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use chrono::{DateTime, Utc};
+use hub_registry_core::duration;
+use serde::Deserialize;
+
+use super::call::{Answered, Refused};
+use super::register::or_default;
+use crate::model::check::{Asks, Check, CheckStatus, Checks, Decides, MAX_CHECKS};
+use crate::model::registration::MAX_LEASE_SECONDS;
+
+/// The least time a critical service stays (`agent/agent.go`).
+const MIN_DEREGISTER: u32 = 60;
+/// A longer id, name or note is nobody's.
+const LONGEST: usize = 1024;
+/// What the hub says itself, since it makes a connection for each question.
+const OWN_HEADERS: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+];
+
+/// A check as clients define it; keys as [`decode`](super::register::decode) has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CheckDefinition {
+    #[serde(alias = "id", deserialize_with = "or_default")]
+    pub(super) checkid: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) serviceid: String,
+    #[serde(deserialize_with = "or_default")]
+    notes: String,
+    #[serde(deserialize_with = "or_default")]
+    status: String,
+    #[serde(deserialize_with = "or_default")]
+    ttl: String,
+    #[serde(deserialize_with = "or_default")]
+    http: String,
+    #[serde(deserialize_with = "or_default")]
+    tcp: String,
+    #[serde(deserialize_with = "or_default")]
+    grpc: String,
+    #[serde(deserialize_with = "or_default")]
+    grpcusetls: bool,
+    #[serde(deserialize_with = "or_default")]
+    args: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    dockercontainerid: String,
+    #[serde(deserialize_with = "or_default")]
+    aliasnode: String,
+    #[serde(deserialize_with = "or_default")]
+    aliasservice: String,
+    #[serde(deserialize_with = "or_default")]
+    method: String,
+    #[serde(deserialize_with = "or_default")]
+    header: BTreeMap<String, Vec<String>>,
+    #[serde(deserialize_with = "or_default")]
+    body: String,
+    #[serde(deserialize_with = "or_default")]
+    tlsskipverify: bool,
+    #[serde(deserialize_with = "or_default")]
+    interval: String,
+    #[serde(deserialize_with = "or_default")]
+    timeout: String,
+    #[serde(deserialize_with = "or_default")]
+    successbeforepassing: u32,
+    #[serde(deserialize_with = "or_default")]
+    failuresbeforecritical: u32,
+    #[serde(deserialize_with = "or_default")]
+    deregistercriticalserviceafter: String,
+}
+
+impl CheckDefinition {
+    /// With this id and name, where it has none.
+    pub(super) fn with(mut self, id: String, name: impl FnOnce() -> String) -> Self {
+        if self.checkid.is_empty() {
+            self.checkid = id;
+        }
+        if self.name.is_empty() {
+            self.name = name();
+        }
+        self
+    }
+
+    fn decides(&mut self) -> Answered<Decides> {
+        if !self.args.is_empty() || !self.dockercontainerid.is_empty() {
+            return Err(invalid("the hub runs no scripts; say TTL, HTTP, TCP or GRPC"));
+        }
+        if !self.aliasnode.is_empty() || !self.aliasservice.is_empty() {
+            return Err(invalid("the hub has no alias checks; say TTL, HTTP, TCP or GRPC"));
+        }
+        let url = match (&*self.http, &*self.tcp, &*self.grpc) {
+            ("", "", "") => return self.ttl(),
+            (http, "", "") => http.to_owned(),
+            ("", tcp, "") => format!("tcp://{tcp}"),
+            ("", "", grpc) if self.grpcusetls => format!("grpcs://{grpc}"),
+            ("", "", grpc) => format!("grpc://{grpc}"),
+            _ => return Err(invalid("just one of TTL, HTTP, TCP and GRPC can be specified")),
+        };
+        if !self.ttl.is_empty() {
+            return Err(invalid("Interval and TTL cannot both be specified"));
+        }
+        if self.interval.is_empty() {
+            return Err(invalid("Interval must be > 0 for Script, HTTP, or TCP checks"));
+        }
+        let interval = seconds("Interval", &self.interval)?;
+        let timeout = Some(&self.timeout).filter(|text| !text.is_empty());
+        let timeout = timeout.map(|text| seconds("Timeout", text)).transpose()?;
+        let in_a_row = |times: u32| (times > 0).then_some(times);
+        let mut asks = Asks {
+            url,
+            interval,
+            timeout,
+            insecure: self.tlsskipverify,
+            passes: in_a_row(self.successbeforepassing),
+            failures: in_a_row(self.failuresbeforecritical),
+            ..Asks::default()
+        };
+        if !self.http.is_empty() {
+            asks.method = Some(method(&self.method)?).filter(|method| method != "GET");
+            for (name, values) in &self.header {
+                check_header(name, values)?;
+            }
+            asks.header = std::mem::take(&mut self.header);
+            asks.body = std::mem::take(&mut self.body);
+        }
+        Ok(Decides::Asks(asks))
+    }
+
+    fn ttl(&self) -> Answered<Decides> {
+        if !self.interval.is_empty() && !self.ttl.is_empty() {
+            return Err(invalid("Interval and TTL cannot both be specified"));
+        }
+        if self.ttl.is_empty() {
+            return Err(invalid("TTL must be > 0 for TTL checks"));
+        }
+        Ok(Decides::Ttl(seconds("TTL", &self.ttl)?))
+    }
+}
+
+/// Adds a check; one that was there (`had`) keeps its status, since registering says nothing of how
+/// it is.
+///
+/// # Errors
+/// 400, with the field and the rule.
+pub(super) fn add(
+    checks: &mut Checks,
+    mut new: CheckDefinition,
+    had: &Checks,
+    now: DateTime<Utc>,
+) -> Answered<()> {
+    let decides = new.decides()?;
+    for (field, text) in [("CheckID", &new.checkid), ("Name", &new.name), ("Notes", &new.notes)] {
+        if text.len() > LONGEST {
+            return Err(invalid(&format!("{field} must have at most {LONGEST} bytes")));
+        }
+    }
+    let said = match &*new.status {
+        "" => None,
+        status => Some(status.parse::<CheckStatus>().map_err(|_| {
+            let shown: String = status.chars().take(60).collect();
+            Refused::bad(format!(
+                "Bad check status: Status {shown:?} must be passing, warning or critical"
+            ))
+        })?),
+    };
+    let after = Some(&new.deregistercriticalserviceafter).filter(|text| !text.is_empty());
+    let after = after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
+    let (status, stated) = match (had.get(&new.checkid), said) {
+        (Some(known), _) => (known.status, known.stated),
+        (None, Some(said)) => (said, Some(now.timestamp_millis())),
+        (None, None) => (CheckStatus::Critical, None),
+    };
+    checks.put(Check {
+        id: new.checkid,
+        name: new.name,
+        notes: new.notes,
+        decides,
+        status,
+        stated,
+        deregister_after: after.map(|seconds| seconds.max(MIN_DEREGISTER)),
+    });
+    if checks.len() > MAX_CHECKS {
+        return Err(invalid(&format!("a service of the hub has at most {MAX_CHECKS} checks")));
+    }
+    Ok(())
+}
+
+fn invalid(text: &str) -> Refused {
+    Refused::bad(format!("Invalid check: {text}"))
+}
+
+/// Nothing is counted in less than seconds here.
+fn seconds(field: &str, text: &str) -> Answered<u32> {
+    let parsed = duration::parse(text).ok().filter(|time| !time.is_zero());
+    let parsed = parsed.map(|time| time.as_secs_f64().ceil().min(f64::from(MAX_LEASE_SECONDS)));
+    parsed.map(|seconds| seconds as u32).ok_or_else(|| {
+        let shown: String = text.chars().take(60).collect();
+        invalid(&format!("{field} {shown:?} must be a duration, as 15s or 1m"))
+    })
+}
+
+fn method(text: &str) -> Answered<String> {
+    let text = if text.is_empty() { "GET" } else { text };
+    let parsed = Method::from_bytes(text.as_bytes())
+        .ok()
+        .filter(|method| text.len() <= 32 && *method != Method::CONNECT);
+    parsed.map(|method| method.to_string()).ok_or_else(|| {
+        let shown: String = text.chars().take(60).collect();
+        invalid(&format!("Method {shown:?} must be one of HTTP's, and not CONNECT"))
+    })
+}
+
+/// What a header says is nobody's business, so it is not repeated.
+fn check_header(name: &str, values: &[String]) -> Answered<()> {
+    let shown: String = name.chars().take(60).collect();
+    let Ok(parsed) = name.parse::<HeaderName>() else {
+        return Err(invalid(&format!("Header {shown:?} is no name of a header")));
+    };
+    if OWN_HEADERS.contains(&parsed) {
+        return Err(invalid(&format!("Header {shown:?} is the hub's to say")));
+    }
+    if values.iter().any(|value| HeaderValue::from_str(value).is_err()) {
+        return Err(invalid(&format!("Header {shown:?} has a value that no request can carry")));
+    }
+    Ok(())
+}

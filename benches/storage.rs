@@ -141,5 +141,6 @@ fn beat(number: u32, now: DateTime<Utc>) -> HeartbeatRow {
         last_heartbeat_time: Some(now),
         last_health_check_time: None,
         health_status: "HEALTHY".to_owned(),
+        ext_property: None,
     }
 }

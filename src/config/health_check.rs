@@ -63,7 +63,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "healthCheck.enabled",
         Rule::Switch,
-        "Checks native instances whose healthCheckType is HTTP or TCP.",
+        "Checks native instances whose healthCheckType is HTTP, TCP, GRPC or CHECKS.",
     ),
     Key::new(
         "healthCheck.interval",

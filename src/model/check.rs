@@ -124,7 +124,8 @@ impl Checks {
     pub fn of(native: &Pairs) -> Self {
         let read = native.get(terms::CHECKS).and_then(|text| serde_json::from_str(text).ok());
         let mut checks = Self::default();
-        read.into_iter().flat_map(|all: Vec<Check>| all).for_each(|check| checks.put(check));
+        let read = read.into_iter().flat_map(|all: Vec<Check>| all).take(MAX_CHECKS);
+        read.for_each(|check| checks.put(check));
         checks
     }
 
@@ -160,6 +161,15 @@ impl Checks {
         match self.place(&check.id) {
             Ok(place) => self.0[place] = check,
             Err(place) => self.0.insert(place, check),
+        }
+    }
+
+    /// Takes over how those stand that both have.
+    pub fn stand_as(&mut self, others: &Self) {
+        for check in &mut self.0 {
+            if let Some(other) = others.get(&check.id) {
+                (check.status, check.stated) = (other.status, other.stated);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::keeper::{Keeper, PATIENCE};
 use super::repair::RowKey;
 use super::rows;
 use crate::model::names::InstanceId;
-use crate::storage::{HeartbeatRow, InstanceRow, NativeWrite, StorageErrorKind};
+use crate::storage::{HeartbeatRow, StorageErrorKind};
 
 /// Heartbeats are written in bulk, one transaction of so many at a time, so that a request never
 /// waits long behind them.
@@ -60,7 +60,7 @@ impl Keeper {
         let leases = Arc::clone(&self.shared.leases);
         let mut beats = Vec::with_capacity(some.len());
         let mut written = Vec::with_capacity(some.len());
-        let (mut checked, mut whole, mut rewritten) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut checked, mut rewritten) = (Vec::new(), Vec::new());
         for (id, tenant) in &some {
             self.unwritten.remove(id);
             let moved = self.rewritten.remove(id);
@@ -71,12 +71,6 @@ impl Keeper {
             checked.extend(self.shared.checks.last(instance).map(|time| (*id, time)));
             if moved {
                 rewritten.push(*id);
-                whole.push(NativeWrite::PutInstance(InstanceRow {
-                    last_heartbeat_time: leases.heard_at(instance, wall),
-                    last_health_check_time: self.shared.checks.last(instance),
-                    ..rows::instance_row(instance)
-                }));
-                continue;
             }
             beats.push(HeartbeatRow {
                 tenant_id: tenant.to_string(),
@@ -84,15 +78,11 @@ impl Keeper {
                 last_heartbeat_time: leases.heard_at(instance, wall),
                 last_health_check_time: self.shared.checks.last(instance),
                 health_status: instance.health.to_string(),
+                ext_property: moved.then(|| rows::ext_property(instance)).flatten(),
             });
         }
-        let (store, count) = (Arc::clone(&self.store), beats.len() + whole.len());
-        let flush = self.begin(end, async move {
-            if !whole.is_empty() {
-                store.commit(&whole).await?;
-            }
-            if beats.is_empty() { Ok(()) } else { store.flush(&beats).await }
-        });
+        let (store, count) = (Arc::clone(&self.store), beats.len());
+        let flush = self.begin(end, async move { store.flush(&beats).await });
         match self.meanwhile(flush).await {
             Ok(()) => {
                 let keys =

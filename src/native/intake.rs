@@ -68,6 +68,21 @@ impl Native {
         self.write(move |draft| draft.update_instance(&caller, id, patch)).await
     }
 
+    /// Changes an instance by what it is when all that was to be written before it is: nothing that
+    /// others make of it meanwhile is lost.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unavailable`, and what `change` says.
+    pub async fn update_with(
+        &self,
+        caller: &Caller,
+        id: InstanceId,
+        change: impl FnOnce(&NativeInstance) -> Result<InstancePatch> + Send + 'static,
+    ) -> Result<Arc<NativeInstance>> {
+        let caller = caller.clone();
+        self.write(move |draft| draft.update_with(&caller, id, change)).await
+    }
+
     /// Sets what the instance says of itself.
     ///
     /// # Errors

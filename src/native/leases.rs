@@ -1,6 +1,6 @@
 //! Who was heard when, and what is due.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -173,43 +173,36 @@ impl Leases {
         new
     }
 
-    /// Follows a check of an instance that was written; as [`follow`](Self::follow).
+    /// Follows a check of an instance that was written; as [`follow`](Self::follow), but that it does not
+    /// count how many beat.
     pub(super) fn follow_check(
         &self,
         instance: &NativeInstance,
         (key, check, seconds): (CheckKey, &str, u32),
-        heard: bool,
     ) -> Option<Arc<Lease>> {
         let known = self.all.get(&key).map(|lease| Arc::clone(&lease));
-        let now = self.now();
-        let same = known.as_ref().filter(|lease| lease.seconds() == seconds);
-        let new = same.is_none().then(|| {
-            let begun = known.as_ref().map_or(now, |before| before.begun());
-            let lease = Arc::new(Lease::of_check(instance, key, check, seconds, begun));
-            self.all.insert(key, Arc::clone(&lease));
-            match &known {
-                Some(before) => {
-                    before.close();
-                    lease.set_heard(before.heard());
-                }
-                None => self.tally(&lease.tenant, false, true),
-            }
-            lease
-        });
-        if heard && let Some(lease) = new.as_ref().or(known.as_ref()) {
-            lease.set_heard(now);
+        if known.as_ref().is_some_and(|lease| lease.seconds() == seconds) {
+            return None;
         }
-        new
+        let begun = known.as_ref().map_or_else(|| self.now(), |before| before.begun());
+        let lease = Arc::new(Lease::of_check(instance, key, check, seconds, begun));
+        self.all.insert(key, Arc::clone(&lease));
+        if let Some(before) = known {
+            before.close();
+            lease.set_heard(before.heard());
+        }
+        Some(lease)
     }
 
     pub(super) fn close(&self, key: CheckKey) {
         if let Some((_, lease)) = self.all.remove(&key) {
-            self.tally(&lease.tenant, lease.counts(), false);
+            // Of checks instances are counted, not leases.
+            self.tally(&lease.tenant, lease.counts() && lease.check.is_none(), false);
             lease.close();
         }
     }
 
-    fn tally(&self, tenant: &TenantId, before: bool, after: bool) {
+    pub(super) fn tally(&self, tenant: &TenantId, before: bool, after: bool) {
         if before == after {
             return;
         }
@@ -270,10 +263,14 @@ impl Leases {
     /// How many of each tenant's instances were not heard for half of their lease: they have
     /// missed a beat, and some of them will lapse.
     pub(super) fn late(&self, now: u64) -> HashMap<TenantId, usize> {
-        let mut late = HashMap::new();
+        let (mut late, mut seen) = (HashMap::new(), HashSet::new());
         for lease in &self.all {
             let silent = now.saturating_sub(self.silent_since(&lease));
-            if lease.counts() && 2 * silent >= lease.length() {
+            let first = lease.check.is_none() || !seen.contains(&lease.id());
+            if lease.counts() && 2 * silent >= lease.length() && first {
+                if lease.check.is_some() {
+                    seen.insert(lease.id());
+                }
                 match late.get_mut(&lease.tenant) {
                     Some(count) => *count += 1,
                     None => drop(late.insert(lease.tenant.clone(), 1)),

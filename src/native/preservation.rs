@@ -176,7 +176,10 @@ impl Silence {
     pub(super) fn lapsed(&mut self, lease: Arc<Lease>, key: InstanceKey, since: u64, known: bool) {
         let belief = if known { Belief::Gone } else { Belief::New };
         let new = Silent { lease, key, belief, since, shown: false, leaving: false, not_before: 0 };
-        self.silent.entry(new.lease.key).or_insert(new);
+        // Of a check: somebody wrote over what was found of it.
+        let stays_shown = new.lease.check.is_none() || known;
+        let entry = self.silent.entry(new.lease.key);
+        entry.and_modify(|one| one.shown &= stays_shown).or_insert(new);
     }
 
     /// Its removal did not come about.
@@ -213,7 +216,13 @@ impl Silence {
                 self.removed.insert(id, until);
             }
         }
-        self.marked.remove(&id)
+        let key = self.marked.remove(&id)?;
+        (!self.is_marked(id)).then_some(key)
+    }
+
+    /// Whether anything else of its instance is held.
+    fn is_marked(&self, key: CheckKey) -> bool {
+        self.marked.range(CheckKey::all_of(key.instance)).next().is_some()
     }
 
     /// Whether there is nothing to decide.
@@ -265,9 +274,10 @@ impl Silence {
         let overdue = |lease: &Lease| matches!(leases.due(lease, now).0, Due::Lapse | Due::Expire);
         self.silent.retain(|_, one| one.leaving || (!one.lease.is_closed() && overdue(&one.lease)));
 
-        let counting = self.silent.values().filter(|one| one.counts()).count();
+        // An instance may have several leases, and is lost once.
+        let counting = instances(self.silent.iter().filter(|(_, one)| one.counts()));
         let lost = counting + self.removed.len();
-        let written_off = self.silent.len() - counting;
+        let written_off = instances(self.silent.iter()) - counting;
         let total = (beating + self.removed.len()).saturating_sub(written_off);
         let late = (late + self.removed.len()).saturating_sub(written_off);
         match self.hold {
@@ -417,13 +427,13 @@ impl Silence {
             Belief::Gone => false,
         };
         let silent = &self.silent;
-        self.marked.retain(|id, key| {
-            let stays = silent.get(id).is_some_and(is_held);
-            if !stays {
-                decision.freed.push(key.clone());
-            }
-            stays
-        });
+        let ends = |id: &CheckKey| !silent.get(id).is_some_and(is_held);
+        let ended: Vec<_> = self.marked.keys().filter(|id| ends(id)).copied().collect();
+        for id in ended {
+            let key = self.marked.remove(&id).filter(|_| !self.is_marked(id));
+            decision.freed.extend(key);
+        }
+        let silent = &self.silent;
         for (id, one) in silent.iter().filter(|(_, one)| is_held(one)) {
             if !self.marked.contains_key(id) {
                 self.marked.insert(*id, one.key.clone());
@@ -438,6 +448,12 @@ impl Silent {
     fn counts(&self) -> bool {
         matches!(self.belief, Belief::New | Belief::Lost)
     }
+}
+
+/// How many instances these leases are of.
+fn instances<'a, T: 'a>(leases: impl Iterator<Item = (&'a CheckKey, T)>) -> usize {
+    let mut last = None;
+    leases.filter(|(key, _)| last.replace(key.instance) != Some(key.instance)).count()
 }
 
 fn millis(duration: Duration) -> u64 {

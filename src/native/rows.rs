@@ -106,7 +106,7 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         native,
         ..NativeInstance::unsaid(id, key, registered)
     };
-    Ok(NativeInstance {
+    let mut instance = NativeInstance {
         id,
         tenant,
         said: Arc::new(said),
@@ -119,7 +119,10 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         lease_seconds: number("leaseSeconds", row.lease_seconds, 30, MAX_LEASE_SECONDS)?.max(1),
         ephemeral: word("ephemeral", row.ephemeral, Flag::Yes)?,
         audit,
-    })
+    };
+    // Somebody may have written it by SQL.
+    instance.settle();
+    Ok(instance)
 }
 
 pub(super) fn group_row(group: &NativeGroup) -> GroupRow {
@@ -162,8 +165,12 @@ pub(super) fn service_row(service: &NativeService) -> ServiceRow {
     }
 }
 
+/// The column for what is free and what a protocol says.
+pub(super) fn ext_property(instance: &NativeInstance) -> Option<String> {
+    terms::join(instance.audit.notes().ext_property.as_deref(), &instance.native)
+}
+
 pub(super) fn instance_row(instance: &NativeInstance) -> InstanceRow {
-    let notes = instance.audit.notes();
     InstanceRow {
         service_instance_id: instance.id.to_string(),
         tenant_id: instance.tenant.to_string(),
@@ -186,10 +193,7 @@ pub(super) fn instance_row(instance: &NativeInstance) -> InstanceRow {
         health_check_type: Some(instance.check.to_string()),
         lease_seconds: Some(i64::from(instance.lease_seconds)),
         ephemeral: Some(instance.ephemeral.to_string()),
-        common: CommonColumns {
-            ext_property: terms::join(notes.ext_property.as_deref(), &instance.native),
-            ..common(&instance.audit)
-        },
+        common: CommonColumns { ext_property: ext_property(instance), ..common(&instance.audit) },
         unreadable: Vec::new(),
     }
 }

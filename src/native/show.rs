@@ -23,7 +23,7 @@ impl Keeper {
         for (id, tenant) in state.tenants() {
             for instance in tenant.instances.values() {
                 self.follow_lease(instance, false);
-                self.follow_checks(None, Some(instance), false);
+                self.follow_checks(None, Some(instance));
             }
             let all = tenant.services.values().map(|entry| entry.to_core()).collect();
             let services = tenant.services.values().map(|entry| &entry.service);
@@ -59,7 +59,7 @@ impl Keeper {
                 None => self.shared.leases.close(CheckKey::own(*id)),
             }
             let own = self.heard_or_gone(tenant, CheckKey::own(*id), instance.is_some());
-            let of_checks = self.follow_checks(before.instance(tenant, *id), instance, *heard);
+            let of_checks = self.follow_checks(before.instance(tenant, *id), instance);
             if own.is_some() || !of_checks.is_empty() {
                 freed.entry(tenant.clone()).or_default().extend(own.into_iter().chain(of_checks));
             }
@@ -84,15 +84,17 @@ impl Keeper {
         &mut self,
         before: Option<&Arc<NativeInstance>>,
         after: Option<&Arc<NativeInstance>>,
-        heard: bool,
     ) -> Vec<InstanceKey> {
         let mut freed = Vec::new();
         let had: Vec<_> = before.into_iter().flat_map(|it| it.check_leases()).collect();
         let has: Vec<_> = after.into_iter().flat_map(|it| it.check_leases()).collect();
+        if let Some(instance) = before.or(after) {
+            self.shared.leases.tally(&instance.tenant, !had.is_empty(), !has.is_empty());
+        }
         for (key, check, seconds) in &has {
             let Some(instance) = after else { break };
             let one = (*key, check.as_str(), *seconds);
-            if let Some(lease) = self.shared.leases.follow_check(instance, one, heard) {
+            if let Some(lease) = self.shared.leases.follow_check(instance, one) {
                 self.queue(lease);
             }
             freed.extend(self.heard_or_gone(&instance.tenant, *key, true));

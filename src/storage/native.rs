@@ -170,6 +170,8 @@ pub struct HeartbeatRow {
     pub last_health_check_time: Option<DateTime<Utc>>,
     /// The health now.
     pub health_status: String,
+    /// Its checks moved: `extProperty`, which holds them. `None`: it stays.
+    pub ext_property: Option<String>,
 }
 
 /// What names a service as the tables do, whether or not the names are valid.

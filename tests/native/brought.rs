@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use hub_registry::native;
 use hub_registry::storage::NativeStore;
 use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::HealthStatus::{Healthy, Unhealthy, Unknown};
-use hub_registry_core::{HealthStatus, Pairs, TenantId};
+use hub_registry_core::{HealthStatus, Pairs, TenantId, Weight};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
@@ -271,4 +272,66 @@ async fn its_health_follows_from_its_checks_and_from_nothing_else() {
         .register(Registration { check: Some(HealthCheckType::None), ..registration("s", 3) })
         .await;
     assert_eq!(ward.how(id).0, Unknown);
+}
+
+/// The tables are looked at before what was found is on disk.
+#[tokio::test(start_paused = true)]
+async fn what_others_write_meanwhile_and_what_is_found_are_both_kept() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [ttl("t", 10, PASSING), ttl("u", 86_400, PASSING)])).await;
+    sleep(SECOND * 9).await;
+    // From now on nothing that is found reaches the disk; the tables are looked at all the same.
+    ward.store.keeps_no_beats.store(true, Ordering::Relaxed);
+    sleep(SECOND * 2).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
+    let row = (TenantId::default_tenant().to_string(), id.to_string());
+    ward.store.tables.lock().instances.get_mut(&row).unwrap().weight_value = Some(7);
+    let start = Instant::now();
+    while ward.seen(id).weight != Weight::new(7) {
+        assert!(start.elapsed() < SECOND * 120, "it is never seen");
+        sleep(SECOND).await;
+    }
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
+    ward.store.keeps_no_beats.store(false, Ordering::Relaxed);
+    sleep(SECOND * 20).await;
+    let again = Ward::over(Arc::clone(&ward.store)).await;
+    assert_eq!(again.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
+    assert_eq!(again.seen(id).weight, Weight::new(7));
+    // One that is gone from the table stays gone, whatever is found of it then.
+    ward.store.tables.lock().instances.clear();
+    let me = by(&TenantId::default_tenant(), "me");
+    ward.world.native.heartbeat_of(&me, id, "u").ok();
+    sleep(SECOND * 30).await;
+    assert!(ward.store.tables.lock().instances.is_empty());
+}
+
+/// Twenty checks of one client are one client that is silent.
+#[tokio::test(start_paused = true)]
+async fn clients_are_counted_and_not_their_checks() {
+    let ward = Ward::open().await;
+    let mut ids = Vec::new();
+    for port in 1..=40 {
+        ids.push(ward.register(brings(port, [ttl("t", 30, PASSING)])).await);
+    }
+    let many: Vec<_> = (0..20).map(|number| format!("m{number:02}")).collect();
+    let dies = ward.register(brings(99, many.iter().map(|id| ttl(id, 30, PASSING)))).await;
+    let stats = ward.world.native.lease_stats(&TenantId::default_tenant());
+    assert_eq!(stats.heart_beating, 41);
+    for _ in 0..9 {
+        sleep(SECOND * 10).await;
+        assert!(ids.iter().all(|id| ward.hear(*id, "t")));
+    }
+    assert_eq!(ward.how(dies), (Unhealthy, vec![CRITICAL; 20]));
+    let stats = ward.world.native.lease_stats(&TenantId::default_tenant());
+    assert_eq!(stats.held, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn registering_again_says_nothing_of_how_a_known_check_is() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [ttl("t", 10, PASSING)])).await;
+    sleep(SECOND * 12).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
+    ward.register(brings(1, [ttl("t", 10, PASSING), ttl("u", 1000, PASSING)])).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
 }

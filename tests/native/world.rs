@@ -54,6 +54,8 @@ pub(crate) struct FakeStore {
     pub(crate) beats: AtomicUsize,
     /// Nothing is answered.
     pub(crate) hangs: AtomicBool,
+    /// Commits are written, and what leases and checks found is not.
+    pub(crate) keeps_no_beats: AtomicBool,
     /// So often the tables were looked at.
     pub(crate) looks: AtomicUsize,
     /// Looks at the tables fail.
@@ -130,7 +132,7 @@ impl NativeStore for FakeStore {
     async fn flush(&self, beats: &[HeartbeatRow]) -> Result<()> {
         self.answers().await;
         let fault = *self.fault.lock();
-        if fault == Fault::Before {
+        if fault == Fault::Before || self.keeps_no_beats.load(Ordering::Relaxed) {
             return Err(Self::unavailable());
         }
         self.beats.fetch_add(beats.len(), Ordering::Relaxed);
@@ -141,6 +143,9 @@ impl NativeStore for FakeStore {
                 row.last_heartbeat_time = beat.last_heartbeat_time;
                 row.last_health_check_time = beat.last_health_check_time;
                 row.health_status = Some(beat.health_status.clone());
+                if beat.ext_property.is_some() {
+                    row.common.ext_property.clone_from(&beat.ext_property);
+                }
             }
         }
         if fault == Fault::After { Err(Self::unavailable()) } else { Ok(()) }

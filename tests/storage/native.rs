@@ -146,6 +146,7 @@ pub(crate) async fn heartbeats_move_what_they_move(database: &Database) {
         last_heartbeat_time: Some(later(1000 + port)),
         last_health_check_time: (port % 2 == 0).then(|| later(2000)),
         health_status: "HEALTHY".to_owned(),
+        ext_property: (port % 5 == 0).then(|| format!("{{\"moved\":{port}}}")),
     };
     // The last ones are not there.
     let mut beats: Vec<_> = (1..=310).map(beat).collect();
@@ -156,11 +157,14 @@ pub(crate) async fn heartbeats_move_what_they_move(database: &Database) {
     assert_eq!(rows.len(), 300);
     for row in rows {
         let port = row.port_number.unwrap();
+        let mut before = instance(&format!("{port:03}"), port);
+        // What says nothing of it leaves it as it was.
+        before.common.ext_property = beat(port).ext_property.or(before.common.ext_property);
         let moved = InstanceRow {
             last_heartbeat_time: beat(port).last_heartbeat_time,
             last_health_check_time: beat(port).last_health_check_time,
             health_status: some("HEALTHY"),
-            ..instance(&format!("{port:03}"), port)
+            ..before
         };
         assert_eq!(row, moved);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hub_registry_core::{InstanceKey, InstanceStatus, ServiceKey};
+use hub_registry_core::{InstanceKey, ServiceKey};
 use serde_json::{Value, json};
 
 use super::Face;
@@ -33,7 +33,8 @@ pub(super) async fn register(
     let replace = call.switch("replace-existing-checks")?;
     let turn = face.turns.of((tenant, &id)).await;
     let before = face.by_agent(caller, call.peer, &id);
-    let new = registration(service, new, call.peer, before.as_ref(), (replace, face.native.now()))?;
+    let (new, named) =
+        registration(service, new, call.peer, before.as_ref(), (replace, face.native.now()))?;
     let outcome = face.native.register(caller, new).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
@@ -49,8 +50,11 @@ pub(super) async fn register(
     if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
         drop(turn);
         face.remember(&now);
-        let ids: Vec<_> = now.checks().iter().map(|check| check.id.clone()).collect();
-        face.leave_to(&call, &now, ids).await;
+        // As with an agent, the time of those begins anew that it names.
+        for id in &named {
+            face.native.heartbeat_of(caller, now.id, id).ok();
+        }
+        face.leave_to(&call, &now, named).await;
     }
     Ok(StatusCode::OK)
 }
@@ -64,23 +68,6 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
     };
     let outcome = face.native.deregister(&call.caller, &known.id.to_string()).await;
     face.metrics.native.ended("deregister", outcome.is_ok());
-    outcome?;
-    Ok(StatusCode::OK)
-}
-
-/// `PUT agent/service/maintenance/{id}?enable=`
-pub(super) async fn maintenance(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    if call.query("enable").is_none() {
-        return Err(Refused::bad("Missing value for enable"));
-    }
-    let enable = call.switch("enable")?;
-    let id = call.segment("id");
-    let unknown =
-        || Refused::new(StatusCode::NOT_FOUND, format!("No service registered with ID {id:?}"));
-    let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
-    let status = if enable { InstanceStatus::OutOfService } else { InstanceStatus::Up };
-    let outcome = face.native.set_status(&call.caller, &known.id.to_string(), status).await;
-    face.metrics.native.ended("status", outcome.is_ok());
     outcome?;
     Ok(StatusCode::OK)
 }

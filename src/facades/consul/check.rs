@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::call::{Answered, Refused};
 use super::register::or_default;
+use crate::error::Error;
 use crate::model::check::{Asks, Check, CheckStatus, Checks, Decides, MAX_CHECKS};
 use crate::model::registration::MAX_LEASE_SECONDS;
 
@@ -36,10 +37,13 @@ const OWN_HEADERS: [HeaderName; 7] = [
 ];
 
 /// A check as clients define it; keys as [`decode`](super::register::decode) has them.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct CheckDefinition {
-    #[serde(alias = "id", deserialize_with = "or_default")]
+    /// In the registration of a check alone.
+    #[serde(deserialize_with = "or_default")]
+    id: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) checkid: String,
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
@@ -90,13 +94,46 @@ pub(super) struct CheckDefinition {
 impl CheckDefinition {
     /// With this id and name, where it has none.
     pub(super) fn with(mut self, id: String, name: impl FnOnce() -> String) -> Self {
-        if self.checkid.is_empty() {
-            self.checkid = id;
-        }
+        let own = [std::mem::take(&mut self.id), std::mem::take(&mut self.checkid), id];
+        self.checkid = own.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
         if self.name.is_empty() {
             self.name = name();
         }
         self
+    }
+
+    /// The check, which nobody knew before.
+    ///
+    /// # Errors
+    /// 400, with the field and the rule.
+    pub(super) fn check(mut self, now: DateTime<Utc>) -> Answered<Check> {
+        let decides = self.decides()?;
+        for (field, text) in
+            [("CheckID", &self.checkid), ("Name", &self.name), ("Notes", &self.notes)]
+        {
+            if text.len() > LONGEST {
+                return Err(invalid(&format!("{field} must have at most {LONGEST} bytes")));
+            }
+        }
+        let said = Some(&*self.status).filter(|status| !status.is_empty());
+        let said = said.map(str::parse::<CheckStatus>).transpose().map_err(|_| {
+            let shown: String = self.status.chars().take(60).collect();
+            Refused::bad(format!(
+                "Bad check status: Status {shown:?} must be passing, warning or critical"
+            ))
+        })?;
+        let after = Some(&self.deregistercriticalserviceafter).filter(|text| !text.is_empty());
+        let after =
+            after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
+        Ok(Check {
+            id: self.checkid,
+            name: self.name,
+            notes: self.notes,
+            decides,
+            status: said.unwrap_or_default(),
+            stated: said.map(|_| now.timestamp_millis()),
+            deregister_after: after.map(|seconds| seconds.max(MIN_DEREGISTER)),
+        })
     }
 
     fn decides(&mut self) -> Answered<Decides> {
@@ -151,54 +188,26 @@ impl CheckDefinition {
         if self.ttl.is_empty() {
             return Err(invalid("TTL must be > 0 for TTL checks"));
         }
-        Ok(Decides::Ttl(seconds("TTL", &self.ttl)?))
+        let ttl = seconds("TTL", &self.ttl)?;
+        if ttl > MAX_LEASE_SECONDS {
+            let text = format!("TTL {:?} must be at most {MAX_LEASE_SECONDS} seconds", self.ttl);
+            return Err(invalid(&text));
+        }
+        Ok(Decides::Ttl(ttl))
     }
 }
 
-/// Adds a check; one that was there (`had`) keeps its status, since registering says nothing of how
-/// it is.
+/// Adds a check; one that was there (`had`) stands as it did, since registering says nothing of how it
+/// is.
 ///
 /// # Errors
-/// 400, with the field and the rule.
-pub(super) fn add(
-    checks: &mut Checks,
-    mut new: CheckDefinition,
-    had: &Checks,
-    now: DateTime<Utc>,
-) -> Answered<()> {
-    let decides = new.decides()?;
-    for (field, text) in [("CheckID", &new.checkid), ("Name", &new.name), ("Notes", &new.notes)] {
-        if text.len() > LONGEST {
-            return Err(invalid(&format!("{field} must have at most {LONGEST} bytes")));
-        }
-    }
-    let said = match &*new.status {
-        "" => None,
-        status => Some(status.parse::<CheckStatus>().map_err(|_| {
-            let shown: String = status.chars().take(60).collect();
-            Refused::bad(format!(
-                "Bad check status: Status {shown:?} must be passing, warning or critical"
-            ))
-        })?),
-    };
-    let after = Some(&new.deregistercriticalserviceafter).filter(|text| !text.is_empty());
-    let after = after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
-    let (status, stated) = match (had.get(&new.checkid), said) {
-        (Some(known), _) => (known.status, known.stated),
-        (None, Some(said)) => (said, Some(now.timestamp_millis())),
-        (None, None) => (CheckStatus::Critical, None),
-    };
-    checks.put(Check {
-        id: new.checkid,
-        name: new.name,
-        notes: new.notes,
-        decides,
-        status,
-        stated,
-        deregister_after: after.map(|seconds| seconds.max(MIN_DEREGISTER)),
-    });
+/// There are too many.
+pub(super) fn add(checks: &mut Checks, new: Check, had: &Checks) -> Result<(), Error> {
+    checks.put(new);
+    checks.stand_as(had);
     if checks.len() > MAX_CHECKS {
-        return Err(invalid(&format!("a service of the hub has at most {MAX_CHECKS} checks")));
+        let rule = format!("must be at most {MAX_CHECKS} for a service");
+        return Err(Error::invalid("Checks", checks.len(), &rule));
     }
     Ok(())
 }
@@ -210,8 +219,8 @@ fn invalid(text: &str) -> Refused {
 /// Nothing is counted in less than seconds here.
 fn seconds(field: &str, text: &str) -> Answered<u32> {
     let parsed = duration::parse(text).ok().filter(|time| !time.is_zero());
-    let parsed = parsed.map(|time| time.as_secs_f64().ceil().min(f64::from(MAX_LEASE_SECONDS)));
-    parsed.map(|seconds| seconds as u32).ok_or_else(|| {
+    // As many as a number of them can be: the cast stops there.
+    parsed.map(|time| time.as_secs_f64().ceil() as u32).ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
         invalid(&format!("{field} {shown:?} must be a duration, as 15s or 1m"))
     })

@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use hub_registry_core::HealthStatus;
 use serde::Deserialize;
-use tokio::sync::MutexGuard;
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
@@ -17,6 +16,7 @@ use super::check::{self, CheckDefinition};
 use super::register::decode;
 use super::render::{self, term};
 use crate::access::Action;
+use crate::error::Error;
 use crate::model::check::{CheckStatus, Checks};
 use crate::model::instance::{InstancePatch, NativeInstance};
 use crate::model::terms;
@@ -91,10 +91,17 @@ pub(super) async fn register(
         );
         return Err(Refused::bad(text));
     }
-    let mut checks = known.checks();
-    let had = checks.clone();
-    check::add(&mut checks, new, &had, face.native.now())?;
-    let now = face.write_checks(&call, &known, &checks).await?;
+    let new = new.check(face.native.now())?;
+    let heard = new.lease().is_some();
+    let add = move |checks: &mut Checks| {
+        let had = checks.clone();
+        check::add(checks, new, &had)
+    };
+    let now = face.change_checks(&call, &known, add).await?;
+    if heard {
+        // As with an agent, a check begins when it is registered.
+        face.native.heartbeat_of(&call.caller, now.id, &id)?;
+    }
     drop(turn);
     face.remember(&now);
     face.leave_to(&call, &now, [id]).await;
@@ -104,7 +111,8 @@ pub(super) async fn register(
 /// `PUT agent/check/deregister/{id}`: 200 also for one that is not there, as Consul 1.8 has it.
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
     let id = call.segment("id");
-    if let Some(known) = face.by_check(&call.caller, call.peer, id) {
+    // Those of other agents are not this one's to take away.
+    for known in face.with_check(&call.caller, call.peer, id) {
         face.drop_check(&call, &known, id).await?;
     }
     Ok(StatusCode::OK)
@@ -154,16 +162,15 @@ impl Face {
         if status == said {
             return Ok(StatusCode::OK);
         }
-        // What it says now is written over what is there now, and over nothing newer.
-        let _turn = self.turn_of(call, &known).await;
-        let known = self.native.get(call.caller.tenant(), &known.id.to_string())?;
-        let mut checks = known.checks();
-        // Somebody may have taken it away meanwhile.
-        if let Some(check) = checks.get_mut(id) {
-            check.status = said;
-            check.stated = Some(self.native.now().timestamp_millis());
-            self.write_checks(call, &known, &checks).await?;
-        }
+        let (check, now) = (id.to_owned(), self.native.now().timestamp_millis());
+        let state = move |checks: &mut Checks| {
+            // Somebody may have taken it away meanwhile.
+            if let Some(check) = checks.get_mut(&check) {
+                (check.status, check.stated) = (said, Some(now));
+            }
+            Ok(())
+        };
+        self.change_checks(call, &known, state).await?;
         Ok(StatusCode::OK)
     }
 
@@ -192,38 +199,45 @@ impl Face {
         Ok(StatusCode::OK)
     }
 
-    /// Writes the checks of an instance, in its turn.
-    async fn write_checks(
+    /// Changes the checks of an instance as they are when it is written: what is found of others
+    /// meanwhile is not written over.
+    async fn change_checks(
         &self,
         call: &Call,
         known: &NativeInstance,
-        checks: &Checks,
+        change: impl FnOnce(&mut Checks) -> Result<(), Error> + Send + 'static,
     ) -> Answered<Arc<NativeInstance>> {
-        let mut native = known.native.clone();
-        checks.write(&mut native);
-        terms::check(&native)?;
-        let none = checks.is_empty();
-        let patch = InstancePatch {
-            check: Some(if none { HealthCheckType::None } else { HealthCheckType::Checks }),
-            health: none.then_some(HealthStatus::Unknown),
-            native: Some(native),
-            ..InstancePatch::default()
+        let own = known.native.get(term::ID).cloned();
+        let patch = move |now: &NativeInstance| {
+            // Another one has its address by now.
+            if now.native.get(term::ID) != own.as_ref() {
+                return Err(Error::not_found("the service is not registered any more"));
+            }
+            let (mut checks, mut native) = (now.checks(), now.native.clone());
+            change(&mut checks)?;
+            checks.write(&mut native);
+            terms::check(&native)?;
+            let none = checks.is_empty();
+            Ok(InstancePatch {
+                check: Some(if none { HealthCheckType::None } else { HealthCheckType::Checks }),
+                health: none.then_some(HealthStatus::Unknown),
+                native: Some(native),
+                ..InstancePatch::default()
+            })
         };
-        let outcome = self.native.update(&call.caller, &known.id.to_string(), patch).await;
+        let outcome = self.native.update_with(&call.caller, known.id, patch).await;
         self.metrics.native.ended("checks", outcome.is_ok());
         Ok(outcome?)
     }
 
     /// Takes a check away from an instance, if it has it still.
     async fn drop_check(&self, call: &Call, known: &NativeInstance, id: &str) -> Answered<()> {
-        let _turn = self.turn_of(call, known).await;
-        let Ok(known) = self.native.get(call.caller.tenant(), &known.id.to_string()) else {
-            return Ok(());
+        let id = id.to_owned();
+        let drop = move |checks: &mut Checks| {
+            checks.remove(&id);
+            Ok(())
         };
-        let mut checks = known.checks();
-        if checks.remove(id).is_some() {
-            self.write_checks(call, &known, &checks).await?;
-        }
+        self.change_checks(call, known, drop).await?;
         Ok(())
     }
 
@@ -236,20 +250,21 @@ impl Face {
         ids: impl IntoIterator<Item = String>,
     ) {
         for id in ids {
-            for other in self.with_check(&call.caller, call.peer, &id) {
-                if other.id == owner.id {
-                    continue;
-                }
-                if let Err(error) = self.drop_check(call, &other, &id).await {
-                    let instance = other.key.to_string();
-                    tracing::warn!(%instance, check = %id, ?error, "a check is another service's now, and stays here too");
+            // Of two that take it at once one keeps it.
+            let _turn = self.check_turns.of((call.caller.tenant(), &id)).await;
+            let all = self.with_check(&call.caller, call.peer, &id);
+            if !all.iter().any(|one| one.id == owner.id) {
+                continue;
+            }
+            for other in all.iter().filter(|one| one.id != owner.id) {
+                let (instance, to) = (other.key.to_string(), owner.key.to_string());
+                match self.drop_check(call, other, &id).await {
+                    Ok(()) => tracing::info!(%instance, check = %id, %to,
+                        "another service of its agent took the id of its check: it has it no more"),
+                    Err(error) => tracing::warn!(%instance, check = %id, %to, ?error,
+                        "a check is another service's now, and stays here too"),
                 }
             }
         }
-    }
-
-    async fn turn_of(&self, call: &Call, known: &NativeInstance) -> MutexGuard<'_, ()> {
-        let id = known.native.get(term::ID).map_or("", String::as_str);
-        self.turns.of((call.caller.tenant(), id)).await
     }
 }

@@ -13,7 +13,7 @@ pub(in crate::facades) fn definition(bytes: &[u8]) {
     let Ok(definition) = register::read(bytes) else { return };
     let Some(key) = key_of(&definition.name) else { return };
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Ok(registration) =
+    if let Ok((registration, _)) =
         register::registration(key, definition, here, None, (false, DateTime::UNIX_EPOCH))
     {
         registration.check().ok();

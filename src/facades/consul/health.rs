@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde_json::Value;
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
@@ -37,7 +36,8 @@ pub(super) async fn checks(State(face): State<Arc<Face>>, call: Call) -> Answere
     let filter = call.filter()?;
     let (index, whole, view) = face.watched(&call).await?;
     let rows = view.iter().flat_map(|view| view.rows.iter().map(move |row| (view, row)));
-    let checks = rows.flat_map(|(view, row)| render::checks(row, view.revision)).collect();
+    let checks = rows.flat_map(|(view, row)| render::checks(row, view.revision));
+    let checks = checks.filter(|check| !render::is_of_node(check)).collect();
     Ok(read(index, whole, text(&face.filtered(checks, filter.as_ref())?)))
 }
 
@@ -50,7 +50,8 @@ pub(super) async fn state(State(face): State<Arc<Face>>, call: Call) -> Answered
     let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
     let visible = face.native.visible(&call.caller);
     let all = rows(&snapshot, &visible).flat_map(|(view, row)| render::checks(row, view.revision));
-    let checks = all.filter(|check| wanted == "any" || check["Status"] == wanted).collect();
+    let all = all.filter(|check| wanted == "any" || check["Status"] == wanted);
+    let checks = render::distinct(all);
     Ok(read(snapshot.revision, true, text(&face.filtered(checks, filter.as_ref())?)))
 }
 
@@ -59,7 +60,6 @@ pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered 
     let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
     let (visible, name) = (face.native.visible(&call.caller), call.segment("name"));
     let there = rows(&snapshot, &visible).filter(|(_, row)| render::node_of(&row.instance) == name);
-    let checks: Vec<Value> =
-        there.flat_map(|(view, row)| render::checks(row, view.revision)).collect();
+    let checks = render::distinct(there.flat_map(|(view, row)| render::checks(row, view.revision)));
     Ok(read(snapshot.revision, true, text(&face.filtered(checks, filter.as_ref())?)))
 }

@@ -27,6 +27,7 @@ mod filter;
 #[cfg(any(fuzzing, test))]
 pub(in crate::facades) mod fuzzing;
 mod health;
+mod maintenance;
 mod places;
 mod reaper;
 mod register;
@@ -69,7 +70,9 @@ struct Face {
     services: Lists,
     entries: DashMap<(TenantId, ServiceKey), Arc<Entries>>,
     places: Places,
+    /// One after the other for those who register one service id, and who take one check id.
     turns: Turns,
+    check_turns: Turns,
     stopping: CancellationToken,
 }
 
@@ -90,6 +93,7 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         entries: DashMap::new(),
         places: Places::default(),
         turns: Turns::default(),
+        check_turns: Turns::default(),
         stopping: tasks.stop_signal(),
     });
     tasks.spawn_until_stopped(reaper::run(Arc::clone(&face)));
@@ -111,7 +115,8 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         .route("/agent/service/{id}", get(agent::service))
         .route("/agent/service/register", put(agent::register))
         .route("/agent/service/deregister/{id}", put(agent::deregister))
-        .route("/agent/service/maintenance/{id}", put(agent::maintenance))
+        .route("/agent/service/maintenance/{id}", put(maintenance::service))
+        .route("/agent/maintenance", put(maintenance::node))
         .route("/agent/checks", get(checks::list))
         .route("/agent/check/register", put(checks::register))
         .route("/agent/check/deregister/{id}", put(checks::deregister))

@@ -92,7 +92,12 @@ impl Face {
         peer: IpAddr,
         check: &str,
     ) -> Option<NativeInstance> {
-        let found = self.that_check(caller, check);
+        let mut found = self.known(caller, &of_check(check));
+        // Many hosts may have one id: their checks are read only where none is this agent's.
+        if found.iter().any(|one| is_of(one, peer)) {
+            found.retain(|one| is_of(one, peer));
+        }
+        found.retain(|one| one.checks().get(check).is_some());
         if found.is_empty() {
             // That of one that registered by another way is named after its id.
             let of_service = self.by_id(caller, peer, check.strip_prefix("service:")?);
@@ -108,14 +113,8 @@ impl Face {
         peer: IpAddr,
         check: &str,
     ) -> Vec<NativeInstance> {
-        let mut found = self.that_check(caller, check);
-        found.retain(|one| is_of(one, peer));
-        found
-    }
-
-    fn that_check(&self, caller: &Caller, check: &str) -> Vec<NativeInstance> {
         let mut found = self.known(caller, &of_check(check));
-        found.retain(|one| one.checks().get(check).is_some());
+        found.retain(|one| is_of(one, peer) && one.checks().get(check).is_some());
         found
     }
 
@@ -141,6 +140,14 @@ impl Face {
         let visible = self.native.visible(caller);
         let found = found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok());
         found.filter(|one| visible.sees(&one.key.service.group)).collect()
+    }
+
+    /// All that registered from there, and that the caller may see.
+    pub(super) fn of_agent(&self, caller: &Caller, peer: IpAddr) -> Vec<Arc<NativeInstance>> {
+        let visible = self.native.visible(caller);
+        let mut all = self.registered(caller.tenant());
+        all.retain(|one| is_of(one, peer) && visible.sees(&one.key.service.group));
+        all
     }
 
     /// All that registered as services of an agent.

@@ -33,38 +33,39 @@ impl Face {
         let (now, mut critical) = (Instant::now(), Critical::new());
         for (tenant, _) in self.view.all() {
             for one in self.registered(&tenant) {
-                let (mut gone, checks) = (false, one.checks());
-                for check in checks.iter() {
-                    let Some(after) = after(check) else { continue };
+                for check in one.checks().iter() {
+                    let Some(after) = self.after(&one, check) else { continue };
                     let key = CheckKey::of(one.id, &check.id);
                     let since = *before.get(&key).unwrap_or(&now);
                     critical.insert(key, since);
-                    gone |= now.duration_since(since) >= after;
-                }
-                if gone {
-                    self.remove(&tenant, &one).await;
+                    if now.duration_since(since) >= after {
+                        self.remove(&tenant, &one, &check.id).await;
+                    }
                 }
             }
         }
         critical
     }
 
-    async fn remove(&self, tenant: &TenantId, one: &NativeInstance) {
-        let (id, instance) = (one.id.to_string(), one.key.to_string());
-        // Others were removed meanwhile, which takes its time.
-        let still = |now: NativeInstance| now.checks().iter().any(|check| after(check).is_some());
-        if !self.native.get(tenant, &id).is_ok_and(still) {
-            return;
-        }
-        match self.native.deregister(&Caller::hub(tenant.clone()), &id).await {
-            Ok(()) => tracing::info!(%instance, "critical for too long: removed"),
-            Err(error) => tracing::warn!(%instance, %error, "cannot be removed"),
+    /// After how long its service is to be removed, if it is critical and says so. What the hub is to
+    /// ask and never did, since checks are off or it could not, is critical for want of knowledge.
+    fn after(&self, one: &NativeInstance, check: &Check) -> Option<Duration> {
+        let seconds = check.deregister_after.filter(|_| check.status == CheckStatus::Critical)?;
+        let asked = || self.native.with_heartbeat(one).last_health_check.is_some();
+        (check.lease().is_some() || asked()).then(|| Duration::from_secs(seconds.into()))
+    }
+
+    async fn remove(&self, tenant: &TenantId, one: &NativeInstance, check: &str) {
+        let (instance, check) = (one.key.to_string(), check.to_owned());
+        let (of, hub) = (check.clone(), Caller::hub(tenant.clone()));
+        // It may have got well, or registered anew, while others were removed.
+        let still = move |now: &NativeInstance| {
+            now.checks().get(&of).is_some_and(|check| check.status == CheckStatus::Critical)
+        };
+        match self.native.deregister_if(&hub, one.id, still).await {
+            Ok(true) => tracing::info!(%instance, %check, "critical for too long: removed"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%instance, %check, %error, "cannot be removed"),
         }
     }
-}
-
-/// After how long its service is to be removed, if it is critical and says so.
-fn after(check: &Check) -> Option<Duration> {
-    let seconds = check.deregister_after.filter(|_| check.status == CheckStatus::Critical)?;
-    Some(Duration::from_secs(seconds.into()))
 }

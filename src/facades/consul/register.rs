@@ -131,7 +131,7 @@ fn folded(value: Value) -> Value {
     }
 }
 
-/// The registration. `before`: what is registered under the id; its checks stay, unless those that
+/// The registration, and the ids of the checks that it names. `before`: what is registered under the id; its checks stay, unless those that
 /// are defined here are to `replace` them.
 ///
 /// # Errors
@@ -142,7 +142,7 @@ pub(super) fn registration(
     peer: IpAddr,
     before: Option<&NativeInstance>,
     (replace, now): (bool, DateTime<Utc>),
-) -> Answered<Registration> {
+) -> Answered<(Registration, Vec<String>)> {
     check_meta(&new.meta)?;
     let address = if new.address.is_empty() { peer.to_string() } else { new.address };
     let host = native_host("Address", &address)?;
@@ -156,6 +156,11 @@ pub(super) fn registration(
     if new.enabletagoverride {
         say(term::TAG_OVERRIDE, "true".to_owned());
     }
+    for mark in [term::MAINTENANCE, term::NODE_MAINTENANCE] {
+        if let Some(reason) = before.and_then(|before| before.native.get(mark)) {
+            say(mark, reason.clone());
+        }
+    }
     for (tag, other) in new.taggedaddresses {
         say(&format!("{}{tag}", term::ADDRESS), format!("{}:{}", other.address, other.port));
     }
@@ -166,8 +171,10 @@ pub(super) fn registration(
     let passing = weights.passing.unwrap_or(1).clamp(0, i64::from(Weight::MAX / 100));
     let had = before.map(NativeInstance::checks).unwrap_or_default();
     let mut checks = if replace { Checks::default() } else { had.clone() };
-    let defined: Vec<_> = new.check.into_iter().chain(new.checks).collect();
-    let alone = defined.len() == 1;
+    // An empty one is none there; in a list it is a mistake.
+    let one = new.check.filter(|check| *check != CheckDefinition::default());
+    let defined: Vec<_> = one.into_iter().chain(new.checks).collect();
+    let (alone, mut named) = (defined.len() == 1, Vec::new());
     for (place, check) in defined.into_iter().enumerate() {
         // As an agent names them (`agent/agent.go`, `addServiceInternal`).
         let id = match alone {
@@ -175,11 +182,13 @@ pub(super) fn registration(
             false => format!("service:{}:{}", new.id, place + 1),
         };
         let name = || format!("Service '{}' check", new.name);
-        check::add(&mut checks, check.with(id, name), &had, now)?;
+        let check = check.with(id, name).check(now)?;
+        named.push(check.id.clone());
+        check::add(&mut checks, check, &had)?;
     }
     checks.write(&mut native);
     let check = if checks.is_empty() { HealthCheckType::None } else { HealthCheckType::Checks };
-    Ok(Registration {
+    let registration = Registration {
         weight: Some(Weight::new(u32::try_from(passing).unwrap_or(1) * 100)),
         tags: Some(new.tags),
         metadata: Some(new.meta.into()),
@@ -188,7 +197,8 @@ pub(super) fn registration(
         ephemeral: Some(Flag::No),
         native: Some(native),
         ..Registration::new(InstanceKey { service, host, port })
-    })
+    };
+    Ok((registration, named))
 }
 
 fn check_meta(meta: &BTreeMap<String, String>) -> Answered<()> {

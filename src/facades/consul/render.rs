@@ -11,9 +11,10 @@
 //! | `Checks` | see [`checks`] |
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
-use hub_registry_consul::wire::SERVICE_MAINTENANCE;
+use hub_registry_consul::wire::{NODE_MAINTENANCE, SERVICE_MAINTENANCE};
 use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -31,6 +32,9 @@ pub(super) mod term {
     pub(in super::super) const ID: &str = "serviceId";
     /// Where it registered from: an id is unique with one agent.
     pub(in super::super) const AGENT: &str = "agent";
+    /// Why it is in maintenance, and why all of its agent's are.
+    pub(in super::super) const MAINTENANCE: &str = "maintenance";
+    pub(in super::super) const NODE_MAINTENANCE: &str = "nodeMaintenance";
     pub(in super::super) const TAG_OVERRIDE: &str = "enableTagOverride";
     pub(in super::super) const WARNING: &str = "warningWeight";
     /// Before the name of an address for callers elsewhere.
@@ -164,7 +168,7 @@ pub(super) fn besides(row: &Row, meta: &mut Value, wanted: bool) {
 }
 
 /// Its checks: those it brought with it, else one that says its health, or none where nobody checks
-/// it; and Consul's own of what is out of service.
+/// it; and Consul's own of what is in maintenance.
 pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
     let instance = &row.instance;
     let id = id_of(row);
@@ -184,15 +188,46 @@ pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
     let status = status(instance);
     // One that says of itself that it is down is not well, whatever its checks find.
     let unsaid = status == "critical" && own.worst() != Some(CheckStatus::Critical);
-    if own.is_empty() && instance.health != HealthStatus::Unknown || unsaid {
+    if own.is_empty() && (instance.health != HealthStatus::Unknown || unsaid) {
         let label = format!("Service '{name}' check");
         checks.push(check(&format!("service:{id}"), &label, status, "", ""));
+    } else if unsaid {
+        let label = format!("Service '{name}' status");
+        checks.push(check(&format!("service:{id}:status"), &label, status, "", ""));
     }
     if instance.status == InstanceStatus::OutOfService {
-        let check_id = format!("{SERVICE_MAINTENANCE}{id}");
-        checks.push(check(&check_id, "Service Maintenance Mode", "critical", "maintenance", ""));
+        let reason = |mark| instance.native.get(mark).map(String::as_str);
+        let of_node = reason(term::NODE_MAINTENANCE);
+        if let Some(notes) = of_node {
+            let label = "Node Maintenance Mode";
+            let mut one = check(NODE_MAINTENANCE, label, "critical", "maintenance", notes);
+            (one["ServiceID"], one["ServiceName"], one["ServiceTags"]) =
+                (json!(""), json!(""), json!([]));
+            checks.push(one);
+        }
+        if let Some(notes) = reason(term::MAINTENANCE).or_else(|| of_node.is_none().then_some("")) {
+            let (check_id, label) =
+                (format!("{SERVICE_MAINTENANCE}{id}"), "Service Maintenance Mode");
+            checks.push(check(&check_id, label, "critical", "maintenance", notes));
+        }
     }
     checks
+}
+
+/// Those of many instances: what is a node's is there once.
+pub(super) fn distinct(checks: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut nodes = HashSet::new();
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    checks
+        .filter(|check| {
+            !is_of_node(check) || nodes.insert((text(check, "Node"), text(check, "CheckID")))
+        })
+        .collect()
+}
+
+/// Whether it is of a node, and of no service.
+pub(super) fn is_of_node(check: &Value) -> bool {
+    check["ServiceID"] == ""
 }
 
 /// An element of `health/service`.

@@ -199,6 +199,12 @@ impl Keeper {
                 // What leases made of it is newer than what is on disk.
                 instance = instance.judged(before.health, before.last_health_check);
             }
+            if self.rewritten.contains(&disk.id) {
+                let mut checks = instance.checks();
+                checks.stand_as(&before.checks());
+                instance = instance.with_checks(&checks);
+            }
+            instance.settle();
             // Who sets a health says so, as by the API; the next heartbeat does not take it back.
             stated = instance.health != before.health
                 && instance.last_health_check == before.last_health_check;

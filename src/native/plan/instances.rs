@@ -132,6 +132,12 @@ impl Draft {
             said.native.remove(terms::CONNECTION);
             set(&mut said.native, new.native);
         });
+        if instance.check == HealthCheckType::Checks {
+            // Registering says nothing of how a check is that is known.
+            let mut checks = instance.checks();
+            checks.stand_as(&before.checks());
+            instance = instance.with_checks(&checks);
+        }
         instance.settle();
         if instance != *before {
             instance.audit.touch(self.now, caller.user());
@@ -196,6 +202,17 @@ impl Draft {
         self.put_instance(instance, false);
         let written = self.next.instance(caller.tenant(), id).ok_or_else(no_instance)?;
         Ok(Arc::clone(written))
+    }
+
+    /// Changes what is found to be changed in the instance as it is then.
+    pub(in crate::native) fn update_with(
+        &mut self,
+        caller: &Caller,
+        id: InstanceId,
+        change: impl FnOnce(&NativeInstance) -> Result<InstancePatch>,
+    ) -> Result<Arc<NativeInstance>> {
+        let patch = change(&*self.writable(caller, id)?)?;
+        self.update_instance(caller, id, patch)
     }
 
     /// The instance, if the caller may change it. One it may not even see is not there.

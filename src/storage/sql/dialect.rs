@@ -47,11 +47,12 @@ pub(super) trait Dialect: Debug + Send + Sync {
 }
 
 /// The columns of [`Dialect::beats`] from the rows of `VALUES`, for the databases that can update
-/// from them. `from` has the rows with the columns `column1` to `column5`.
+/// from them. `from` has the rows with the columns `column1` to `column6`.
 pub(super) fn update_from(from: &str) -> String {
     format!(
         "UPDATE HUB_REGISTRY_SERVICE_INSTANCE SET lastHeartbeatTime = beat.column3, \
-         lastHealthCheckTime = beat.column4, healthStatus = beat.column5 FROM {from} \
+         lastHealthCheckTime = beat.column4, healthStatus = beat.column5, \
+         extProperty = COALESCE(beat.column6, extProperty) FROM {from} \
          WHERE tenantId = beat.column1 AND serviceInstanceId = beat.column2"
     )
 }

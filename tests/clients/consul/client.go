@@ -40,9 +40,16 @@ func main() {
 		Meta:  map[string]string{"by": "go", "a_b": "1 < 2"},
 		Check: &api.AgentServiceCheck{TTL: "3s"},
 	}))
+	check(client.Agent().CheckRegister(&api.AgentCheckRegistration{
+		ID: "further-" + service, Name: "further", ServiceID: service,
+		AgentServiceCheck: api.AgentServiceCheck{TTL: "3s", Status: "passing"},
+	}))
 	var status atomic.Value
 	status.Store("passing")
 	tell := func() error {
+		if err := client.Agent().PassTTL("further-"+service, ""); err != nil {
+			return err
+		}
 		return client.Agent().UpdateTTL("service:"+service, "", status.Load().(string))
 	}
 	check(tell())
@@ -82,5 +89,6 @@ func main() {
 			say(map[string]string{"status": words[1]})
 		}
 	}
+	check(client.Agent().CheckDeregister("further-" + service))
 	check(client.Agent().ServiceDeregister(service))
 }

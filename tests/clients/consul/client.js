@@ -8,11 +8,15 @@ const [server, name, host, port] = process.argv.slice(2);
 const [at, number] = server.split(':');
 const client = new Consul({ host: at, port: Number(number) });
 const service = `${name}-${port}`;
+const further = `further-${service}`;
 const check = { id: `service:${service}` };
 const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
 let status = 'passing';
-const tell = () => (status === 'passing' ? client.agent.check.pass(check) : client.agent.check.fail(check));
+const tell = async () => {
+  await client.agent.check.pass({ id: further });
+  await (status === 'passing' ? client.agent.check.pass(check) : client.agent.check.fail(check));
+};
 
 const entries = (all) =>
   all.map(({ Service: one }) => ({ host: one.Address, port: one.Port, metadata: one.Meta }));
@@ -46,6 +50,7 @@ const main = async () => {
     meta: { by: 'javascript', a_b: '1 < 2' },
     check: { ttl: '3s' },
   });
+  await client.agent.check.register({ id: further, name: 'further', serviceid: service, ttl: '3s' });
   await tell();
   const renewing = setInterval(() => tell().catch((error) => console.error(error)), 1000);
   say({ ready: true });
@@ -62,6 +67,7 @@ const main = async () => {
     }
   }
   clearInterval(renewing);
+  await client.agent.check.deregister(further);
   await client.agent.service.deregister(service);
   process.exit(0);
 };

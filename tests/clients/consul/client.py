@@ -25,12 +25,15 @@ def main():
         meta={"by": "python", "a_b": "1 < 2"},
         check=consul.Check.ttl("3s"),
     )
+    further = f"further-{service}"
+    client.agent.check.register("further", check=consul.Check.ttl("3s"), check_id=further, service_id=service)
     status, ended = {"word": "passing"}, threading.Event()
 
     def renew():
         while True:
             tell = client.agent.check.ttl_pass if status["word"] == "passing" else client.agent.check.ttl_fail
             tell(f"service:{service}")
+            client.agent.check.ttl_pass(further)
             if ended.wait(1):
                 return
 
@@ -61,6 +64,7 @@ def main():
             say(status=argument)
     ended.set()
     renewing.join()
+    client.agent.check.deregister(further)
     client.agent.service.deregister(service)
 
 

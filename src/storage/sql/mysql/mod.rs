@@ -34,14 +34,17 @@ impl Dialect for MySql {
     // Version 5.7 has no VALUES to select from.
     fn beats(&self, rows: usize) -> String {
         let first = "SELECT ? AS column1, ? AS column2, CAST(? AS DATETIME(6)) AS column3, \
-                     CAST(? AS DATETIME(6)) AS column4, ? AS column5";
-        let next = " UNION ALL SELECT ?, ?, CAST(? AS DATETIME(6)), CAST(? AS DATETIME(6)), ?";
+                     CAST(? AS DATETIME(6)) AS column4, ? AS column5, \
+                     CAST(? AS CHAR) AS column6";
+        let next = " UNION ALL SELECT ?, ?, CAST(? AS DATETIME(6)), CAST(? AS DATETIME(6)), ?, \
+                    CAST(? AS CHAR)";
         let rows = first.to_owned() + &next.repeat(rows.saturating_sub(1));
         format!(
             "UPDATE HUB_REGISTRY_SERVICE_INSTANCE JOIN ({rows}) AS beat \
              ON tenantId = beat.column1 AND serviceInstanceId = beat.column2 \
              SET lastHeartbeatTime = beat.column3, lastHealthCheckTime = beat.column4, \
-             healthStatus = beat.column5"
+             healthStatus = beat.column5, \
+             extProperty = COALESCE(beat.column6, extProperty)"
         )
     }
 

@@ -168,5 +168,6 @@ fn beat(row: &HeartbeatRow) -> Values<'_> {
         of::time(&row.last_heartbeat_time),
         of::time(&row.last_health_check_time),
         of::key(&row.health_status),
+        of::text(&row.ext_property),
     ]
 }

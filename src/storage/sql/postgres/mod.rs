@@ -42,7 +42,7 @@ impl Dialect for Postgres {
     }
 
     fn beats(&self, rows: usize) -> String {
-        let row = "(?, ?, CAST(? AS TIMESTAMPTZ), CAST(? AS TIMESTAMPTZ), ?)";
+        let row = "(?, ?, CAST(? AS TIMESTAMPTZ), CAST(? AS TIMESTAMPTZ), ?, CAST(? AS TEXT))";
         update_from(&format!("(VALUES {}) AS beat", repeated(row, rows)))
     }
 

@@ -44,7 +44,7 @@ impl Dialect for Sqlite {
     }
 
     fn beats(&self, rows: usize) -> String {
-        update_from(&format!("(VALUES {}) AS beat", repeated("(?, ?, ?, ?, ?)", rows)))
+        update_from(&format!("(VALUES {}) AS beat", repeated("(?, ?, ?, ?, ?, ?)", rows)))
     }
 
     // It has no hashes, and `PRAGMA data_version`.

@@ -1,4 +1,4 @@
-//! What the last check of each kind found.
+//! What the last check found, of each instance and of each check that one brought with it.
 
 use std::time::Duration;
 

@@ -22,9 +22,10 @@ use super::schedule::{First, Schedule};
 use super::start::{HealthChecks, Settings};
 use super::target::Target;
 use crate::clock;
-use crate::model::check::CheckStatus;
+use crate::model::check::{CheckStatus, Checks};
+use crate::model::instance::NativeInstance;
 use crate::model::names::{CheckKey, InstanceId};
-use crate::native::{CheckFeed, Finding, Native, ToCheck, Verdict};
+use crate::native::{CheckFeed, Judged, Native, Verdict};
 use crate::telemetry::metrics::Metrics;
 
 /// The checker looks at the clock at least this often.
@@ -132,15 +133,16 @@ impl Checker {
     fn look(&mut self, changed: HashMap<InstanceId, TenantId>, first: First) {
         let now = Instant::now();
         for (id, tenant) in changed {
-            let found = self.native.to_check(&tenant, id);
-            let targets = found.as_ref().map(|found| self.checks.targets(found));
             let mut there = HashSet::new();
-            for (check, target) in targets.into_iter().flatten() {
-                let key = key_of(id, check.as_deref());
-                there.insert(key);
-                let stand = found.as_ref().and_then(|found| Stand::of(found, check.as_deref()));
-                let stated = stand.and_then(|stand| stand.stated);
-                self.follow(&tenant, (key, check), target, stated, (first, now));
+            if let Some(found) = self.native.to_check(&tenant, id) {
+                let checks = found.instance.checks();
+                for (check, target) in self.checks.targets(&found) {
+                    let key = key_of(id, check.as_deref());
+                    there.insert(key);
+                    let stand = Stand::of(&found.instance, &checks, check.as_deref());
+                    let stated = stand.and_then(|stand| stand.stated);
+                    self.follow(&tenant, (key, check), target, stated, (first, now));
+                }
             }
             let known = self.followed.range(CheckKey::all_of(id)).map(|(key, _)| *key);
             let gone: Vec<_> = known.filter(|key| !there.contains(key)).collect();
@@ -232,7 +234,8 @@ impl Checker {
         let tone = outcome.tone();
         self.metrics.checks.ended(target.ask.kind(), outcome.word(), took);
         let Some(now) = self.native.to_check(&followed.tenant, key.instance) else { return };
-        let Some(stand) = Stand::of(&now, followed.check.as_deref()) else { return };
+        let stand = Stand::of(&now.instance, &now.instance.checks(), followed.check.as_deref());
+        let Some(stand) = stand else { return };
         let group = &now.instance.key.service.group;
         self.checks.numbers.add(&followed.tenant, group, tone, took);
         // It was of what the instance was before it was changed.
@@ -327,7 +330,7 @@ impl Followed {
         let tone = outcome.tone();
         let health = self.judge.observe(tone, now.health, rules, interval, Instant::now());
         let found = match &self.check {
-            None => Finding::Health(health?),
+            None => Judged::Health(health?),
             Some(id) => {
                 let status = match (health.unwrap_or(now.health), tone) {
                     (HealthStatus::Unhealthy, _) => CheckStatus::Critical,
@@ -339,20 +342,15 @@ impl Followed {
                 if now.status == Some(status) {
                     return None;
                 }
-                Finding::Check { id: Arc::clone(id), status }
+                Judged::Check { id: Arc::clone(id), status }
             }
         };
-        let why = match (found.health(), &self.check) {
-            (HealthStatus::Unhealthy, None) => {
-                format!("check failed, {} in a row: {outcome}", self.judge.failures)
+        let which = self.check.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+        let why = match found.health() {
+            HealthStatus::Unhealthy => {
+                format!("check{which} failed, {} in a row: {outcome}", self.judge.failures)
             }
-            (HealthStatus::Unhealthy, Some(id)) => {
-                format!("check {id} failed, {} in a row: {outcome}", self.judge.failures)
-            }
-            (_, None) => format!("check passed, {} in a row: {outcome}", self.judge.passes),
-            (_, Some(id)) => {
-                format!("check {id} passed, {} in a row: {outcome}", self.judge.passes)
-            }
+            _ => format!("check{which} passed, {} in a row: {outcome}", self.judge.passes),
         };
         Some(Verdict { found, stated: self.stated, why })
     }
@@ -370,19 +368,14 @@ struct Stand {
 
 impl Stand {
     /// `None`: there is no such check any more.
-    fn of(now: &ToCheck, check: Option<&str>) -> Option<Self> {
-        let instance = &now.instance;
+    fn of(instance: &NativeInstance, checks: &Checks, check: Option<&str>) -> Option<Self> {
         let Some(id) = check else {
             let (health, stated) = (instance.health, instance.last_health_check);
             return Some(Self { health, status: None, stated });
         };
-        let checks = instance.checks();
         let check = checks.get(id)?;
-        let health = match check.status {
-            CheckStatus::Critical => HealthStatus::Unhealthy,
-            CheckStatus::Passing | CheckStatus::Warning => HealthStatus::Healthy,
-        };
-        Some(Self { health, status: Some(check.status), stated: check.stated.map(clock::at) })
+        let (status, stated) = (check.status, check.stated.map(clock::at));
+        Some(Self { health: status.health(), status: Some(status), stated })
     }
 }
 

@@ -26,6 +26,17 @@ words!(
     }
 );
 
+impl CheckStatus {
+    /// The health that it stands for.
+    #[must_use]
+    pub const fn health(self) -> HealthStatus {
+        match self {
+            Self::Passing | Self::Warning => HealthStatus::Healthy,
+            Self::Critical => HealthStatus::Unhealthy,
+        }
+    }
+}
+
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -143,11 +154,7 @@ impl Checks {
     /// The health that follows: that of the worst; without any nobody knows.
     #[must_use]
     pub fn health(&self) -> HealthStatus {
-        match self.worst() {
-            None => HealthStatus::Unknown,
-            Some(CheckStatus::Critical) => HealthStatus::Unhealthy,
-            Some(CheckStatus::Passing | CheckStatus::Warning) => HealthStatus::Healthy,
-        }
+        self.worst().map_or(HealthStatus::Unknown, CheckStatus::health)
     }
 
     /// The status of the worst.

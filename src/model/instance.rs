@@ -134,12 +134,13 @@ impl NativeInstance {
     }
 
     /// The leases of the checks that its client speaks for, in seconds.
-    pub fn check_leases(&self) -> impl Iterator<Item = (CheckKey, String, u32)> {
+    #[must_use]
+    pub fn check_leases(&self) -> Vec<(CheckKey, String, u32)> {
         let leased = |check: &Check| {
             let seconds = check.lease()?;
             Some((CheckKey::of(self.id, &check.id), check.id.clone(), seconds))
         };
-        self.checks().iter().filter_map(leased).collect::<Vec<_>>().into_iter()
+        self.checks().iter().filter_map(leased).collect()
     }
 
     /// The same with these checks, and the health that follows from them.

@@ -44,7 +44,7 @@ pub struct ToCheck {
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// What it is of, and what it says.
-    pub found: Finding,
+    pub found: Judged,
     /// When a request had stated what is judged: when one states it after that, it was not of this
     /// verdict, which then counts for nothing.
     pub stated: Option<DateTime<Utc>>,
@@ -54,7 +54,7 @@ pub struct Verdict {
 
 /// What a verdict says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum Judged {
     /// The health of the instance.
     Health(HealthStatus),
     /// The status of a check that it brought with it.
@@ -66,14 +66,13 @@ pub enum Finding {
     },
 }
 
-impl Finding {
+impl Judged {
     /// Its word in metrics: that of the health it says, or helps to.
     #[must_use]
     pub fn health(&self) -> HealthStatus {
         match self {
             Self::Health(health) => *health,
-            Self::Check { status: CheckStatus::Critical, .. } => HealthStatus::Unhealthy,
-            Self::Check { .. } => HealthStatus::Healthy,
+            Self::Check { status, .. } => status.health(),
         }
     }
 }
@@ -207,8 +206,8 @@ impl Keeper {
             }
             let Some(known) = next.instance(&tenant, id).cloned() else { continue };
             let health = match verdict.found {
-                Finding::Health(health) => health,
-                Finding::Check { id, status } => {
+                Judged::Health(health) => health,
+                Judged::Check { id, status } => {
                     let stated = known.checks().get(&id).map(|check| check.stated);
                     if stated != Some(verdict.stated.map(|time| time.timestamp_millis())) {
                         continue;

@@ -61,7 +61,7 @@ mod state;
 mod stats;
 mod turn;
 
-pub use checks::{CheckFeed, Finding, ToCheck, Verdict};
+pub use checks::{CheckFeed, Judged, ToCheck, Verdict};
 pub use intake::Registered;
 pub use preservation::Preservation;
 pub use publish::{Publication, Publish};

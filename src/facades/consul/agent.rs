@@ -75,12 +75,8 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 /// `GET agent/services`: what registered here, by id.
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let filter = call.filter()?;
-    let visible = face.native.visible(&call.caller);
     let mut services = BTreeMap::new();
-    for one in face.registered(call.caller.tenant()) {
-        if !visible.sees(&one.key.service.group) {
-            continue;
-        }
+    for one in face.registered_seen(&call.caller) {
         let Some((row, revision)) = face.row(&call, &one.key) else {
             continue;
         };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
-use super::check::{self, CheckDefinition};
+use super::check_definition::{self, CheckDefinition};
 use super::register::decode;
 use super::render::{self, term};
 use crate::access::Action;
@@ -95,7 +95,7 @@ pub(super) async fn register(
     let heard = new.lease().is_some();
     let add = move |checks: &mut Checks| {
         let had = checks.clone();
-        check::add(checks, new, &had)
+        check_definition::add(checks, new, &had)
     };
     let now = face.change_checks(&call, &known, add).await?;
     if heard {
@@ -121,12 +121,8 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 /// `GET agent/checks`: those of the services that registered here, by id.
 pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let filter = call.filter()?;
-    let visible = face.native.visible(&call.caller);
     let mut checks = BTreeMap::new();
-    for one in face.registered(call.caller.tenant()) {
-        if !visible.sees(&one.key.service.group) {
-            continue;
-        }
+    for one in face.registered_seen(&call.caller) {
         let Some((row, revision)) = face.row(&call, &one.key) else {
             continue;
         };

@@ -33,7 +33,7 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
 /// with an agent beside the client. What registers later is not of it.
 pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
     let enable = enabled(&call)?;
-    let own = face.of_agent(&call.caller, call.peer);
+    let own = face.all_of_agent(&call.caller, call.peer);
     // All or none: who may not do it for one is told so before anything is done.
     for one in &own {
         face.native.need(&call.caller, Action::Write, &one.key.service.group)?;

@@ -20,7 +20,7 @@
 mod agent;
 mod call;
 mod catalog;
-mod check;
+mod check_definition;
 mod checks;
 mod entries;
 mod filter;

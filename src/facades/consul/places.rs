@@ -143,10 +143,17 @@ impl Face {
     }
 
     /// All that registered from there, and that the caller may see.
-    pub(super) fn of_agent(&self, caller: &Caller, peer: IpAddr) -> Vec<Arc<NativeInstance>> {
+    pub(super) fn all_of_agent(&self, caller: &Caller, peer: IpAddr) -> Vec<Arc<NativeInstance>> {
+        let mut all = self.registered_seen(caller);
+        all.retain(|one| is_of(one, peer));
+        all
+    }
+
+    /// All that registered as services of an agent, and that the caller may see.
+    pub(super) fn registered_seen(&self, caller: &Caller) -> Vec<Arc<NativeInstance>> {
         let visible = self.native.visible(caller);
         let mut all = self.registered(caller.tenant());
-        all.retain(|one| is_of(one, peer) && visible.sees(&one.key.service.group));
+        all.retain(|one| visible.sees(&one.key.service.group));
         all
     }
 

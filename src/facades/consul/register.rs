@@ -7,7 +7,7 @@
 //! | port, tags | `Port`, `Tags` |
 //! | metadata | `Meta` |
 //! | weight | `Weights.Passing` x 100 |
-//! | what decides on its health | its checks, the worst of them ([`check`]); or nothing |
+//! | what decides on its health | its checks, the worst of them ([`check_definition`]); or nothing |
 //! | removal | never, or after a check's `DeregisterCriticalServiceAfter` |
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::call::{Answered, Refused};
-use super::check::{self, CheckDefinition};
+use super::check_definition::{self, CheckDefinition};
 use super::render::term;
 use crate::model::check::Checks;
 use crate::model::instance::NativeInstance;
@@ -131,8 +131,8 @@ fn folded(value: Value) -> Value {
     }
 }
 
-/// The registration, and the ids of the checks that it names. `before`: what is registered under the id; its checks stay, unless those that
-/// are defined here are to `replace` them.
+/// The registration, and the ids of the checks that it names. `before`: what is registered under the
+/// id; its checks stay, unless those that are defined here are to `replace` them.
 ///
 /// # Errors
 /// 400, with the field and the rule.
@@ -184,7 +184,7 @@ pub(super) fn registration(
         let name = || format!("Service '{}' check", new.name);
         let check = check.with(id, name).check(now)?;
         named.push(check.id.clone());
-        check::add(&mut checks, check, &had)?;
+        check_definition::add(&mut checks, check, &had)?;
     }
     checks.write(&mut native);
     let check = if checks.is_empty() { HealthCheckType::None } else { HealthCheckType::Checks };

@@ -17,8 +17,12 @@ mod outside;
 mod preservation;
 #[path = "native/property.rs"]
 mod property;
+#[path = "native/reaped.rs"]
+mod reaped;
 #[path = "native/silence.rs"]
 mod silence;
+#[path = "native/ward.rs"]
+mod ward;
 #[path = "native/world.rs"]
 mod world;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
+use tokio::time::Instant;
 
 use super::outcome::Outcome;
 use crate::model::names::CheckKey;
@@ -19,6 +20,10 @@ pub struct LastCheck {
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
+    /// The same on the clock that durations are measured by.
+    pub ended: Instant,
+    /// When the first of the failures in a row ended, if it failed.
+    pub failing_since: Option<Instant>,
     /// Failures in a row, this one included.
     pub failures: u32,
     /// Passes in a row.
@@ -29,6 +34,14 @@ pub struct LastCheck {
     pub timeout: Duration,
     /// It fell too often of late: kept unhealthy for about so long still.
     pub flapping: Option<Duration>,
+}
+
+impl LastCheck {
+    /// Whether it failed.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing_since.is_some()
+    }
 }
 
 pub(super) type Board = DashMap<CheckKey, LastCheck>;

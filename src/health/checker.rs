@@ -173,6 +173,10 @@ impl Checker {
         if known.stated != stated || known.target.ask != target.ask {
             known.judge.forget();
         }
+        if known.target.ask != target.ask {
+            // What was found of another says nothing of it.
+            self.checks.board.remove(&key);
+        }
         known.stated = stated;
         if *known.target != target {
             self.schedule.put(key, target.interval, first, now);
@@ -268,9 +272,14 @@ impl Checker {
         if tone != Tone::Hindered {
             self.native.report_check(&followed.tenant, key, verdict);
         }
+        let ended = Instant::now();
+        let before = || self.checks.board.get(&key).and_then(|before| before.failing_since);
+        let failing_since = (tone == Tone::Failed).then(|| before().unwrap_or(ended));
         let last = LastCheck {
             asked: target.describe(),
             time: self.native.now(),
+            ended,
+            failing_since,
             outcome,
             took,
             failures: followed.judge.failures,

@@ -14,6 +14,7 @@
 //! | `outcome` | what a check can find |
 //! | `probe` | asking: `connect`, `tcp`, `http`, `tls` |
 //! | `checker` | the task that does it |
+//! | `reaper` | removes whose check was critical for as long as it asked for |
 //! | `load` | whether so many checks at once are enough |
 //! | `board`, `numbers`, `recent` | what the last check of each found; how they fare in all |
 
@@ -24,6 +25,7 @@ mod load;
 mod numbers;
 mod outcome;
 mod probe;
+mod reaper;
 mod recent;
 mod schedule;
 mod start;

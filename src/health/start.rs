@@ -10,6 +10,7 @@ use super::checker::Checker;
 use super::judge::Rules;
 use super::numbers::{CheckNumbers, Numbers, Standing};
 use super::probe::Probe;
+use super::reaper::Reaper;
 use super::target::{Defaults, Target};
 use crate::config::HealthCheckConfig;
 use crate::model::names::CheckKey;
@@ -54,8 +55,8 @@ pub struct HealthChecks {
 }
 
 impl HealthChecks {
-    /// Checks whatever `native` holds that is to be checked, until the tasks are told to stop; a
-    /// check under way is dropped then.
+    /// Checks whatever `native` holds that is to be checked, and removes whoever asked to be after so long
+    /// a time, until the tasks are told to stop; a check under way is dropped then.
     #[must_use]
     pub fn start(
         native: Arc<Native>,
@@ -71,6 +72,9 @@ impl HealthChecks {
             numbers: Numbers::default(),
             standing: Mutex::new(standing),
         });
+        // Clients speak for their own whether or not the hub asks.
+        let reaper = Reaper::new(Arc::clone(&native), Arc::clone(&checks), metrics.clone());
+        tasks.spawn_until_stopped(reaper.run());
         if settings.enabled {
             let checker = Checker::new(native, probe, settings, metrics, Arc::clone(&checks));
             tasks.spawn_until_stopped(checker.run());

@@ -151,6 +151,17 @@ impl Checks {
         native.insert(terms::CHECKS.to_owned(), text);
     }
 
+    /// The bytes of what is defined, whatever they stand like.
+    #[must_use]
+    pub fn defined(&self) -> usize {
+        let (mut plain, mut native) = (self.clone(), Pairs::new());
+        for check in &mut plain.0 {
+            (check.status, check.stated) = (CheckStatus::default(), None);
+        }
+        plain.write(&mut native);
+        native.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
     /// The health that follows: that of the worst; without any nobody knows.
     #[must_use]
     pub fn health(&self) -> HealthStatus {

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use hub_registry_core::{HealthStatus, Instance, InstanceKey, Protocol, TenantId};
+use hub_registry_core::{
+    HealthStatus, Instance, InstanceKey, InstanceStatus, Pairs, Protocol, TenantId,
+};
 use serde_json::{Map, Value, json};
 
 use super::audit::Audit;
@@ -154,8 +156,15 @@ impl NativeInstance {
         judged
     }
 
-    /// Makes its health and its checks agree: whoever else states one has no say where checks have
-    /// it, and checks that have none are dropped.
+    /// Whether it is in maintenance, by itself or with all of its agent's.
+    #[must_use]
+    pub fn is_in_maintenance(&self) -> bool {
+        in_maintenance(&self.native)
+    }
+
+    /// Makes what it says agree: health with checks, since whoever else states one has no say where
+    /// checks have it, and checks that have none are dropped; maintenance with its status, since who
+    /// gives it another one ends it.
     pub fn settle(&mut self) {
         if self.check == HealthCheckType::Checks {
             let health = self.checks().health();
@@ -163,6 +172,12 @@ impl NativeInstance {
             self.say(|said| said.health = health);
         } else if self.native.contains_key(terms::CHECKS) {
             self.say(|said| drop(said.native.remove(terms::CHECKS)));
+        }
+        if self.status != InstanceStatus::OutOfService && self.is_in_maintenance() {
+            self.say(|said| {
+                said.native.remove(terms::MAINTENANCE);
+                said.native.remove(terms::NODE_MAINTENANCE);
+            });
         }
     }
 
@@ -208,4 +223,10 @@ impl NativeInstance {
         self.audit.write(&mut answer);
         Value::Object(answer)
     }
+}
+
+/// Whether these terms say that an instance is in maintenance.
+#[must_use]
+pub fn in_maintenance(native: &Pairs) -> bool {
+    native.contains_key(terms::MAINTENANCE) || native.contains_key(terms::NODE_MAINTENANCE)
 }

@@ -7,6 +7,7 @@
 use hub_registry_core::Pairs;
 use serde_json::{Map, Value, json};
 
+use super::check::Checks;
 use crate::error::{Error, Result};
 
 /// The key in `extProperty`.
@@ -15,6 +16,10 @@ pub const KEY: &str = "fed-native";
 pub const CHECKS: &str = "healthChecks";
 /// The term of the connection that an instance is there as long as.
 pub const CONNECTION: &str = "connection";
+/// Why an instance is in maintenance by itself. It counts only with `OUT_OF_SERVICE`.
+pub const MAINTENANCE: &str = "maintenance";
+/// Why it is with all that registered from its agent.
+pub const NODE_MAINTENANCE: &str = "nodeMaintenance";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.
@@ -27,10 +32,21 @@ pub(super) fn is_free(value: &Value) -> bool {
     value.as_object().is_some_and(|object| !object.contains_key(KEY))
 }
 
+/// How much its client said, in bytes. What befalls an instance does not count: who registered it must
+/// be able to say how it is, and to take it out of use.
+pub(crate) fn size(terms: &Pairs) -> usize {
+    let of = |(key, value): (&String, &String)| match key.as_str() {
+        MAINTENANCE | NODE_MAINTENANCE => 0,
+        CHECKS => Checks::of(terms).defined(),
+        _ => key.len() + value.len(),
+    };
+    terms.iter().map(of).sum()
+}
+
 /// # Errors
 /// It is too large: the field, the size and the rule.
 pub(crate) fn check(terms: &Pairs) -> Result<()> {
-    let size: usize = terms.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let size = size(terms);
     if size > MAX {
         let rule = format!("must be at most {MAX} bytes, its pages, addresses and checks together");
         return Err(Error::invalid("instance", format!("{size} bytes"), &rule));

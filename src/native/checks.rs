@@ -271,6 +271,14 @@ impl Native {
         CheckFeed(Arc::clone(&self.shared))
     }
 
+    /// All that brought checks with them, of whatever tenant.
+    #[must_use]
+    pub fn with_checks(&self) -> Vec<Arc<NativeInstance>> {
+        let state = self.shared.state.load();
+        let all = state.tenants().flat_map(|(_, tenant)| tenant.instances.values());
+        all.filter(|one| one.check == HealthCheckType::Checks).cloned().collect()
+    }
+
     /// An instance, if it is there and is to be checked.
     #[must_use]
     pub fn to_check(&self, tenant: &TenantId, id: InstanceId) -> Option<ToCheck> {

@@ -97,9 +97,9 @@ impl Keeper {
         let leases = &self.shared.leases;
         let silent = exists && leases.is_overdue(key);
         let rules = &self.shared.settings.preservation;
-        let expired = silence.counts().3;
+        let expired = silence.so_far().1;
         let freed = silence.written(key, silent, exists, leases.now(), rules);
-        self.shared.metrics.leases.expired(silence.counts().3 - expired);
+        self.shared.metrics.leases.expired(silence.so_far().1 - expired);
         freed
     }
 
@@ -113,7 +113,7 @@ impl Keeper {
     fn measure(&self) {
         let (mut overdue, mut held, mut preserving) = (0, 0, 0);
         for silence in self.silences.values() {
-            let (silent, marked, _, _) = silence.counts();
+            let (silent, marked) = silence.instances();
             overdue += silent;
             held += marked;
             preserving += usize::from(silence.is_preserving());
@@ -129,7 +129,7 @@ pub(super) fn is_critical(instance: &NativeInstance, check: &str) -> bool {
 }
 
 fn stats(silence: &Silence, shared: &super::start::Shared) -> LeaseStats {
-    let (overdue, held, sweeps, expired) = silence.counts();
+    let ((overdue, held), (sweeps, expired)) = (silence.instances(), silence.so_far());
     let wall = |since: u64| {
         let ago = shared.leases.now().saturating_sub(since);
         crate::clock::at(shared.clock.now_ms() - i64::try_from(ago).unwrap_or(0))
@@ -158,7 +158,7 @@ fn tell(tenant: &TenantId, silence: &Silence, notes: &[Note]) {
                  and leave in sweeps"
             ),
             Note::Swept { count, left, seed } => tracing::warn!(
-                tenant.id = %tenant, count, left, seed, sweep = silence.counts().2,
+                tenant.id = %tenant, count, left, seed, sweep = silence.so_far().0,
                 "silent instances are swept out"
             ),
             Note::SweptAll => tracing::info!(

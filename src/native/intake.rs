@@ -45,6 +45,21 @@ impl Native {
         self.write(move |draft| draft.register(&caller, registration)).await
     }
 
+    /// Registers what follows from the instance that the caller knows as `before`, as it is when all that
+    /// was to be written before it is; `None` if it is gone.
+    ///
+    /// # Errors
+    /// As those of [`register`](Self::register), and what `registration` says.
+    pub async fn register_with(
+        &self,
+        caller: &Caller,
+        before: Option<InstanceId>,
+        registration: impl FnOnce(Option<&NativeInstance>) -> Result<Registration> + Send + 'static,
+    ) -> Result<Registered> {
+        let caller = caller.clone();
+        self.write(move |draft| draft.register_with(&caller, before, registration)).await
+    }
+
     /// Registers each on its own account: one that is refused does not hinder the others.
     pub async fn register_batch(
         &self,
@@ -121,7 +136,8 @@ impl Native {
     }
 
     /// Removes an instance if it still is what the caller takes it for: this is asked when all that
-    /// was to be written before it is. Whether it was removed; what is not there is not.
+    /// was to be written before it is. Whether it was removed; what is not there is not. `why`: for
+    /// people, where nobody asked for it.
     ///
     /// # Errors
     /// `Forbidden`, `Unavailable`.
@@ -130,9 +146,10 @@ impl Native {
         caller: &Caller,
         id: InstanceId,
         still: impl Fn(&NativeInstance) -> bool + Send + 'static,
+        why: Option<String>,
     ) -> Result<bool> {
         let caller = caller.clone();
-        self.write(move |draft| draft.deregister_if(&caller, id, still)).await
+        self.write(move |draft| draft.deregister_if(&caller, id, still, why)).await
     }
 
     /// Renews an instance's lease, in memory; the length of the lease in seconds.

@@ -76,7 +76,9 @@ impl Preservation {
         (2 * length).min(self.max_ms()).max(COUNTS_AT_LEAST)
     }
 
-    fn is_over(&self, lost: usize, total: usize) -> bool {
+    /// Whether so many of `total` that are lost together are more likely cut off than dead.
+    #[must_use]
+    pub fn is_over(&self, lost: usize, total: usize) -> bool {
         lost >= self.min_instances && lost * 100 > self.percent * total
     }
 }
@@ -249,9 +251,14 @@ impl Silence {
         self.hold.map(|hold| hold.since)
     }
 
-    /// Overdue, held, sweeps so far, removals for silence so far.
-    pub(super) fn counts(&self) -> (usize, usize, u64, u64) {
-        (self.silent.len(), self.marked.len(), self.sweeps, self.expired)
+    /// Instances that are overdue, and that are held.
+    pub(super) fn instances(&self) -> (usize, usize) {
+        (instances(self.silent.iter()), instances(self.marked.iter()))
+    }
+
+    /// Sweeps so far, removals for silence so far.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        (self.sweeps, self.expired)
     }
 
     /// Whether one has just run out and it is asked how many have missed beats.
@@ -427,18 +434,22 @@ impl Silence {
             Belief::Gone => false,
         };
         let silent = &self.silent;
+        let marked = |id: &CheckKey| self.marked.contains_key(id);
+        let new = silent.iter().filter(|(id, one)| is_held(one) && !marked(id));
+        let new: Vec<_> = new.map(|(id, one)| (*id, one.key.clone())).collect();
+        // An instance of which anything else is held is held by now.
+        for (id, key) in new {
+            if !self.is_marked(id) {
+                decision.held.push(key.clone());
+            }
+            self.marked.insert(id, key);
+        }
+        let silent = &self.silent;
         let ends = |id: &CheckKey| !silent.get(id).is_some_and(is_held);
         let ended: Vec<_> = self.marked.keys().filter(|id| ends(id)).copied().collect();
         for id in ended {
             let key = self.marked.remove(&id).filter(|_| !self.is_marked(id));
             decision.freed.extend(key);
-        }
-        let silent = &self.silent;
-        for (id, one) in silent.iter().filter(|(_, one)| is_held(one)) {
-            if !self.marked.contains_key(id) {
-                self.marked.insert(*id, one.key.clone());
-                decision.held.push(one.key.clone());
-            }
         }
     }
 }

@@ -82,6 +82,13 @@ impl Native {
         instances.cloned().collect()
     }
 
+    /// Whether so many of `all` that are lost together are more likely cut off than dead, by the rule of
+    /// self-preservation.
+    #[must_use]
+    pub fn preserves(&self, lost: usize, all: usize) -> bool {
+        self.shared.settings.preservation.is_over(lost, all)
+    }
+
     /// One service.
     ///
     /// # Errors

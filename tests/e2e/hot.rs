@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::events::SOON;
 use crate::hub::Hub;
 
 /// The same service, for the hot path and for the router.

@@ -1,147 +1,21 @@
 //! Checks that instances bring with them, each with a status of its own, on a clock that the tests
 //! move.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use hub_registry::config::HealthCheckConfig;
 use hub_registry::error::ErrorCode;
-use hub_registry::health::{Ask, HealthChecks, Outcome, Probe, Settings};
-use hub_registry::model::check::{Asks, Check, CheckStatus, Checks, Decides};
+use hub_registry::health::Outcome;
+use hub_registry::model::check::CheckStatus;
 use hub_registry::model::instance::{InstancePatch, NativeInstance, Registration};
-use hub_registry::model::names::InstanceId;
-use hub_registry::model::words::{Flag, HealthCheckType};
-use hub_registry::native;
+use hub_registry::model::words::HealthCheckType;
 use hub_registry::storage::NativeStore;
-use hub_registry::telemetry::metrics::Metrics;
 use hub_registry_core::HealthStatus::{Healthy, Unhealthy, Unknown};
-use hub_registry_core::{HealthStatus, Pairs, TenantId, Weight};
-use parking_lot::Mutex;
+use hub_registry_core::{InstanceStatus, TenantId, Weight};
 use tokio::time::{Instant, sleep};
 
-use super::world::{FakeStore, World, by, registration};
-
-const SECOND: Duration = Duration::from_secs(1);
-const INTERVAL: u32 = 10;
-const PASSING: CheckStatus = CheckStatus::Passing;
-const CRITICAL: CheckStatus = CheckStatus::Critical;
-
-/// Finds at each port what it is told to.
-#[derive(Debug, Default)]
-struct Doctor(Mutex<HashMap<u16, Outcome>>);
-
-impl Doctor {
-    fn finds(&self, port: u16, outcome: Outcome) {
-        self.0.lock().insert(port, outcome);
-    }
-}
-
-#[async_trait]
-impl Probe for Doctor {
-    async fn ask(&self, ask: &Ask, _: Instant) -> Outcome {
-        let Ask::Tcp { port, .. } = ask else { return Outcome::Refused };
-        self.0.lock().get(port).copied().unwrap_or(Outcome::Refused)
-    }
-}
-
-/// A check of its client's.
-fn ttl(id: &str, seconds: u32, status: CheckStatus) -> Check {
-    let (id, name) = (id.to_owned(), id.to_owned());
-    let (notes, stated, deregister_after) = (String::new(), None, None);
-    let decides = Decides::Ttl(seconds);
-    Check { id, name, notes, decides, status, stated, deregister_after }
-}
-
-/// A check of the hub's, at this port.
-fn asked(id: &str, port: u16, status: CheckStatus) -> Check {
-    let url = format!("tcp://a:{port}");
-    let asks = Asks { url, interval: INTERVAL, ..Asks::default() };
-    Check { decides: Decides::Asks(asks), ..ttl(id, 1, status) }
-}
-
-fn brings(port: u16, all: impl IntoIterator<Item = Check>) -> Registration {
-    let (mut checks, mut native) = (Checks::default(), Pairs::new());
-    all.into_iter().for_each(|check| checks.put(check));
-    checks.write(&mut native);
-    Registration {
-        check: Some(HealthCheckType::Checks),
-        ephemeral: Some(Flag::No),
-        native: Some(native),
-        ..registration("s", port)
-    }
-}
-
-/// A registry whose instances bring checks with them.
-struct Ward {
-    world: World,
-    store: Arc<FakeStore>,
-    doctor: Arc<Doctor>,
-    checks: Arc<HealthChecks>,
-}
-
-impl Ward {
-    async fn open() -> Self {
-        Self::over(Arc::new(FakeStore::default())).await
-    }
-
-    async fn over(store: Arc<FakeStore>) -> Self {
-        let poll = native::Settings { poll_interval: Some(SECOND), ..native::Settings::default() };
-        let world = World::start_with(Arc::clone(&store) as _, poll).await;
-        let doctor = Arc::new(Doctor::default());
-        let config = HealthCheckConfig {
-            unhealthy_threshold: 1,
-            healthy_threshold: 1,
-            flap_damping: false,
-            ..HealthCheckConfig::default()
-        };
-        let (native, probe) = (Arc::clone(&world.native), Arc::clone(&doctor) as _);
-        let settings = Settings::from(&config);
-        let checks = HealthChecks::start(native, probe, settings, Metrics::new(), &world.tasks);
-        Self { world, store, doctor, checks }
-    }
-
-    async fn register(&self, said: Registration) -> InstanceId {
-        let me = by(&TenantId::default_tenant(), "me");
-        self.world.native.register(&me, said).await.unwrap().instance_id
-    }
-
-    fn hear(&self, id: InstanceId, check: &str) -> bool {
-        let me = by(&TenantId::default_tenant(), "me");
-        self.world.native.heartbeat_of(&me, id, check).is_ok()
-    }
-
-    fn seen(&self, id: InstanceId) -> NativeInstance {
-        self.world.native.get(&TenantId::default_tenant(), &id.to_string()).unwrap()
-    }
-
-    /// Its health, and the statuses of its checks in the order of their ids; readers of the view see
-    /// the same.
-    fn how(&self, id: InstanceId) -> (HealthStatus, Vec<CheckStatus>) {
-        let seen = self.seen(id);
-        let shown = self.world.listener.instances(&TenantId::default_tenant());
-        let shown = shown.iter().find(|shown| shown.key == seen.key).unwrap();
-        assert_eq!((shown.health, &shown.native), (seen.health, &seen.native));
-        (seen.health, seen.checks().iter().map(|check| check.status).collect())
-    }
-
-    async fn becomes(&self, id: InstanceId, health: HealthStatus, statuses: &[CheckStatus]) {
-        let start = Instant::now();
-        while self.how(id) != (health, statuses.to_vec()) {
-            let now = self.how(id);
-            assert!(start.elapsed() < SECOND * 60, "it never becomes {statuses:?}: {now:?}");
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    fn told(&self) -> Vec<String> {
-        let told = self.world.listener.told.lock();
-        let told = told.iter().filter(|row| row.event_type == "INSTANCE_HEALTH_CHANGE");
-        told.map(|row| row.event_message.clone().unwrap_or_default()).collect()
-    }
-}
+use super::ward::{CRITICAL, PASSING, SECOND, Ward, asked, brings, ttl};
+use super::world::{by, registration};
 
 #[tokio::test(start_paused = true)]
 async fn the_worst_of_its_checks_decides_and_what_is_found_is_on_disk() {
@@ -220,26 +94,26 @@ async fn a_check_that_is_gone_is_asked_and_waited_for_no_more() {
 /// More clients that fall silent together than can be believed.
 #[tokio::test(start_paused = true)]
 async fn that_all_fall_silent_together_is_not_believed() {
-    let ward = Ward::open().await;
+    let (ward, both) = (Ward::open().await, || [ttl("t", 30, PASSING), ttl("u", 30, PASSING)]);
     let mut ids = Vec::new();
     for port in 1..=40 {
-        ids.push(ward.register(brings(port, [ttl("t", 30, PASSING)])).await);
+        ids.push(ward.register(brings(port, both())).await);
     }
     for _ in 0..6 {
         sleep(SECOND * 10).await;
-        assert!(ids.iter().all(|id| ward.hear(*id, "t")));
+        assert!(ids.iter().all(|id| ward.hear(*id, "t") && ward.hear(*id, "u")));
     }
     sleep(SECOND * 100).await;
-    assert!(ids.iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
+    assert!(ids.iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING; 2])));
     let stats = ward.world.native.lease_stats(&TenantId::default_tenant());
-    assert_eq!((stats.heart_beating, stats.held), (40, 40));
+    assert_eq!((stats.heart_beating, stats.overdue, stats.held), (40, 40, 40));
     // They return, but for one: it is gone.
     for _ in 0..12 {
-        assert!(ids[1..].iter().all(|id| ward.hear(*id, "t")));
+        assert!(ids[1..].iter().all(|id| ward.hear(*id, "t") && ward.hear(*id, "u")));
         sleep(SECOND * 10).await;
     }
-    assert_eq!(ward.how(ids[0]), (Unhealthy, vec![CRITICAL]));
-    assert!(ids[1..].iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
+    assert_eq!(ward.how(ids[0]), (Unhealthy, vec![CRITICAL; 2]));
+    assert!(ids[1..].iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING; 2])));
     let stats = ward.world.native.lease_stats(&TenantId::default_tenant());
     assert_eq!(stats.held, 0);
 }
@@ -332,6 +206,81 @@ async fn registering_again_says_nothing_of_how_a_known_check_is() {
     let id = ward.register(brings(1, [ttl("t", 10, PASSING)])).await;
     sleep(SECOND * 12).await;
     assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
-    ward.register(brings(1, [ttl("t", 10, PASSING), ttl("u", 1000, PASSING)])).await;
+    // What it is to be is said of what it is when that is written, as one client after the other has it.
+    let me = by(&TenantId::default_tenant(), "me");
+    let over = |before: Option<&NativeInstance>| {
+        let mut checks = before.unwrap().checks();
+        checks.put(ttl("u", 1000, PASSING));
+        Ok(brings(1, checks.iter().cloned()))
+    };
+    let (first, second) = (over, move |before: Option<&NativeInstance>| {
+        assert!(before.unwrap().checks().get("u").is_some(), "the first was planned before");
+        over(before)
+    });
+    let native = &ward.world.native;
+    let (first, second) = tokio::join!(
+        native.register_with(&me, Some(id), first),
+        native.register_with(&me, Some(id), second),
+    );
+    assert_eq!((first.unwrap().instance_id, second.unwrap().created), (id, false));
     assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
+    native.deregister(&me, &id.to_string()).await.unwrap();
+    let gone = |before: Option<&NativeInstance>| {
+        assert!(before.is_none());
+        Ok(brings(1, [ttl("t", 10, PASSING)]))
+    };
+    assert!(native.register_with(&me, Some(id), gone).await.unwrap().created);
+}
+
+/// Who changes the type by SQL says that the checks decide no more, and nothing of the health.
+#[tokio::test(start_paused = true)]
+async fn a_type_that_others_write_ends_the_checks_whatever_waits_to_be_written() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [ttl("t", 10, PASSING)])).await;
+    sleep(SECOND * 9).await;
+    ward.store.keeps_no_beats.store(true, Ordering::Relaxed);
+    sleep(SECOND * 2).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
+    let row = (TenantId::default_tenant().to_string(), id.to_string());
+    let word = Some("NONE".to_owned());
+    ward.store.tables.lock().instances.get_mut(&row).unwrap().health_check_type = word;
+    let start = Instant::now();
+    while ward.seen(id).check != HealthCheckType::None {
+        assert!(start.elapsed() < SECOND * 120, "it is never seen");
+        sleep(SECOND).await;
+    }
+    // It is as it was last known to be.
+    assert_eq!(ward.how(id), (Unhealthy, vec![]));
+    assert!(!ward.seen(id).native.contains_key("healthChecks"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_status_ends_a_maintenance_and_so_does_another_service() {
+    let ward = Ward::open().await;
+    let me = by(&TenantId::default_tenant(), "me");
+    let out = |port: u16| {
+        let mut out = brings(port, [ttl("t", 1000, PASSING)]);
+        out.native.as_mut().unwrap().insert("maintenance".to_owned(), "why".to_owned());
+        Registration { status: Some(InstanceStatus::OutOfService), ..out }
+    };
+    let status = |id| {
+        let seen = ward.seen(id);
+        (seen.status, seen.is_in_maintenance())
+    };
+    let id = ward.register(out(1)).await;
+    assert_eq!(status(id), (InstanceStatus::OutOfService, true));
+    let native = &ward.world.native;
+    native.set_status(&me, &id.to_string(), InstanceStatus::Up).await.unwrap();
+    assert_eq!(status(id), (InstanceStatus::Up, false));
+    // By another protocol, by which one says nothing of it: it goes on.
+    ward.register(out(1)).await;
+    ward.register(registration("s", 1)).await;
+    assert_eq!(status(id), (InstanceStatus::OutOfService, true));
+    // Another service has the address, and was never taken out of use.
+    ward.register(brings(1, [ttl("t", 1000, PASSING)])).await;
+    assert_eq!(status(id), (InstanceStatus::Up, false));
+    // An operator's word stays.
+    native.set_status(&me, &id.to_string(), InstanceStatus::OutOfService).await.unwrap();
+    ward.register(brings(1, [ttl("t", 1000, PASSING)])).await;
+    assert_eq!(status(id), (InstanceStatus::OutOfService, false));
 }

@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
-use super::register::{self, registration};
+use super::places::is_registered_as;
+use super::register::{self, Defined};
 use super::render;
 use crate::catalog::Row;
 use crate::facades::names::key_of;
+use crate::model::instance::NativeInstance;
 use crate::model::names::{native_group, native_service};
 
 /// `PUT agent/service/register`
@@ -32,19 +34,24 @@ pub(super) async fn register(
     );
     let replace = call.switch("replace-existing-checks")?;
     let turn = face.turns.of((tenant, &id)).await;
-    let before = face.by_agent(caller, call.peer, &id);
-    let (new, named) =
-        registration(service, new, call.peer, before.as_ref(), (replace, face.native.now()))?;
-    let outcome = face.native.register(caller, new).await;
+    let before = face.by_agent(caller, call.peer, &id).map(|before| before.id);
+    let new = Defined::of(service, new, call.peer, face.native.now())?;
+    let (named, peer) = (new.names(), call.peer);
+    let same = move |one: &NativeInstance| is_registered_as(one, peer, &id);
+    let is_same = same.clone();
+    let over = move |before: Option<&NativeInstance>| {
+        new.over(before.filter(|before| is_same(before)), replace)
+    };
+    let outcome = face.native.register_with(caller, before, over).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
     // Its id is what makes a service of an agent's the same: it has moved.
-    if let Some(before) = before.filter(|before| before.id != registered.instance_id) {
-        let outcome = face.native.deregister(caller, &before.id.to_string()).await;
+    if let Some(before) = before.filter(|before| *before != registered.instance_id) {
+        let outcome = face.native.deregister_if(caller, before, same, None).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         if let Err(error) = outcome {
-            let instance = before.key.to_string();
-            tracing::warn!(%instance, %error, "a service moved, and is still at its old address");
+            tracing::warn!(instance = %before, %error,
+                "a service moved, and is still at its old address");
         }
     }
     if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
@@ -54,7 +61,7 @@ pub(super) async fn register(
         for id in &named {
             face.native.heartbeat_of(caller, now.id, id).ok();
         }
-        face.leave_to(&call, &now, named).await;
+        face.leave_to(&call.caller, &now, named).await;
     }
     Ok(StatusCode::OK)
 }

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
 use super::check_definition::{self, CheckDefinition};
+use super::places::agent_of;
 use super::register::decode;
 use super::render::{self, term};
-use crate::access::Action;
-use crate::error::Error;
+use crate::access::{Action, Caller};
+use crate::error::{Error, ErrorCode};
 use crate::model::check::{CheckStatus, Checks};
 use crate::model::instance::{InstancePatch, NativeInstance};
 use crate::model::terms;
@@ -97,23 +98,28 @@ pub(super) async fn register(
         let had = checks.clone();
         check_definition::add(checks, new, &had)
     };
-    let now = face.change_checks(&call, &known, add).await?;
+    let now = face.change_checks(&call.caller, &known, add).await?;
     if heard {
         // As with an agent, a check begins when it is registered.
         face.native.heartbeat_of(&call.caller, now.id, &id)?;
     }
     drop(turn);
     face.remember(&now);
-    face.leave_to(&call, &now, [id]).await;
+    face.leave_to(&call.caller, &now, [id]).await;
     Ok(StatusCode::OK)
 }
 
 /// `PUT agent/check/deregister/{id}`: 200 also for one that is not there, as Consul 1.8 has it.
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
-    let id = call.segment("id");
-    // Those of other agents are not this one's to take away.
-    for known in face.with_check(&call.caller, call.peer, id) {
-        face.drop_check(&call, &known, id).await?;
+    let (id, caller) = (call.segment("id"), &call.caller);
+    let mut known = face.with_check(caller, call.peer, id);
+    if known.is_empty() {
+        // That of the only one may be spoken for and taken away from anywhere.
+        let only = face.by_check(caller, call.peer, id);
+        known.extend(only.filter(|one| one.native.contains_key(term::ID)));
+    }
+    for known in known {
+        face.drop_check(caller, &known, id).await?;
     }
     Ok(StatusCode::OK)
 }
@@ -166,7 +172,7 @@ impl Face {
             }
             Ok(())
         };
-        self.change_checks(call, &known, state).await?;
+        self.change_checks(&call.caller, &known, state).await?;
         Ok(StatusCode::OK)
     }
 
@@ -199,20 +205,27 @@ impl Face {
     /// meanwhile is not written over.
     async fn change_checks(
         &self,
-        call: &Call,
+        caller: &Caller,
         known: &NativeInstance,
         change: impl FnOnce(&mut Checks) -> Result<(), Error> + Send + 'static,
-    ) -> Answered<Arc<NativeInstance>> {
+    ) -> Result<Arc<NativeInstance>, Error> {
         let own = known.native.get(term::ID).cloned();
         let patch = move |now: &NativeInstance| {
             // Another one has its address by now.
             if now.native.get(term::ID) != own.as_ref() {
                 return Err(Error::not_found("the service is not registered any more"));
             }
-            let (mut checks, mut native) = (now.checks(), now.native.clone());
+            let had = now.checks();
+            let (mut checks, mut native) = (had.clone(), now.native.clone());
             change(&mut checks)?;
+            if checks == had {
+                return Ok(InstancePatch::default());
+            }
             checks.write(&mut native);
-            terms::check(&native)?;
+            // Of one that somebody made too large by SQL can be said how it is, all the same.
+            if terms::size(&native) > terms::size(&now.native) {
+                terms::check(&native)?;
+            }
             let none = checks.is_empty();
             Ok(InstancePatch {
                 check: Some(if none { HealthCheckType::None } else { HealthCheckType::Checks }),
@@ -221,43 +234,51 @@ impl Face {
                 ..InstancePatch::default()
             })
         };
-        let outcome = self.native.update_with(&call.caller, known.id, patch).await;
+        let outcome = self.native.update_with(caller, known.id, patch).await;
         self.metrics.native.ended("checks", outcome.is_ok());
-        Ok(outcome?)
+        outcome
     }
 
-    /// Takes a check away from an instance, if it has it still.
-    async fn drop_check(&self, call: &Call, known: &NativeInstance, id: &str) -> Answered<()> {
+    /// Takes a check away from an instance, if it is there and has it still.
+    async fn drop_check(
+        &self,
+        caller: &Caller,
+        known: &NativeInstance,
+        id: &str,
+    ) -> Result<(), Error> {
         let id = id.to_owned();
         let drop = move |checks: &mut Checks| {
             checks.remove(&id);
             Ok(())
         };
-        self.change_checks(call, known, drop).await?;
-        Ok(())
+        match self.change_checks(caller, known, drop).await {
+            Err(error) if error.code != ErrorCode::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Ids of checks are unique with an agent, whatever service they are of: those of this instance
     /// leave the others of its agent.
     pub(super) async fn leave_to(
         &self,
-        call: &Call,
+        caller: &Caller,
         owner: &NativeInstance,
         ids: impl IntoIterator<Item = String>,
     ) {
+        let Some(agent) = agent_of(owner) else { return };
         for id in ids {
             // Of two that take it at once one keeps it.
-            let _turn = self.check_turns.of((call.caller.tenant(), &id)).await;
-            let all = self.with_check(&call.caller, call.peer, &id);
+            let _turn = self.check_turns.of((caller.tenant(), &id)).await;
+            let all = self.with_check(caller, agent, &id);
             if !all.iter().any(|one| one.id == owner.id) {
                 continue;
             }
             for other in all.iter().filter(|one| one.id != owner.id) {
                 let (instance, to) = (other.key.to_string(), owner.key.to_string());
-                match self.drop_check(call, other, &id).await {
+                match self.drop_check(caller, other, &id).await {
                     Ok(()) => tracing::info!(%instance, check = %id, %to,
                         "another service of its agent took the id of its check: it has it no more"),
-                    Err(error) => tracing::warn!(%instance, check = %id, %to, ?error,
+                    Err(error) => tracing::warn!(%instance, check = %id, %to, %error,
                         "a check is another service's now, and stays here too"),
                 }
             }

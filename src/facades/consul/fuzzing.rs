@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::DateTime;
 use serde_json::json;
 
-use super::{filter, register};
+use super::filter;
+use super::register::{self, Defined};
 use crate::facades::names::key_of;
 
 /// A definition of a service.
@@ -13,9 +14,8 @@ pub(in crate::facades) fn definition(bytes: &[u8]) {
     let Ok(definition) = register::read(bytes) else { return };
     let Some(key) = key_of(&definition.name) else { return };
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Ok((registration, _)) =
-        register::registration(key, definition, here, None, (false, DateTime::UNIX_EPOCH))
-    {
+    let defined = Defined::of(key, definition, here, DateTime::UNIX_EPOCH).ok();
+    if let Some(Ok(registration)) = defined.map(|defined| defined.over(None, false)) {
         registration.check().ok();
     }
 }

@@ -1,7 +1,8 @@
 //! Taking services out of use, one by one or all of an agent's, and back.
 //!
 //! Either is remembered by a term of the instance, with the reason: who ends the one leaves the other.
-//! What is out of use by another way has neither, and is back with the end of its maintenance.
+//! What is out of use by another way has neither: clients see it as in maintenance by itself, and it is
+//! back with the end of that.
 
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use super::Face;
 use super::call::{Answered, Call, Refused};
 use super::render::term;
 use crate::access::Action;
-use crate::model::instance::{InstancePatch, NativeInstance};
+use crate::error::{Error, ErrorCode};
+use crate::model::instance::{InstancePatch, NativeInstance, in_maintenance};
+use crate::model::terms;
 
 /// A longer reason is cut.
 const LONGEST: usize = 512;
@@ -25,7 +28,7 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
     let unknown =
         || Refused::new(StatusCode::NOT_FOUND, format!("No service registered with ID {id:?}"));
     let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
-    face.maintain(&call, &known, term::MAINTENANCE, enable).await?;
+    face.maintain(&call, &known, terms::MAINTENANCE, enable).await?;
     Ok(StatusCode::OK)
 }
 
@@ -39,9 +42,10 @@ pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered<
         face.native.need(&call.caller, Action::Write, &one.key.service.group)?;
     }
     for one in &own {
-        let is_in = one.native.contains_key(term::NODE_MAINTENANCE);
-        if enable != is_in {
-            face.maintain(&call, one, term::NODE_MAINTENANCE, enable).await?;
+        match face.maintain(&call, one, terms::NODE_MAINTENANCE, enable).await {
+            // It left meanwhile.
+            Err(error) if error.code == ErrorCode::NotFound => {}
+            outcome => outcome?,
         }
     }
     Ok(StatusCode::OK)
@@ -61,27 +65,39 @@ impl Face {
         known: &NativeInstance,
         mark: &'static str,
         enable: bool,
-    ) -> Answered<()> {
+    ) -> Result<(), Error> {
         let reason = call.query("reason").unwrap_or_default();
         let reason: String = reason.chars().take(LONGEST).collect();
-        let patch = move |now: &NativeInstance| {
-            let mut native = now.native.clone();
-            native.remove(mark);
-            if enable {
-                native.insert(mark.to_owned(), reason);
-            }
-            let out = [term::MAINTENANCE, term::NODE_MAINTENANCE];
-            let out = out.into_iter().any(|mark| native.contains_key(mark));
-            let status = if out { InstanceStatus::OutOfService } else { InstanceStatus::Up };
-            Ok(InstancePatch {
-                status: Some(status),
-                native: Some(native),
-                ..InstancePatch::default()
-            })
+        let own = known.native.get(term::ID).cloned();
+        let patch = move |now: &NativeInstance| match now.native.get(term::ID) == own.as_ref() {
+            true => Ok(if enable { begins(now, mark, reason) } else { ends(now, mark) }),
+            false => Err(Error::not_found("the service is not registered any more")),
         };
         let outcome = self.native.update_with(&call.caller, known.id, patch).await;
         self.metrics.native.ended("status", outcome.is_ok());
-        outcome?;
-        Ok(())
+        outcome.map(drop)
     }
+}
+
+/// What is in maintenance keeps its reason (`agent/agent.go`, `EnableServiceMaintenance`).
+fn begins(now: &NativeInstance, mark: &str, reason: String) -> InstancePatch {
+    if now.native.contains_key(mark) {
+        return InstancePatch::default();
+    }
+    let mut native = now.native.clone();
+    native.insert(mark.to_owned(), reason);
+    let status = Some(InstanceStatus::OutOfService);
+    InstancePatch { status, native: Some(native), ..InstancePatch::default() }
+}
+
+fn ends(now: &NativeInstance, mark: &str) -> InstancePatch {
+    let mut native = now.native.clone();
+    let by_mark = native.remove(mark).is_some();
+    let other = in_maintenance(&native);
+    let unsaid = mark == terms::MAINTENANCE && now.status == InstanceStatus::OutOfService;
+    if !(by_mark || unsaid && !other) {
+        return InstancePatch::default();
+    }
+    let status = (!other).then_some(InstanceStatus::Up);
+    InstancePatch { status, native: Some(native), ..InstancePatch::default() }
 }

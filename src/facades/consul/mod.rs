@@ -15,7 +15,6 @@
 //! | `render`, `register` | from rows to entries, and from definitions to registrations |
 //! | `filter` | `?filter=` |
 //! | `places` | where instances are whose ids clients name |
-//! | `reaper` | removes who has been critical for too long |
 
 mod agent;
 mod call;
@@ -29,7 +28,6 @@ pub(in crate::facades) mod fuzzing;
 mod health;
 mod maintenance;
 mod places;
-mod reaper;
 mod register;
 mod render;
 mod services;
@@ -84,7 +82,7 @@ impl Deref for Face {
     }
 }
 
-/// The routes. What nobody heartbeats any more is looked after in `tasks`.
+/// The routes. Who waits for a value is answered when `tasks` are told to stop.
 pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
     let face = Arc::new(Face {
         doors,
@@ -96,7 +94,6 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         check_turns: Turns::default(),
         stopping: tasks.stop_signal(),
     });
-    tasks.spawn_until_stopped(reaper::run(Arc::clone(&face)));
     let v1 = Router::new()
         .route("/catalog/services", get(catalog::services))
         .route("/catalog/service/{name}", get(catalog::service))

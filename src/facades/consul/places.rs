@@ -68,7 +68,7 @@ impl Face {
                 !one.native.contains_key(term::ID) && visible.sees(&one.key.service.group)
             });
         }
-        of_agent(found, peer)
+        of_agent_or_only(found, peer)
     }
 
     /// The one that registered under this id from there.
@@ -79,9 +79,7 @@ impl Face {
         id: &str,
     ) -> Option<NativeInstance> {
         let mut found = self.known(caller, id);
-        found.retain(|one| {
-            one.native.get(term::ID).is_some_and(|own| own == id) && is_of(one, peer)
-        });
+        found.retain(|one| is_registered_as(one, peer, id));
         found.pop()
     }
 
@@ -103,18 +101,18 @@ impl Face {
             let of_service = self.by_id(caller, peer, check.strip_prefix("service:")?);
             return of_service.filter(|one| !one.native.contains_key(term::ID));
         }
-        of_agent(found, peer)
+        of_agent_or_only(found, peer)
     }
 
     /// All that registered from there and have a check of this id.
     pub(super) fn with_check(
         &self,
         caller: &Caller,
-        peer: IpAddr,
+        agent: IpAddr,
         check: &str,
     ) -> Vec<NativeInstance> {
         let mut found = self.known(caller, &of_check(check));
-        found.retain(|one| is_of(one, peer) && one.checks().get(check).is_some());
+        found.retain(|one| is_of(one, agent) && one.checks().get(check).is_some());
         found
     }
 
@@ -165,13 +163,22 @@ impl Face {
     }
 }
 
+/// Where it registered from.
+pub(super) fn agent_of(instance: &NativeInstance) -> Option<IpAddr> {
+    instance.native.get(term::AGENT).and_then(|text| text.parse().ok())
+}
+
 fn is_of(instance: &NativeInstance, peer: IpAddr) -> bool {
-    let agent = instance.native.get(term::AGENT).and_then(|text| text.parse::<IpAddr>().ok());
-    agent == Some(peer)
+    agent_of(instance) == Some(peer)
+}
+
+/// Whether it is what registered under this id from there.
+pub(super) fn is_registered_as(instance: &NativeInstance, peer: IpAddr, id: &str) -> bool {
+    instance.native.get(term::ID).is_some_and(|own| own == id) && is_of(instance, peer)
 }
 
 /// That of the agent, or the only one.
-fn of_agent(mut found: Vec<NativeInstance>, peer: IpAddr) -> Option<NativeInstance> {
+fn of_agent_or_only(mut found: Vec<NativeInstance>, peer: IpAddr) -> Option<NativeInstance> {
     if found.len() > 1 {
         found.retain(|one| is_of(one, peer));
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use hub_registry_core::{InstanceKey, Pairs, ServiceKey, Weight};
+use hub_registry_core::{InstanceKey, InstanceStatus, Pairs, ServiceKey, Weight};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -22,10 +22,12 @@ use serde_json::{Map, Value};
 use super::call::{Answered, Refused};
 use super::check_definition::{self, CheckDefinition};
 use super::render::term;
-use crate::model::check::Checks;
+use crate::error::Error;
+use crate::model::check::{Check, Checks};
 use crate::model::instance::NativeInstance;
 use crate::model::names::native_host;
 use crate::model::registration::Registration;
+use crate::model::terms;
 use crate::model::words::{Flag, HealthCheckType};
 
 /// Consul's own bounds of metadata (`agent/structs/structs.go`).
@@ -131,74 +133,106 @@ fn folded(value: Value) -> Value {
     }
 }
 
-/// The registration, and the ids of the checks that it names. `before`: what is registered under the
-/// id; its checks stay, unless those that are defined here are to `replace` them.
-///
-/// # Errors
-/// 400, with the field and the rule.
-pub(super) fn registration(
-    service: ServiceKey,
-    new: Definition,
-    peer: IpAddr,
-    before: Option<&NativeInstance>,
-    (replace, now): (bool, DateTime<Utc>),
-) -> Answered<(Registration, Vec<String>)> {
-    check_meta(&new.meta)?;
-    let address = if new.address.is_empty() { peer.to_string() } else { new.address };
-    let host = native_host("Address", &address)?;
-    let port = u16::try_from(new.port).ok().filter(|port| *port > 0);
-    let port = port
-        .ok_or_else(|| Refused::bad(format!("Port must be from 1 to 65535, not {}", new.port)))?;
-    let mut native = Pairs::new();
-    let mut say = |key: &str, value: String| native.insert(key.to_owned(), value);
-    say(term::ID, new.id.clone());
-    say(term::AGENT, peer.to_string());
-    if new.enabletagoverride {
-        say(term::TAG_OVERRIDE, "true".to_owned());
-    }
-    for mark in [term::MAINTENANCE, term::NODE_MAINTENANCE] {
-        if let Some(reason) = before.and_then(|before| before.native.get(mark)) {
-            say(mark, reason.clone());
+/// A definition that was read: what it says of the service, and which checks it names.
+#[derive(Debug)]
+pub(super) struct Defined {
+    registration: Registration,
+    checks: Vec<Check>,
+}
+
+impl Defined {
+    /// Reads what it says.
+    ///
+    /// # Errors
+    /// 400, with the field and the rule.
+    pub(super) fn of(
+        service: ServiceKey,
+        new: Definition,
+        peer: IpAddr,
+        now: DateTime<Utc>,
+    ) -> Answered<Self> {
+        check_meta(&new.meta)?;
+        let address = if new.address.is_empty() { peer.to_string() } else { new.address };
+        let host = native_host("Address", &address)?;
+        let port = u16::try_from(new.port).ok().filter(|port| *port > 0);
+        let port = port.ok_or_else(|| {
+            Refused::bad(format!("Port must be from 1 to 65535, not {}", new.port))
+        })?;
+        let mut native = Pairs::new();
+        let mut say = |key: &str, value: String| native.insert(key.to_owned(), value);
+        say(term::ID, new.id.clone());
+        say(term::AGENT, peer.to_string());
+        if new.enabletagoverride {
+            say(term::TAG_OVERRIDE, "true".to_owned());
         }
-    }
-    for (tag, other) in new.taggedaddresses {
-        say(&format!("{}{tag}", term::ADDRESS), format!("{}:{}", other.address, other.port));
-    }
-    let weights = new.weights.unwrap_or_default();
-    if let Some(warning) = weights.warning.filter(|warning| *warning != 1) {
-        say(term::WARNING, warning.to_string());
-    }
-    let passing = weights.passing.unwrap_or(1).clamp(0, i64::from(Weight::MAX / 100));
-    let had = before.map(NativeInstance::checks).unwrap_or_default();
-    let mut checks = if replace { Checks::default() } else { had.clone() };
-    // An empty one is none there; in a list it is a mistake.
-    let one = new.check.filter(|check| *check != CheckDefinition::default());
-    let defined: Vec<_> = one.into_iter().chain(new.checks).collect();
-    let (alone, mut named) = (defined.len() == 1, Vec::new());
-    for (place, check) in defined.into_iter().enumerate() {
-        // As an agent names them (`agent/agent.go`, `addServiceInternal`).
-        let id = match alone {
-            true => format!("service:{}", new.id),
-            false => format!("service:{}:{}", new.id, place + 1),
+        for (tag, other) in new.taggedaddresses {
+            say(&format!("{}{tag}", term::ADDRESS), format!("{}:{}", other.address, other.port));
+        }
+        let weights = new.weights.unwrap_or_default();
+        if let Some(warning) = weights.warning.filter(|warning| *warning != 1) {
+            say(term::WARNING, warning.to_string());
+        }
+        let passing = weights.passing.unwrap_or(1).clamp(0, i64::from(Weight::MAX / 100));
+        // An empty one is none there; in a list it is a mistake.
+        let one = new.check.filter(|check| *check != CheckDefinition::default());
+        let defined: Vec<_> = one.into_iter().chain(new.checks).collect();
+        let alone = defined.len() == 1;
+        let mut checks = Vec::with_capacity(defined.len());
+        for (place, check) in defined.into_iter().enumerate() {
+            // As an agent names them (`agent/agent.go`, `addServiceInternal`).
+            let id = match alone {
+                true => format!("service:{}", new.id),
+                false => format!("service:{}:{}", new.id, place + 1),
+            };
+            let name = || format!("Service '{}' check", new.name);
+            checks.push(check.with(id, name).check(now)?);
+        }
+        let registration = Registration {
+            weight: Some(Weight::new(u32::try_from(passing).unwrap_or(1) * 100)),
+            tags: Some(new.tags),
+            metadata: Some(new.meta.into()),
+            ephemeral: Some(Flag::No),
+            native: Some(native),
+            ..Registration::new(InstanceKey { service, host, port })
         };
-        let name = || format!("Service '{}' check", new.name);
-        let check = check.with(id, name).check(now)?;
-        named.push(check.id.clone());
-        check_definition::add(&mut checks, check, &had)?;
+        Ok(Self { registration, checks })
     }
-    checks.write(&mut native);
-    let check = if checks.is_empty() { HealthCheckType::None } else { HealthCheckType::Checks };
-    let registration = Registration {
-        weight: Some(Weight::new(u32::try_from(passing).unwrap_or(1) * 100)),
-        tags: Some(new.tags),
-        metadata: Some(new.meta.into()),
-        check: Some(check),
-        health: Some(checks.health()),
-        ephemeral: Some(Flag::No),
-        native: Some(native),
-        ..Registration::new(InstanceKey { service, host, port })
-    };
-    Ok((registration, named))
+
+    /// The ids of the checks that it names.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.checks.iter().map(|check| check.id.clone()).collect()
+    }
+
+    /// The registration of a service that is registered as `before`: its checks stay, unless those
+    /// that are defined here are to `replace` them, and so does its maintenance.
+    ///
+    /// # Errors
+    /// It has too many checks.
+    pub(super) fn over(
+        self,
+        before: Option<&NativeInstance>,
+        replace: bool,
+    ) -> Result<Registration, Error> {
+        let Self { mut registration, checks: defined } = self;
+        let had = before.map(NativeInstance::checks).unwrap_or_default();
+        let mut checks = if replace { Checks::default() } else { had.clone() };
+        for check in defined {
+            check_definition::add(&mut checks, check, &had)?;
+        }
+        let native = registration.native.get_or_insert_default();
+        checks.write(native);
+        for mark in [terms::MAINTENANCE, terms::NODE_MAINTENANCE] {
+            if let Some(reason) = before.and_then(|before| before.native.get(mark)) {
+                native.insert(mark.to_owned(), reason.clone());
+                registration.status = Some(InstanceStatus::OutOfService);
+            }
+        }
+        let none = checks.is_empty();
+        registration.check =
+            Some(if none { HealthCheckType::None } else { HealthCheckType::Checks });
+        registration.health = Some(checks.health());
+        Ok(registration)
+    }
 }
 
 fn check_meta(meta: &BTreeMap<String, String>) -> Answered<()> {

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::{Row, ServiceView};
 use crate::facades::names::qualified;
 use crate::model::check::{Check, CheckStatus, Checks};
+use crate::model::terms;
 
 /// The node of instances that come from no Consul.
 pub(super) const NODE: &str = "hub-registry";
@@ -32,9 +33,6 @@ pub(super) mod term {
     pub(in super::super) const ID: &str = "serviceId";
     /// Where it registered from: an id is unique with one agent.
     pub(in super::super) const AGENT: &str = "agent";
-    /// Why it is in maintenance, and why all of its agent's are.
-    pub(in super::super) const MAINTENANCE: &str = "maintenance";
-    pub(in super::super) const NODE_MAINTENANCE: &str = "nodeMaintenance";
     pub(in super::super) const TAG_OVERRIDE: &str = "enableTagOverride";
     pub(in super::super) const WARNING: &str = "warningWeight";
     /// Before the name of an address for callers elsewhere.
@@ -197,7 +195,7 @@ pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
     }
     if instance.status == InstanceStatus::OutOfService {
         let reason = |mark| instance.native.get(mark).map(String::as_str);
-        let of_node = reason(term::NODE_MAINTENANCE);
+        let of_node = reason(terms::NODE_MAINTENANCE);
         if let Some(notes) = of_node {
             let label = "Node Maintenance Mode";
             let mut one = check(NODE_MAINTENANCE, label, "critical", "maintenance", notes);
@@ -205,7 +203,8 @@ pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
                 (json!(""), json!(""), json!([]));
             checks.push(one);
         }
-        if let Some(notes) = reason(term::MAINTENANCE).or_else(|| of_node.is_none().then_some("")) {
+        if let Some(notes) = reason(terms::MAINTENANCE).or_else(|| of_node.is_none().then_some(""))
+        {
             let (check_id, label) =
                 (format!("{SERVICE_MAINTENANCE}{id}"), "Service Maintenance Mode");
             checks.push(check(&check_id, label, "critical", "maintenance", notes));

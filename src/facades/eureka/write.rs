@@ -203,29 +203,33 @@ impl Face {
         let _turn = self.turns.of((caller.tenant(), &app.to_uppercase(), &id.to_owned())).await;
         let now = self.own(caller, app, id)?;
         self.native.need(caller, Action::Write, &now.key.service.group)?;
-        // Where there is none, none ends (`AbstractInstanceRegistry.deleteStatusOverride`).
-        if !stays && !now.native.contains_key(term::OVERRIDDEN) {
-            return Ok(StatusCode::OK);
-        }
-        let mut native: Pairs = now.native.clone();
-        let mut put = |key: &str, value: Option<&str>| {
-            native.remove(key);
-            if let Some(value) = value {
-                native.insert(key.to_owned(), value.to_owned());
+        let (word, dirty) = (word.to_owned(), dirty.map(str::to_owned));
+        // What is found of it meanwhile is not written over.
+        let patch = move |now: &NativeInstance| {
+            // Where there is none, none ends (`AbstractInstanceRegistry.deleteStatusOverride`).
+            if !stays && !now.native.contains_key(term::OVERRIDDEN) {
+                return Ok(InstancePatch::default());
             }
+            let mut native: Pairs = now.native.clone();
+            let mut put = |key: &str, value: Option<&str>| {
+                native.remove(key);
+                if let Some(value) = value {
+                    native.insert(key.to_owned(), value.to_owned());
+                }
+            };
+            put(term::OVERRIDDEN, stays.then_some(&word));
+            put(term::STATUS, (!is_whole).then_some(&word));
+            let newer = dirty.as_deref().and_then(|text| text.parse::<i64>().ok());
+            if newer.is_some_and(|newer| dirty_of(now).is_none_or(|known| newer > known)) {
+                put(term::DIRTY, dirty.as_deref());
+            }
+            let status = Some(status);
+            Ok(InstancePatch { status, native: Some(native), ..InstancePatch::default() })
         };
-        put(term::OVERRIDDEN, stays.then_some(word));
-        put(term::STATUS, (!is_whole).then_some(word));
-        let newer = dirty.and_then(|text| text.parse::<i64>().ok());
-        if newer.is_some_and(|newer| dirty_of(&now).is_none_or(|known| newer > known)) {
-            put(term::DIRTY, dirty);
-        }
-        let patch = InstancePatch {
-            status: Some(status),
-            native: Some(native),
-            ..InstancePatch::default()
-        };
-        self.change(caller, &now, "status", patch).await
+        let outcome = self.native.update_with(caller, now.id, patch).await;
+        self.metrics.native.ended("status", outcome.is_ok());
+        outcome?;
+        Ok(StatusCode::OK)
     }
 
     async fn change(

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::model::audit::Audit;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
+use crate::model::words::HealthCheckType;
 use crate::native::draft::Draft;
 use crate::native::keeper::Keeper;
 use crate::native::pipeline::Batch;
@@ -199,14 +200,16 @@ impl Keeper {
                 // What leases made of it is newer than what is on disk.
                 instance = instance.judged(before.health, before.last_health_check);
             }
-            if self.rewritten.contains(&disk.id) {
+            let brings = instance.check == HealthCheckType::Checks;
+            if brings && self.rewritten.contains(&disk.id) {
                 let mut checks = instance.checks();
                 checks.stand_as(&before.checks());
                 instance = instance.with_checks(&checks);
             }
             instance.settle();
             // Who sets a health says so, as by the API; the next heartbeat does not take it back.
-            stated = instance.health != before.health
+            stated = !brings
+                && instance.health != before.health
                 && instance.last_health_check == before.last_health_check;
             if stated {
                 instance.last_health_check = Some(draft.now);

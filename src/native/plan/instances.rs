@@ -9,7 +9,7 @@ use super::expect;
 use crate::access::{Action, Caller};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::audit::Audit;
-use crate::model::instance::{InstancePatch, NativeInstance, Registration};
+use crate::model::instance::{InstancePatch, NativeInstance, Registration, in_maintenance};
 use crate::model::labels::Metadata;
 use crate::model::names::InstanceId;
 use crate::model::service::set;
@@ -65,6 +65,17 @@ impl Draft {
         Ok(registered)
     }
 
+    /// Registers what follows from the instance that is known as `before`, as it is then.
+    pub(in crate::native) fn register_with(
+        &mut self,
+        caller: &Caller,
+        before: Option<InstanceId>,
+        registration: impl FnOnce(Option<&NativeInstance>) -> Result<Registration>,
+    ) -> Result<Registered> {
+        let before = before.and_then(|id| self.next.instance(caller.tenant(), id)).cloned();
+        self.register(caller, registration(before.as_deref())?)
+    }
+
     fn new_instance(&self, caller: &Caller, id: InstanceId, new: Registration) -> NativeInstance {
         let now = self.now;
         let mut audit = Audit::new(now, caller.user());
@@ -108,6 +119,10 @@ impl Draft {
         caller: &Caller,
     ) -> NativeInstance {
         let mut instance = before.clone();
+        // Another one's maintenance, which ends with it.
+        let ends = before.is_in_maintenance()
+            && new.native.as_ref().is_some_and(|native| !in_maintenance(native));
+        let status = new.status.or_else(|| ends.then_some(InstanceStatus::Up));
         instance.audit.note(|notes| {
             notes.note_text = new.note_text.or_else(|| notes.note_text.take());
             notes.ext_property = new.ext_property.or_else(|| notes.ext_property.take());
@@ -124,7 +139,7 @@ impl Draft {
         instance.say(|said| {
             said.context_path = new.context_path.or_else(|| said.context_path.take());
             said.health = health;
-            set(&mut said.status, new.status);
+            set(&mut said.status, status);
             set(&mut said.weight, new.weight);
             set(&mut said.metadata, new.metadata);
             set(&mut said.tags, new.tags.map(Into::into));
@@ -132,12 +147,6 @@ impl Draft {
             said.native.remove(terms::CONNECTION);
             set(&mut said.native, new.native);
         });
-        if instance.check == HealthCheckType::Checks {
-            // Registering says nothing of how a check is that is known.
-            let mut checks = instance.checks();
-            checks.stand_as(&before.checks());
-            instance = instance.with_checks(&checks);
-        }
         instance.settle();
         if instance != *before {
             instance.audit.touch(self.now, caller.user());
@@ -240,6 +249,7 @@ impl Draft {
         caller: &Caller,
         id: InstanceId,
         still: impl FnOnce(&NativeInstance) -> bool,
+        why: Option<String>,
     ) -> Result<bool> {
         let instance = match self.writable(caller, id) {
             Err(error) if error.code == ErrorCode::NotFound => return Ok(false),
@@ -247,7 +257,7 @@ impl Draft {
         };
         let removes = still(&instance);
         if removes {
-            self.remove_instance(&instance, caller.user(), None);
+            self.remove_instance(&instance, caller.user(), why);
         }
         Ok(removes)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGauge};
+use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::Maker;
 
@@ -26,6 +26,8 @@ pub struct CheckMetrics {
     lag: Gauge,
     places: IntGauge,
     needed: IntGauge,
+    removals: IntCounter,
+    removals_held: IntGauge,
 }
 
 impl CheckMetrics {
@@ -86,6 +88,14 @@ impl CheckMetrics {
                 "hub_registry_health_check_places_needed",
                 "How many that would have to be for checks to begin in time.",
             ),
+            removals: maker.counter(
+                "hub_registry_health_check_removals_total",
+                "Native instances removed because a check was critical for as long as it asked for.",
+            ),
+            removals_held: maker.gauge(
+                "hub_registry_health_check_removals_held",
+                "Those whose time is over and that stay, since too many are critical together.",
+            ),
         }
     }
 
@@ -103,6 +113,16 @@ impl CheckMetrics {
     /// Checks found another health.
     pub fn judged(&self, health: &'static str) {
         self.verdicts.with_label_values(&[health]).inc();
+    }
+
+    /// An instance was removed for a check.
+    pub fn removed(&self) {
+        self.removals.inc();
+    }
+
+    /// So many stay, since too many are critical together.
+    pub fn set_removals_held(&self, count: usize) {
+        self.removals_held.set(count as i64);
     }
 
     /// So many are under way now.

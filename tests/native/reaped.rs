@@ -1,0 +1,173 @@
+//! Instances that ask to be removed when a check of them was critical for so long, on a clock that the
+//! tests move.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_registry::config::HealthCheckConfig;
+use hub_registry::health::Outcome;
+use hub_registry::model::check::{Asks, Check, CheckStatus, Decides};
+use hub_registry::model::instance::{InstancePatch, NativeInstance};
+use hub_registry::model::names::InstanceId;
+use hub_registry_core::HealthStatus::{Healthy, Unhealthy};
+use hub_registry_core::TenantId;
+use tokio::time::{Instant, sleep};
+
+use super::ward::{CRITICAL, PASSING, SECOND, Ward, asked, brings, ttl};
+use super::world::{FakeStore, by};
+
+const BOUND: u32 = 60;
+/// A look comes every half minute, and begins to count at the first.
+const LATEST: Duration = Duration::from_secs(125);
+
+fn leaves(check: Check) -> Check {
+    Check { deregister_after: Some(BOUND), ..check }
+}
+
+/// One that the hub asks otherwise.
+fn with(mut check: Check, change: impl FnOnce(&mut Asks)) -> Check {
+    if let Decides::Asks(asks) = &mut check.decides {
+        change(asks);
+    }
+    check
+}
+
+impl Ward {
+    fn is_there(&self, id: InstanceId) -> bool {
+        self.world.native.get(&TenantId::default_tenant(), &id.to_string()).is_ok()
+    }
+
+    /// After how long it is gone.
+    async fn goes(&self, id: InstanceId) -> Duration {
+        let start = Instant::now();
+        while self.is_there(id) {
+            assert!(start.elapsed() < SECOND * 600, "it never goes: {:?}", self.how(id));
+            sleep(SECOND).await;
+        }
+        start.elapsed()
+    }
+
+    fn removals_held(&self) -> String {
+        let text = String::from_utf8(self.metrics.scrape(|| ())).unwrap();
+        let name = "hub_registry_health_check_removals_held ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+    }
+
+    /// Its client says how a check is.
+    async fn says(&self, id: InstanceId, check: &'static str, status: CheckStatus) {
+        let me = by(&TenantId::default_tenant(), "me");
+        assert!(self.hear(id, check));
+        let now = self.world.native.now().timestamp_millis();
+        let patch = move |known: &NativeInstance| {
+            let (mut checks, mut native) = (known.checks(), known.native.clone());
+            let check = checks.get_mut(check).unwrap();
+            (check.status, check.stated) = (status, Some(now));
+            checks.write(&mut native);
+            Ok(InstancePatch { native: Some(native), ..InstancePatch::default() })
+        };
+        self.world.native.update_with(&me, id, patch).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_found_bad_for_so_long_is_removed_and_it_is_said_why() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [leaves(asked("a", 1, PASSING))])).await;
+    let never = ward.register(brings(2, [asked("a", 2, PASSING)])).await;
+    let took = ward.goes(id).await;
+    assert!(took >= SECOND * BOUND && took <= LATEST, "{took:?}");
+    let told = ward.world.listener.told.lock();
+    let left = told.iter().find(|row| row.event_type == "INSTANCE_DEREGISTER").unwrap();
+    assert_eq!(left.event_message.as_deref(), Some("its check a was critical for 60 s"));
+    assert_eq!(ward.how(never), (Unhealthy, vec![CRITICAL]), "it does not ask for it");
+}
+
+/// It passes whenever it is asked, and is believed long after the bound.
+#[tokio::test(start_paused = true)]
+async fn who_passes_and_waits_to_be_believed_stays() {
+    let ward = Ward::open().await;
+    ward.doctor.finds(1, Outcome::Connected);
+    let check = leaves(asked("a", 1, CRITICAL));
+    let id = ward.register(brings(1, [with(check, |asks| asks.passes = Some(20))])).await;
+    sleep(SECOND * 170).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]), "seventeen are not enough");
+    ward.becomes(id, Healthy, &[PASSING]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_asked_stays_whatever_others_of_its_checks_find() {
+    let ward = Ward::open().await;
+    ward.doctor.finds(1, Outcome::Hindered("no sockets"));
+    ward.doctor.finds(2, Outcome::Refused);
+    ward.doctor.finds(3, Outcome::Connected);
+    let checks = [leaves(asked("a", 1, CRITICAL)), asked("b", 2, PASSING), asked("c", 3, PASSING)];
+    let id = ward.register(brings(1, checks)).await;
+    sleep(SECOND * 600).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, CRITICAL, PASSING]));
+    // It was bad, and then nobody could say: what is old says nothing.
+    ward.doctor.finds(1, Outcome::Refused);
+    sleep(SECOND * 45).await;
+    ward.doctor.finds(1, Outcome::Hindered("no sockets"));
+    sleep(SECOND * 600).await;
+    assert!(ward.is_there(id));
+    ward.doctor.finds(1, Outcome::Refused);
+    let took = ward.goes(id).await;
+    assert!(took >= SECOND * BOUND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_question_begins_anew() {
+    let ward = Ward::open().await;
+    ward.doctor.finds(2, Outcome::Connected);
+    let id = ward.register(brings(1, [leaves(asked("a", 1, PASSING))])).await;
+    sleep(SECOND * 50).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
+    // It is critical until it is asked there, which is soon, and found well.
+    let moved = with(leaves(asked("a", 2, CRITICAL)), |asks| asks.interval = 300);
+    assert_eq!(ward.register(brings(1, [moved])).await, id);
+    ward.becomes(id, Healthy, &[PASSING]).await;
+    sleep(SECOND * 300).await;
+    assert_eq!(ward.how(id), (Healthy, vec![PASSING]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_client_speaks_for_counts_from_its_last_word() {
+    // Whether or not the hub asks anybody.
+    let config = HealthCheckConfig { enabled: false, ..HealthCheckConfig::default() };
+    let ward = Ward::with(Arc::new(FakeStore::default()), &config).await;
+    let silent = ward.register(brings(1, [leaves(ttl("t", 30, PASSING))])).await;
+    let bad = ward.register(brings(2, [leaves(ttl("t", 86_400, CRITICAL))])).await;
+    let unasked = ward.register(brings(3, [leaves(asked("a", 3, CRITICAL))])).await;
+    sleep(SECOND * 70).await;
+    ward.says(bad, "t", PASSING).await;
+    ward.says(bad, "t", CRITICAL).await;
+    let took = ward.goes(silent).await;
+    assert!(took >= SECOND * (30 + BOUND - 70) && took <= LATEST, "{took:?}");
+    assert!(ward.is_there(bad), "its time began anew");
+    ward.goes(bad).await;
+    sleep(SECOND * 600).await;
+    assert!(ward.is_there(unasked));
+}
+
+/// More that are found bad together than can be believed: the hub may be cut off.
+#[tokio::test(start_paused = true)]
+async fn that_all_are_bad_together_is_not_believed() {
+    let ward = Ward::open().await;
+    let (mut ids, count) = (Vec::new(), 40);
+    for port in 1..=count {
+        ward.doctor.finds(port, Outcome::Connected);
+        ids.push(ward.register(brings(port, [leaves(asked("a", port, PASSING))])).await);
+    }
+    sleep(SECOND * 20).await;
+    (1..=count).for_each(|port| ward.doctor.finds(port, Outcome::ConnectTimedOut));
+    sleep(SECOND * 1800).await;
+    assert!(ids.iter().all(|id| ward.how(*id) == (Unhealthy, vec![CRITICAL])));
+    assert_eq!(ward.removals_held(), "40");
+    // The way is back; one is gone for good. Its time counts from then, since who knows what was before.
+    (2..=count).for_each(|port| ward.doctor.finds(port, Outcome::Connected));
+    let took = ward.goes(ids[0]).await;
+    assert!(took >= SECOND * (BOUND - 30) && took <= LATEST, "{took:?} after a look at the hold");
+    sleep(SECOND * 300).await;
+    assert!(ids[1..].iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
+    assert_eq!(ward.removals_held(), "0");
+}

@@ -9,6 +9,7 @@ mod failover;
 mod idlers;
 mod migration;
 mod pairs;
+mod reaped;
 mod restart;
 mod rules;
 mod site;

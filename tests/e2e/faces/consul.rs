@@ -1,6 +1,5 @@
 //! The HTTP API of Consul.
 
-use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::hub::{Hub, free_port};
 const SCENARIOS: [&str; 2] =
     ["tests/scenarios/consul/life.yaml", "tests/scenarios/consul/checks.yaml"];
 
-async fn put(hub: &Hub, path: &str, body: &Value) -> StatusCode {
+pub(super) async fn put(hub: &Hub, path: &str, body: &Value) -> StatusCode {
     hub.client.put(hub.url(path)).json(body).send().await.unwrap().status()
 }
 
@@ -25,7 +24,7 @@ async fn get(hub: &Hub, path: &str) -> Response {
     hub.client.get(hub.url(path)).send().await.unwrap()
 }
 
-async fn read(hub: &Hub, path: &str) -> Value {
+pub(super) async fn read(hub: &Hub, path: &str) -> Value {
     let answer = get(hub, path).await;
     assert_eq!(answer.status(), 200, "{path}");
     answer.json().await.unwrap()
@@ -174,50 +173,6 @@ async fn until(hub: &Hub, path: &str, count: usize) {
         assert!(Instant::now() < end, "{path}: {answer}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_id_is_unique_with_one_agent_only() {
-    let hub = Hub::start().await;
-    let from = |host: [u8; 4]| {
-        reqwest::Client::builder().no_proxy().local_address(IpAddr::from(host)).build().unwrap()
-    };
-    let agents = [from([127, 0, 0, 2]), from([127, 0, 0, 3])];
-    // As many clients do it: an id made of name and port, and no address.
-    let body = json!({ "ID": "web-80", "Name": "web", "Port": 80, "Check": { "TTL": "1h" } });
-    let call =
-        |client: &reqwest::Client, path: &str| client.put(hub.url(&format!("/v1/agent/{path}")));
-    for agent in &agents {
-        let answer = call(agent, "service/register").json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-    }
-    let all = read(&hub, "/v1/health/service/web").await;
-    let addresses: Vec<_> =
-        all.as_array().unwrap().iter().map(|one| &one["Service"]["Address"]).collect();
-    assert_eq!(addresses, ["127.0.0.2", "127.0.0.3"]);
-    // Each speaks for its own.
-    let passes = call(&agents[1], "check/pass/service:web-80").send().await.unwrap();
-    assert_eq!(passes.status(), 200);
-    let passing = read(&hub, "/v1/health/service/web?passing").await;
-    assert_eq!(passing[0]["Service"]["Address"], "127.0.0.3");
-    assert_eq!(passing.as_array().unwrap().len(), 1);
-    // One that moves takes its old place with it.
-    let moved = json!({ "ID": "web-80", "Name": "web", "Port": 81 });
-    assert_eq!(
-        call(&agents[0], "service/register").json(&moved).send().await.unwrap().status(),
-        200
-    );
-    let all = read(&hub, "/v1/health/service/web").await;
-    let ports: Vec<_> = all.as_array().unwrap().iter().map(|one| &one["Service"]["Port"]).collect();
-    assert_eq!(ports, [81, 80]);
-    // Somebody else's word counts where it can only mean one.
-    let other = from([127, 0, 0, 4]);
-    let gone = call(&other, "service/deregister/web-80").send().await.unwrap();
-    assert_eq!(gone.status(), 200);
-    assert_eq!(read(&hub, "/v1/health/service/web").await.as_array().unwrap().len(), 2);
-    call(&agents[0], "service/deregister/web-80").send().await.unwrap();
-    call(&other, "service/deregister/web-80").send().await.unwrap();
-    assert_eq!(read(&hub, "/v1/health/service/web").await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The protocols of others, spoken by the hub.
 
+mod agents;
 mod consul;
 mod consumers;
 mod eureka;

@@ -54,7 +54,7 @@ pub enum Outcome {
     NoHttp,
     /// What it answered is no gRPC.
     NoGrpc,
-    /// `healthCheckUrl` cannot be asked.
+    /// What its URL says cannot be asked.
     BadUrl(&'static str),
     /// The hub has no sockets, ports or certificates left to ask with.
     Hindered(&'static str),
@@ -157,7 +157,7 @@ impl fmt::Display for Outcome {
             Self::Tls => f.write_str("TLS failed: no TLS there, or a certificate not trusted"),
             Self::NoHttp => f.write_str("the answer is no HTTP"),
             Self::NoGrpc => f.write_str("the answer is no gRPC"),
-            Self::BadUrl(rule) => write!(f, "healthCheckUrl {rule}"),
+            Self::BadUrl(rule) => write!(f, "its URL {rule}"),
             Self::Hindered(why) => f.write_str(why),
         }
     }

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hub_registry_core::Protocol;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use crate::config::HealthCheckConfig;
@@ -17,6 +21,9 @@ use crate::model::service::{
 };
 use crate::model::words::HealthCheckType;
 use crate::native::ToCheck;
+
+/// What the URL of a check must be that an instance brought with it.
+const NO_URL: &str = "must be an http or https URL; for TCP and GRPC, HOST:PORT";
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +63,7 @@ pub enum Ask {
         /// The service; empty: the server as a whole.
         service: String,
     },
-    /// Nothing can be asked: the rule that `healthCheckUrl` breaks.
+    /// Nothing can be asked: the rule that its URL breaks.
     Nothing(&'static str),
 }
 
@@ -87,18 +94,38 @@ impl Request {
         let headers = asks.header.iter().flat_map(|(name, values)| {
             values.iter().filter_map(move |value| Some((name.parse().ok()?, value.parse().ok()?)))
         });
-        Self {
-            method: method.unwrap_or_default(),
-            headers: headers.collect::<Vec<(HeaderName, HeaderValue)>>().into_iter().collect(),
-            body: Bytes::from(asks.body.clone()),
+        let mut headers: HeaderMap =
+            headers.collect::<Vec<(HeaderName, HeaderValue)>>().into_iter().collect();
+        if let (false, Some(basic)) = (headers.contains_key(AUTHORIZATION), basic(&asks.url)) {
+            headers.insert(AUTHORIZATION, basic);
         }
+        let body = Bytes::from(asks.body.clone());
+        Self { method: method.unwrap_or_default(), headers, body }
     }
+}
+
+/// User and password of a URL, as Go's client sends them (`net/http/client.go`, `send`), which
+/// asks for the pages of Consul's checks.
+fn basic(url: &str) -> Option<HeaderValue> {
+    let url = Url::parse(url).ok()?;
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Ask {
     /// What a check that an instance brought with it asks.
     fn of(asks: &Asks) -> Self {
         let mut ask = Self::of_url(&asks.url);
+        if let Self::Nothing(rule) = &mut ask {
+            *rule = NO_URL;
+        }
         if let Self::Http { tls: Some(trust), .. } | Self::Grpc { tls: Some(trust), .. } = &mut ask
             && asks.insecure
         {
@@ -258,7 +285,7 @@ impl Target {
                 let scheme = if tls.is_some() { "https" } else { "http" };
                 format!("{} {scheme}://{authority}{path}", by.method)
             }
-            Ask::Nothing(rule) => format!("nothing: healthCheckUrl {rule}"),
+            Ask::Nothing(rule) => format!("nothing: its URL {rule}"),
         }
     }
 }

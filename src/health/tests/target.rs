@@ -29,8 +29,32 @@ fn a_url_is_taken_apart() {
     ] {
         assert_eq!(Ask::of_url(url), ask, "{url}");
     }
+    let bad = Asks { url: "tcp://nowhere".to_owned(), ..Asks::default() };
+    let defaults = Defaults { interval: INTERVAL, timeout: INTERVAL };
+    let text = Target::of_check(&bad, defaults).describe();
+    assert_eq!(text, "nothing: its URL must be an http or https URL; for TCP and GRPC, HOST:PORT");
     assert!(matches!(Ask::of_url("http://[fe80::1%25eth0]/"), Ask::Nothing(_)));
     assert!(matches!(Ask::of_url("http://a:99999/"), Ask::Nothing(_)));
+}
+
+#[test]
+fn user_and_password_of_a_url_are_sent_and_not_shown() {
+    for (url, said, sent) in [
+        ("http://u:p@a/x", None, Some("Basic dTpw")),
+        ("http://u@a/x", None, Some("Basic dTo=")),
+        ("http://:p%40%3a@a/x", None, Some("Basic OnBAOg==")),
+        ("http://u:p@a/x", Some("Bearer b"), Some("Bearer b")),
+        ("http://a/x", None, None),
+    ] {
+        let said = said.map(|said| ("Authorization".to_owned(), vec![said.to_owned()]));
+        let header = said.into_iter().collect();
+        let asks = Asks { url: url.to_owned(), header, ..Asks::default() };
+        let target = Target::of_check(&asks, Defaults { interval: INTERVAL, timeout: INTERVAL });
+        assert_eq!(target.describe(), "GET http://a/x", "{url}");
+        let Ask::Http { by, .. } = target.ask else { panic!("{:?}", target.ask) };
+        let value = by.headers.get("authorization").map(|value| value.to_str().unwrap());
+        assert_eq!(value, sent, "{url}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::schedule::{First, Schedule};
 use super::start::{HealthChecks, Settings};
 use super::target::Target;
 use crate::clock;
-use crate::model::check::{CheckStatus, Checks};
+use crate::model::check::CheckStatus;
 use crate::model::instance::NativeInstance;
 use crate::model::names::{CheckKey, InstanceId};
 use crate::native::{CheckFeed, Judged, Native, Verdict};
@@ -135,11 +135,10 @@ impl Checker {
         for (id, tenant) in changed {
             let mut there = HashSet::new();
             if let Some(found) = self.native.to_check(&tenant, id) {
-                let checks = found.instance.checks();
                 for (check, target) in self.checks.targets(&found) {
                     let key = key_of(id, check.as_deref());
                     there.insert(key);
-                    let stand = Stand::of(&found.instance, &checks, check.as_deref());
+                    let stand = Stand::of(&found.instance, check.as_deref());
                     let stated = stand.and_then(|stand| stand.stated);
                     self.follow(&tenant, (key, check), target, stated, (first, now));
                 }
@@ -238,7 +237,7 @@ impl Checker {
         let tone = outcome.tone();
         self.metrics.checks.ended(target.ask.kind(), outcome.word(), took);
         let Some(now) = self.native.to_check(&followed.tenant, key.instance) else { return };
-        let stand = Stand::of(&now.instance, &now.instance.checks(), followed.check.as_deref());
+        let stand = Stand::of(&now.instance, followed.check.as_deref());
         let Some(stand) = stand else { return };
         let group = &now.instance.key.service.group;
         self.checks.numbers.add(&followed.tenant, group, tone, took);
@@ -377,12 +376,12 @@ struct Stand {
 
 impl Stand {
     /// `None`: there is no such check any more.
-    fn of(instance: &NativeInstance, checks: &Checks, check: Option<&str>) -> Option<Self> {
+    fn of(instance: &NativeInstance, check: Option<&str>) -> Option<Self> {
         let Some(id) = check else {
             let (health, stated) = (instance.health, instance.last_health_check);
             return Some(Self { health, status: None, stated });
         };
-        let check = checks.get(id)?;
+        let check = instance.checks().get(id)?;
         let (status, stated) = (check.status, check.stated.map(clock::at));
         Some(Self { health: status.health(), status: Some(status), stated })
     }

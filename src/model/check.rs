@@ -129,6 +129,9 @@ impl Check {
 pub struct Checks(Vec<Check>);
 
 impl Checks {
+    /// None.
+    pub const NONE: &Self = &Self(Vec::new());
+
     /// Those that the terms of an instance hold. Somebody may have written the row by SQL: what
     /// cannot be read is no check.
     #[must_use]

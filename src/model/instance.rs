@@ -44,6 +44,8 @@ pub struct NativeInstance {
     pub last_health_check: Option<DateTime<Utc>>,
     /// What decides on its health.
     pub check: HealthCheckType,
+    /// The checks that its terms hold, where they decide: [`settle`](Self::settle) reads them.
+    pub brought: Option<Arc<Checks>>,
     /// How long it stays healthy without a heartbeat.
     pub lease_seconds: u32,
     /// Whether it is removed after three leases without a heartbeat.
@@ -128,11 +130,8 @@ impl NativeInstance {
 
     /// The checks that it brought with it, where they decide on its health.
     #[must_use]
-    pub fn checks(&self) -> Checks {
-        match self.check {
-            HealthCheckType::Checks => Checks::of(&self.native),
-            _ => Checks::default(),
-        }
+    pub fn checks(&self) -> &Checks {
+        self.brought.as_deref().unwrap_or(Checks::NONE)
     }
 
     /// The leases of the checks that its client speaks for, in seconds.
@@ -147,12 +146,13 @@ impl NativeInstance {
 
     /// The same with these checks, and the health that follows from them.
     #[must_use]
-    pub fn with_checks(&self, checks: &Checks) -> Self {
+    pub fn with_checks(&self, checks: Checks) -> Self {
         let mut judged = self.clone();
         judged.say(|said| {
             checks.write(&mut said.native);
             said.health = checks.health();
         });
+        judged.brought = Some(Arc::new(checks));
         judged
     }
 
@@ -167,11 +167,15 @@ impl NativeInstance {
     /// gives it another one ends it.
     pub fn settle(&mut self) {
         if self.check == HealthCheckType::Checks {
-            let health = self.checks().health();
+            let checks = Checks::of(&self.native);
             self.last_health_check = None;
-            self.say(|said| said.health = health);
-        } else if self.native.contains_key(terms::CHECKS) {
-            self.say(|said| drop(said.native.remove(terms::CHECKS)));
+            self.say(|said| said.health = checks.health());
+            self.brought = Some(Arc::new(checks));
+        } else {
+            self.brought = None;
+            if self.native.contains_key(terms::CHECKS) {
+                self.say(|said| drop(said.native.remove(terms::CHECKS)));
+            }
         }
         if self.status != InstanceStatus::OutOfService && self.is_in_maintenance() {
             self.say(|said| {

@@ -116,6 +116,7 @@ fn instance(key: InstanceKey) -> NativeInstance {
         client_type: ClientType::Gateway,
         last_heartbeat: Some(now),
         last_health_check: None,
+        brought: None,
         check: HealthCheckType::Heartbeat,
         lease_seconds: 30,
         ephemeral: Flag::Yes,

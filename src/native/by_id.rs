@@ -102,6 +102,7 @@ mod tests {
             last_heartbeat: None,
             last_health_check: None,
             check: HealthCheckType::Heartbeat,
+            brought: None,
             lease_seconds: 30,
             ephemeral: Flag::Yes,
             audit: Audit::new(now, "me"),

@@ -116,6 +116,7 @@ pub(super) fn instance(row: InstanceRow, now: DateTime<Utc>) -> Result<NativeIns
         last_heartbeat: row.last_heartbeat_time,
         last_health_check: row.last_health_check_time,
         check: word("healthCheckType", row.health_check_type, HealthCheckType::default())?,
+        brought: None,
         lease_seconds: number("leaseSeconds", row.lease_seconds, 30, MAX_LEASE_SECONDS)?.max(1),
         ephemeral: word("ephemeral", row.ephemeral, Flag::Yes)?,
         audit,

@@ -151,10 +151,10 @@ impl Keeper {
         known: &NativeInstance,
         found: CheckFound<'_>,
     ) -> Option<Option<EventRow>> {
-        let mut checks = known.checks();
+        let mut checks = known.checks().clone();
         let check = checks.get_mut(found.check).filter(|check| check.status != found.status)?;
         check.status = found.status;
-        let judged = Arc::new(known.with_checks(&checks));
+        let judged = Arc::new(known.with_checks(checks));
         next.put_instance(Arc::clone(&judged));
         self.pipeline.put_instance(&judged);
         self.unwritten.insert(known.id, known.tenant.clone());

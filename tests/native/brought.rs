@@ -72,7 +72,7 @@ async fn a_check_that_is_gone_is_asked_and_waited_for_no_more() {
     let id = ward.register(brings(1, [asked("a", 1, PASSING), ttl("t", 10, PASSING)])).await;
     ward.becomes(id, Unhealthy, &[CRITICAL, PASSING]).await;
     let mut native = ward.seen(id).native.clone();
-    let mut checks = ward.seen(id).checks();
+    let mut checks = ward.seen(id).checks().clone();
     assert!(checks.remove("a").is_some() && checks.remove("t").is_some());
     checks.put(ttl("u", 1000, PASSING));
     checks.write(&mut native);
@@ -209,7 +209,7 @@ async fn registering_again_says_nothing_of_how_a_known_check_is() {
     // What it is to be is said of what it is when that is written, as one client after the other has it.
     let me = by(&TenantId::default_tenant(), "me");
     let over = |before: Option<&NativeInstance>| {
-        let mut checks = before.unwrap().checks();
+        let mut checks = before.unwrap().checks().clone();
         checks.put(ttl("u", 1000, PASSING));
         Ok(brings(1, checks.iter().cloned()))
     };

@@ -59,7 +59,7 @@ impl Ward {
         assert!(self.hear(id, check));
         let now = self.world.native.now().timestamp_millis();
         let patch = move |known: &NativeInstance| {
-            let (mut checks, mut native) = (known.checks(), known.native.clone());
+            let (mut checks, mut native) = (known.checks().clone(), known.native.clone());
             let check = checks.get_mut(check).unwrap();
             (check.status, check.stated) = (status, Some(now));
             checks.write(&mut native);

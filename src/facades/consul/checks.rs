@@ -218,7 +218,7 @@ impl Face {
             let had = now.checks();
             let (mut checks, mut native) = (had.clone(), now.native.clone());
             change(&mut checks)?;
-            if checks == had {
+            if checks == *had {
                 return Ok(InstancePatch::default());
             }
             checks.write(&mut native);

@@ -22,10 +22,11 @@ const SPARE: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Places(DashMap<TenantId, Arc<Mutex<Ids>>>);
 
-/// By service id and by check id: the instances that have it.
+/// By service id and by check id: the instances that have it, and where they registered from, since
+/// many hosts may have the same.
 #[derive(Debug, Default)]
 struct Ids {
-    known: HashMap<String, Vec<InstanceId>>,
+    known: HashMap<String, Vec<(Option<IpAddr>, InstanceId)>>,
     filled: bool,
     /// How many there may be before it is filled anew.
     most: usize,
@@ -38,11 +39,11 @@ fn of_check(id: &str) -> String {
 impl Ids {
     fn add(&mut self, instance: &NativeInstance) {
         let Some(id) = instance.native.get(term::ID) else { return };
-        let checks = instance.checks();
-        for key in checks.iter().map(|check| of_check(&check.id)).chain([id.clone()]) {
+        let (checks, place) = (instance.checks().iter(), (agent_of(instance), instance.id));
+        for key in checks.map(|check| of_check(&check.id)).chain([id.clone()]) {
             let known = self.known.entry(key).or_default();
-            if !known.contains(&instance.id) {
-                known.push(instance.id);
+            if !known.contains(&place) {
+                known.push(place);
             }
         }
     }
@@ -58,7 +59,10 @@ impl Face {
     /// The hub's own instance with this service id, as this caller means it: what it may not see is
     /// not there; of several, that of the agent beside it.
     pub(super) fn by_id(&self, caller: &Caller, peer: IpAddr, id: &str) -> Option<NativeInstance> {
-        let mut found = self.known(caller, id);
+        if let Some(own) = self.by_agent(caller, peer, id) {
+            return Some(own);
+        }
+        let mut found = self.known(caller, id, None);
         found.retain(|one| one.native.get(term::ID).is_some_and(|own| own == id));
         if found.is_empty() {
             // One that registered by another way has no id but the hub's.
@@ -68,7 +72,7 @@ impl Face {
                 !one.native.contains_key(term::ID) && visible.sees(&one.key.service.group)
             });
         }
-        of_agent_or_only(found, peer)
+        only(found)
     }
 
     /// The one that registered under this id from there.
@@ -78,9 +82,8 @@ impl Face {
         peer: IpAddr,
         id: &str,
     ) -> Option<NativeInstance> {
-        let mut found = self.known(caller, id);
-        found.retain(|one| is_registered_as(one, peer, id));
-        found.pop()
+        let found = self.known(caller, id, Some(peer));
+        found.into_iter().find(|one| is_registered_as(one, peer, id))
     }
 
     /// The hub's own instance whose check this is.
@@ -90,18 +93,17 @@ impl Face {
         peer: IpAddr,
         check: &str,
     ) -> Option<NativeInstance> {
-        let mut found = self.known(caller, &of_check(check));
-        // Many hosts may have one id: their checks are read only where none is this agent's.
-        if found.iter().any(|one| is_of(one, peer)) {
-            found.retain(|one| is_of(one, peer));
+        if let Some(own) = self.with_check(caller, peer, check).pop() {
+            return Some(own);
         }
+        let mut found = self.known(caller, &of_check(check), None);
         found.retain(|one| one.checks().get(check).is_some());
         if found.is_empty() {
             // That of one that registered by another way is named after its id.
             let of_service = self.by_id(caller, peer, check.strip_prefix("service:")?);
             return of_service.filter(|one| !one.native.contains_key(term::ID));
         }
-        of_agent_or_only(found, peer)
+        only(found)
     }
 
     /// All that registered from there and have a check of this id.
@@ -111,12 +113,13 @@ impl Face {
         agent: IpAddr,
         check: &str,
     ) -> Vec<NativeInstance> {
-        let mut found = self.known(caller, &of_check(check));
+        let mut found = self.known(caller, &of_check(check), Some(agent));
         found.retain(|one| is_of(one, agent) && one.checks().get(check).is_some());
         found
     }
 
-    fn known(&self, caller: &Caller, key: &str) -> Vec<NativeInstance> {
+    /// What had this id when it was last seen; if that is said, from this agent.
+    fn known(&self, caller: &Caller, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
         let tenant = caller.tenant();
         let ids = match self.places.0.get(tenant) {
             Some(ids) => Arc::clone(&ids),
@@ -124,7 +127,7 @@ impl Face {
             None if self.view.snapshot(tenant).services.is_empty() => return Vec::new(),
             None => Arc::clone(&self.places.0.entry(tenant.clone()).or_default()),
         };
-        let found = {
+        let mut found: Vec<_> = {
             // After a start all come at once: one looks through all instances, the others wait.
             let mut ids = ids.lock();
             if !ids.filled || ids.known.len() > ids.most {
@@ -133,8 +136,13 @@ impl Face {
                 ids.filled = true;
                 ids.most = 2 * ids.known.len() + SPARE;
             }
-            ids.known.get(key).cloned().unwrap_or_default()
+            let known = ids.known.get(key).into_iter().flatten();
+            let known = known.filter(|(from, _)| agent.is_none() || *from == agent);
+            known.map(|(_, id)| *id).collect()
         };
+        // One may have registered from several.
+        found.sort_unstable();
+        found.dedup();
         let visible = self.native.visible(caller);
         let found = found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok());
         found.filter(|one| visible.sees(&one.key.service.group)).collect()
@@ -177,10 +185,8 @@ pub(super) fn is_registered_as(instance: &NativeInstance, peer: IpAddr, id: &str
     instance.native.get(term::ID).is_some_and(|own| own == id) && is_of(instance, peer)
 }
 
-/// That of the agent, or the only one.
-fn of_agent_or_only(mut found: Vec<NativeInstance>, peer: IpAddr) -> Option<NativeInstance> {
-    if found.len() > 1 {
-        found.retain(|one| is_of(one, peer));
-    }
-    found.pop()
+/// The only one.
+fn only(found: Vec<NativeInstance>) -> Option<NativeInstance> {
+    let mut found = found.into_iter();
+    found.next().filter(|_| found.next().is_none())
 }

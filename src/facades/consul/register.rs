@@ -214,10 +214,10 @@ impl Defined {
         replace: bool,
     ) -> Result<Registration, Error> {
         let Self { mut registration, checks: defined } = self;
-        let had = before.map(NativeInstance::checks).unwrap_or_default();
+        let had = before.map_or(Checks::NONE, NativeInstance::checks);
         let mut checks = if replace { Checks::default() } else { had.clone() };
         for check in defined {
-            check_definition::add(&mut checks, check, &had)?;
+            check_definition::add(&mut checks, check, had)?;
         }
         let native = registration.native.get_or_insert_default();
         checks.write(native);

@@ -202,9 +202,9 @@ impl Keeper {
             }
             let brings = instance.check == HealthCheckType::Checks;
             if brings && self.rewritten.contains(&disk.id) {
-                let mut checks = instance.checks();
-                checks.stand_as(&before.checks());
-                instance = instance.with_checks(&checks);
+                let mut checks = instance.checks().clone();
+                checks.stand_as(before.checks());
+                instance = instance.with_checks(checks);
             }
             instance.settle();
             // Who sets a health says so, as by the API; the next heartbeat does not take it back.

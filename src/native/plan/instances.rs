@@ -104,6 +104,7 @@ impl Draft {
             last_heartbeat: Some(now),
             last_health_check: stated,
             check,
+            brought: None,
             lease_seconds: new.lease_seconds.unwrap_or(self.settings.lease_seconds),
             ephemeral: new.ephemeral.unwrap_or(Flag::Yes),
             audit,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use tokio::time::Instant;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Tone};
 use crate::model::names::CheckKey;
 
 /// What the last check of an instance found, and what follows from it.
@@ -22,8 +22,6 @@ pub struct LastCheck {
     pub took: Duration,
     /// The same on the clock that durations are measured by.
     pub ended: Instant,
-    /// When the first of the failures in a row ended, if it failed.
-    pub failing_since: Option<Instant>,
     /// Failures in a row, this one included.
     pub failures: u32,
     /// Passes in a row.
@@ -37,10 +35,16 @@ pub struct LastCheck {
 }
 
 impl LastCheck {
-    /// Whether it failed.
+    /// Whether the instance was found bad, and not only unfit to be asked.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.failing_since.is_some()
+        self.outcome.tone() == Tone::Failed && !self.outcome.is_refused_by_hub()
+    }
+
+    /// Whether nothing came back, so that it may be the way to it that is not there.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.outcome.is_silence()
     }
 }
 

@@ -271,14 +271,10 @@ impl Checker {
         if tone != Tone::Hindered {
             self.native.report_check(&followed.tenant, key, verdict);
         }
-        let ended = Instant::now();
-        let before = || self.checks.board.get(&key).and_then(|before| before.failing_since);
-        let failing_since = (tone == Tone::Failed).then(|| before().unwrap_or(ended));
         let last = LastCheck {
             asked: target.describe(),
             time: self.native.now(),
-            ended,
-            failing_since,
+            ended: Instant::now(),
             outcome,
             took,
             failures: followed.judge.failures,

@@ -14,12 +14,13 @@
 //! | `outcome` | what a check can find |
 //! | `probe` | asking: `connect`, `tcp`, `http`, `tls` |
 //! | `checker` | the task that does it |
-//! | `reaper` | removes whose check was critical for as long as it asked for |
+//! | `reaper`, `cut` | removes whose check was critical for as long as it asked for, unless the hub is cut off |
 //! | `load` | whether so many checks at once are enough |
 //! | `board`, `numbers`, `recent` | what the last check of each found; how they fare in all |
 
 mod board;
 mod checker;
+mod cut;
 mod judge;
 mod load;
 mod numbers;

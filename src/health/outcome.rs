@@ -72,6 +72,21 @@ impl Outcome {
         }
     }
 
+    /// Whether the hub refused to ask: by its policy, or since the URL is none.
+    #[must_use]
+    pub fn is_refused_by_hub(self) -> bool {
+        matches!(self, Self::NotAllowed(_) | Self::PortNotAllowed | Self::BadUrl(_))
+    }
+
+    /// Whether nothing came back from where the instance should be.
+    #[must_use]
+    pub fn is_silence(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::ConnectTimedOut | Self::AnswerTimedOut | Self::UnknownName
+        )
+    }
+
     /// Its word in metrics and answers.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -1,10 +1,11 @@
 //! Removes whose check was critical for as long as it asked for (`deregister_after`), as an agent of
-//! Consul does (`agent/agent.go`, `reapServices`).
+//! Consul does (`agent/agent.go`, `reapServices`; docs/decisions/0036).
 //!
 //! Nothing brings back what is removed by mistake: a client whose check the hub asks registers once.
-//! So a check that the hub asks counts only while it is asked and found bad, not while nobody knows; and
-//! where too many of a tenant's are found bad together, by the rule of self-preservation, it is more
-//! likely the hub that is cut off, and nobody leaves.
+//! So a check counts only while somebody knows that it is bad: its client said so or let its lease run
+//! out, or the hub asked of late and found it. Whoever registers again begins anew; where too many do
+//! not answer together nobody leaves for that ([`cut`](super::cut)); and of a tenant no more leave at
+//! once than self-preservation lets pass.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use hub_registry_core::TenantId;
 use tokio::time::Instant;
 
 use super::board::LastCheck;
+use super::cut::{Asked, Cuts, Note};
 use super::start::HealthChecks;
 use crate::access::Caller;
+use crate::error::Error;
 use crate::model::check::{Check, CheckStatus};
 use crate::model::instance::NativeInstance;
 use crate::model::names::CheckKey;
@@ -24,7 +27,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often is looked, as an agent does.
 const PAUSE: Duration = Duration::from_secs(30);
-/// What is found comes so much later than it was due, where there are places enough.
+/// What is found, or woken up, comes so much later than it was due while all goes well.
 const LATE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -32,140 +35,187 @@ pub(super) struct Reaper {
     native: Arc<Native>,
     checks: Arc<HealthChecks>,
     metrics: Metrics,
-    /// Since when those are seen critical that their clients speak for, and which statement it was. It
-    /// is not written down, so that a start begins anew: rather late than wrong.
-    critical: HashMap<CheckKey, (Instant, Option<i64>)>,
-    /// The last look at which there were too many of a tenant's.
-    held: HashMap<TenantId, Instant>,
-    looked: Option<Instant>,
+    /// Since when those are known to be bad that ask to be removed then. It is not written down, so that
+    /// a start begins anew: rather late than wrong.
+    bad: HashMap<CheckKey, Bad>,
+    cuts: Cuts,
 }
 
-/// How those checks of a tenant stand that the hub asks, by their instances.
+/// A check that is known to be bad.
+#[derive(Clone, Debug)]
+struct Bad {
+    since: Instant,
+    /// When its client was last heard to register, and when it last said how the check is: another
+    /// one begins anew.
+    said: (u64, Option<i64>),
+    /// Fewer than before: it passed meanwhile.
+    failures: u32,
+}
+
+/// Who may have to leave, and for which check.
+#[derive(Debug)]
+struct Candidate {
+    instance: Arc<NativeInstance>,
+    check: Check,
+    key: CheckKey,
+    /// Nothing came back when it was asked.
+    silent: bool,
+}
+
+/// What is looked at of a tenant.
 #[derive(Debug, Default)]
-struct Asked {
+struct Look {
     all: usize,
-    bad: usize,
-    /// Those whose time is over.
-    due: usize,
+    candidates: Vec<Candidate>,
 }
 
 impl Reaper {
     pub(super) fn new(native: Arc<Native>, checks: Arc<HealthChecks>, metrics: Metrics) -> Self {
-        let (critical, held, looked) = (HashMap::new(), HashMap::new(), None);
-        Self { native, checks, metrics, critical, held, looked }
+        Self { native, checks, metrics, bad: HashMap::new(), cuts: Cuts::default() }
     }
 
     pub(super) async fn run(mut self) {
         loop {
+            let began = Instant::now();
             tokio::time::sleep(PAUSE).await;
-            for (instance, check) in self.look(Instant::now()) {
-                self.remove(&instance, check).await;
+            if began.elapsed() > PAUSE + LATE {
+                // The process was paused: nobody could be heard, and nothing was asked.
+                self.bad.clear();
             }
-        }
-    }
-
-    /// Who is to be removed now, and for which check.
-    fn look(&mut self, now: Instant) -> Vec<(Arc<NativeInstance>, Check)> {
-        let before = std::mem::take(&mut self.critical);
-        let (mut leave, mut doubted) = (Vec::new(), Vec::new());
-        let mut tenants: BTreeMap<TenantId, Asked> = BTreeMap::new();
-        for one in self.native.with_checks() {
-            let (mut asked, mut bad, mut due, mut over) = (false, false, false, None);
-            for check in one.checks().iter() {
-                let Some(after) = check.deregister_after else { continue };
-                let after = Duration::from_secs(after.into());
-                let critical = check.status == CheckStatus::Critical;
-                let key = CheckKey::of(one.id, &check.id);
-                if check.lease().is_none() {
-                    asked = true;
-                    let since = self.bad_since(key, now).filter(|_| critical);
-                    let Some(since) = since else { continue };
-                    (bad, due) = (true, due || now.duration_since(since) >= after);
-                    // After a hold its time begins anew.
-                    let held = self.held.get(&one.tenant);
-                    if now.duration_since(held.map_or(since, |held| since.max(*held))) >= after {
-                        over = Some(check.clone());
-                    }
-                } else if critical {
-                    let known = before.get(&key).filter(|(_, stated)| *stated == check.stated);
-                    let since = known.map_or(now, |(since, _)| *since);
-                    self.critical.insert(key, (since, check.stated));
-                    if now.duration_since(since) >= after {
-                        leave.push((Arc::clone(&one), check.clone()));
-                    }
+            for leaving in self.look(Instant::now()) {
+                let removed = self.remove(&leaving).await;
+                if let Err(error) = removed {
+                    let (tenant, instance) = (&leaving.instance.tenant, &leaving.instance.key);
+                    tracing::warn!(tenant.id = %tenant, %instance, check = leaving.check.id, %error,
+                        "critical for too long, and cannot be removed yet");
+                    // What is true of the others is to be looked at again.
+                    break;
                 }
             }
-            if asked {
-                let tenant = tenants.entry(one.tenant.clone()).or_default();
-                tenant.all += 1;
-                tenant.bad += usize::from(bad);
-                tenant.due += usize::from(due);
-            }
-            doubted.extend(over.map(|check| (one, check)));
         }
-        self.hold(&tenants, now);
-        leave.extend(
-            doubted.into_iter().filter(|(one, _)| self.held.get(&one.tenant) != Some(&now)),
-        );
-        leave
     }
 
-    /// Takes note of the tenants of whom too many are found bad together.
-    fn hold(&mut self, tenants: &BTreeMap<TenantId, Asked>, now: Instant) {
-        let (mut held, last) = (0, self.looked.replace(now));
-        self.held.retain(|tenant, _| tenants.contains_key(tenant));
-        for (tenant, Asked { all, bad, due }) in tenants {
-            let was_held = last.is_some() && self.held.get(tenant).copied() == last;
-            let is_held = self.native.preserves(*bad, *all);
-            if is_held {
-                held += due;
-                self.held.insert(tenant.clone(), now);
+    /// Who is to be removed now.
+    fn look(&mut self, now: Instant) -> Vec<Candidate> {
+        let before = std::mem::take(&mut self.bad);
+        let mut asked: BTreeMap<TenantId, Asked> = BTreeMap::new();
+        let mut looks: BTreeMap<TenantId, Look> = BTreeMap::new();
+        for instance in self.native.bringing_checks() {
+            let checks = instance.checks().iter();
+            let checks: Vec<_> = checks.filter(|check| check.deregister_after.is_some()).collect();
+            if checks.is_empty() {
+                continue;
             }
-            match (was_held, is_held) {
-                (false, true) => tracing::warn!(tenant.id = %tenant, bad, of = all,
-                    "too many checks are critical together to be believed: no instance is removed \
-                     for one that the hub asks"),
-                (true, false) => tracing::info!(tenant.id = %tenant, bad, of = all,
-                    "few enough checks are critical to be believed: instances are removed again \
-                     for those that the hub asks"),
-                _ => {}
+            let look = looks.entry(instance.tenant.clone()).or_default();
+            look.all += 1;
+            let last = |check: &Check| self.checks.last(CheckKey::of(instance.id, &check.id));
+            if checks.iter().any(|check| check.lease().is_none()) {
+                let asked = asked.entry(instance.tenant.clone()).or_default();
+                asked.all += 1;
+                if checks.iter().any(|check| last(check).is_some_and(|last| last.is_silent())) {
+                    asked.silent.push(instance.id);
+                }
+            }
+            let heard = self.native.last_heard(instance.id);
+            for check in checks {
+                let key = CheckKey::of(instance.id, &check.id);
+                let last = last(check).filter(|last| is_fresh(last, now));
+                if !is_bad(&self.native, key, check, last.as_ref()) {
+                    continue;
+                }
+                let said = (heard, check.stated);
+                let failures = last.as_ref().map_or(0, |last| last.failures);
+                let goes_on = |bad: &&Bad| bad.said == said && bad.failures <= failures;
+                let since = before.get(&key).filter(goes_on).map_or(now, |bad| bad.since);
+                self.bad.insert(key, Bad { since, said, failures });
+                let (instance, check) = (Arc::clone(&instance), check.clone());
+                let silent = last.is_some_and(|last| last.is_silent());
+                look.candidates.push(Candidate { instance, check, key, silent });
+            }
+        }
+        let rules = self.native.preservation();
+        self.cuts.look(&asked, rules, now).iter().for_each(tell);
+        let (mut held, mut leave) = (0, Vec::new());
+        for (tenant, Look { all, candidates }) in looks {
+            let (is_cut, mut room) = (self.cuts.holds(&tenant), rules.at_once(all));
+            let mut last = None;
+            for one in candidates {
+                let Some(bad) = self.bad.get_mut(&one.key) else { continue };
+                if is_cut && one.silent {
+                    // Afterwards its time begins anew.
+                    bad.since = now;
+                    held += 1;
+                    continue;
+                }
+                let after =
+                    Duration::from_secs(one.check.deregister_after.unwrap_or(u32::MAX).into());
+                let is_due = now.duration_since(bad.since) >= after;
+                // For one of its checks is enough.
+                if is_due && room > 0 && last.replace(one.instance.id) != Some(one.instance.id) {
+                    room -= 1;
+                    leave.push(one);
+                }
             }
         }
         self.metrics.checks.set_removals_held(held);
+        leave
     }
 
-    /// Since when a check is found bad, and is still: what is older than it should be says nothing.
-    fn bad_since(&self, key: CheckKey, now: Instant) -> Option<Instant> {
-        let last = self.checks.last(key)?;
-        let fresh = now.duration_since(last.ended) <= last.interval + last.timeout + LATE;
-        last.failing_since.filter(|_| fresh)
-    }
-
-    async fn remove(&self, instance: &NativeInstance, check: Check) {
-        let (checks, key) = (Arc::clone(&self.checks), CheckKey::of(instance.id, &check.id));
-        let (id, leased) = (check.id.clone(), check.lease().is_some());
+    async fn remove(&mut self, leaving: &Candidate) -> Result<(), Error> {
+        let Candidate { instance, check, key, silent } = leaving;
+        let (key, Some(bad)) = (*key, self.bad.get(key)) else { return Ok(()) };
+        let (checks, native) = (Arc::clone(&self.checks), Arc::clone(&self.native));
+        let (id, said) = (check.id.clone(), bad.said);
         // It may have got well, or registered anew, while others were removed.
         let still = move |now: &NativeInstance| {
-            let found = || checks.last(key).as_ref().is_some_and(LastCheck::is_failing);
-            now.checks().get(&id).is_some_and(|now| now.status == CheckStatus::Critical)
-                && (leased || found())
+            let Some(check) = now.checks().get(&id) else { return false };
+            is_bad(&native, key, check, checks.last(key).as_ref())
+                && (native.last_heard(now.id), check.stated) == said
         };
         let after = check.deregister_after.unwrap_or_default();
         let why = format!("its check {} was critical for {after} s", check.id);
         let hub = Caller::hub(instance.tenant.clone());
-        let outcome = self.native.deregister_if(&hub, instance.id, still, Some(why)).await;
-        let (tenant, check) = (&instance.tenant, &check.id);
-        match outcome {
-            Ok(true) => {
-                self.metrics.checks.removed();
-                tracing::info!(tenant.id = %tenant, instance = %instance.key, check,
-                    after_s = after, "critical for too long: removed");
+        if self.native.deregister_if(&hub, instance.id, still, Some(why)).await? {
+            self.metrics.checks.removed();
+            if *silent {
+                let rules = self.native.preservation();
+                self.cuts.removed(&instance.tenant, instance.id, rules, Instant::now());
             }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(tenant.id = %tenant, instance = %instance.key, check, %error,
-                    "critical for too long, and cannot be removed yet");
-            }
+            tracing::info!(tenant.id = %instance.tenant, instance = %instance.key, check = check.id,
+                after_s = after, "critical for too long: removed");
         }
+        Ok(())
+    }
+}
+
+/// Whether it is known to be bad. A check is critical from the beginning: as long as nobody said so or
+/// was asked, that is want of knowledge.
+fn is_bad(native: &Native, key: CheckKey, check: &Check, last: Option<&LastCheck>) -> bool {
+    let known = match check.lease() {
+        Some(_) => check.stated.is_some() || native.is_overdue(key),
+        None => last.is_some_and(LastCheck::is_failing),
+    };
+    known && check.status == CheckStatus::Critical
+}
+
+/// What is older than it should be says nothing of now.
+fn is_fresh(last: &LastCheck, now: Instant) -> bool {
+    now.duration_since(last.ended) <= last.interval + last.timeout + LATE
+}
+
+fn tell(note: &Note) {
+    match note {
+        Note::Began { whose, silent, of } => tracing::warn!(
+            tenant.id = whose.as_ref().map(ToString::to_string),
+            silent,
+            of,
+            "too many instances answer none of the hub's checks to be believed: none is removed for that"
+        ),
+        Note::Ended { whose, silent, of } => tracing::info!(
+            tenant.id = whose.as_ref().map(ToString::to_string),
+            silent,
+            of,
+            "instances that answer none of the hub's checks are believed to be gone again"
+        ),
     }
 }

@@ -20,6 +20,8 @@ pub const CONNECTION: &str = "connection";
 pub const MAINTENANCE: &str = "maintenance";
 /// Why it is with all that registered from its agent.
 pub const NODE_MAINTENANCE: &str = "nodeMaintenance";
+/// The status that an operator set for it by Eureka's API, whatever it says itself.
+pub const OVERRIDDEN: &str = "overriddenStatus";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.

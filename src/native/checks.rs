@@ -273,7 +273,7 @@ impl Native {
 
     /// All that brought checks with them, of whatever tenant.
     #[must_use]
-    pub fn with_checks(&self) -> Vec<Arc<NativeInstance>> {
+    pub fn bringing_checks(&self) -> Vec<Arc<NativeInstance>> {
         let state = self.shared.state.load();
         let all = state.tenants().flat_map(|(_, tenant)| tenant.instances.values());
         all.filter(|one| one.check == HealthCheckType::Checks).cloned().collect()

@@ -253,6 +253,11 @@ impl Leases {
         }
     }
 
+    /// When it was last heard since the start; 0: not yet.
+    pub(super) fn last_heard(&self, key: CheckKey) -> u64 {
+        self.all.get(&key).map_or(0, |lease| lease.heard())
+    }
+
     /// Whether there is such a lease and it ran out.
     pub(super) fn is_overdue(&self, key: CheckKey) -> bool {
         self.all

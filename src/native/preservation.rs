@@ -76,6 +76,12 @@ impl Preservation {
         (2 * length).min(self.max_ms()).max(COUNTS_AT_LEAST)
     }
 
+    /// How many of so many may leave at once: the most that is never held, and at least one.
+    #[must_use]
+    pub fn at_once(&self, total: usize) -> usize {
+        self.min_instances.saturating_sub(1).max(total * self.percent / 100).max(1)
+    }
+
     /// Whether so many of `total` that are lost together are more likely cut off than dead.
     #[must_use]
     pub fn is_over(&self, lost: usize, total: usize) -> bool {

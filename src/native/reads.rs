@@ -8,11 +8,13 @@ use hub_registry_core::{
 
 use super::intake::parse;
 use super::plan::{no_group, no_instance, no_service};
+use super::preservation::Preservation;
 use super::start::Native;
 use crate::access::{Action, Caller, Visible};
 use crate::error::Result;
 use crate::model::group::NativeGroup;
 use crate::model::instance::NativeInstance;
+use crate::model::names::{CheckKey, InstanceId};
 use crate::model::service::NativeService;
 
 /// A service with what its instances add up to.
@@ -82,11 +84,23 @@ impl Native {
         instances.cloned().collect()
     }
 
-    /// Whether so many of `all` that are lost together are more likely cut off than dead, by the rule of
-    /// self-preservation.
+    /// The numbers of self-preservation.
     #[must_use]
-    pub fn preserves(&self, lost: usize, all: usize) -> bool {
-        self.shared.settings.preservation.is_over(lost, all)
+    pub fn preservation(&self) -> &Preservation {
+        &self.shared.settings.preservation
+    }
+
+    /// When an instance last registered or beat by itself: milliseconds of a monotonic clock, 0 if not
+    /// since the start.
+    #[must_use]
+    pub fn last_heard(&self, id: InstanceId) -> u64 {
+        self.shared.leases.last_heard(CheckKey::own(id))
+    }
+
+    /// Whether there is such a lease, of an instance or of a check, and it ran out.
+    #[must_use]
+    pub fn is_overdue(&self, key: CheckKey) -> bool {
+        self.shared.leases.is_overdue(key)
     }
 
     /// One service.

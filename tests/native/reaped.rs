@@ -2,6 +2,7 @@
 //! tests move.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hub_registry::config::HealthCheckConfig;
@@ -14,9 +15,10 @@ use hub_registry_core::TenantId;
 use tokio::time::{Instant, sleep};
 
 use super::ward::{CRITICAL, PASSING, SECOND, Ward, asked, brings, ttl};
-use super::world::{FakeStore, by};
+use super::world::{FakeStore, Fault, by};
 
 const BOUND: u32 = 60;
+static SAID: AtomicI64 = AtomicI64::new(1);
 /// A look comes every half minute, and begins to count at the first.
 const LATEST: Duration = Duration::from_secs(125);
 
@@ -57,7 +59,8 @@ impl Ward {
     async fn says(&self, id: InstanceId, check: &'static str, status: CheckStatus) {
         let me = by(&TenantId::default_tenant(), "me");
         assert!(self.hear(id, check));
-        let now = self.world.native.now().timestamp_millis();
+        // Wall time moves too little on this clock to tell two statements apart.
+        let now = SAID.fetch_add(1, Ordering::Relaxed);
         let patch = move |known: &NativeInstance| {
             let (mut checks, mut native) = (known.checks().clone(), known.native.clone());
             let check = checks.get_mut(check).unwrap();
@@ -136,8 +139,9 @@ async fn what_its_client_speaks_for_counts_from_its_last_word() {
     let config = HealthCheckConfig { enabled: false, ..HealthCheckConfig::default() };
     let ward = Ward::with(Arc::new(FakeStore::default()), &config).await;
     let silent = ward.register(brings(1, [leaves(ttl("t", 30, PASSING))])).await;
-    let bad = ward.register(brings(2, [leaves(ttl("t", 86_400, CRITICAL))])).await;
+    let bad = ward.register(brings(2, [leaves(ttl("t", 86_400, PASSING))])).await;
     let unasked = ward.register(brings(3, [leaves(asked("a", 3, CRITICAL))])).await;
+    ward.says(bad, "t", CRITICAL).await;
     sleep(SECOND * 70).await;
     ward.says(bad, "t", PASSING).await;
     ward.says(bad, "t", CRITICAL).await;
@@ -147,6 +151,73 @@ async fn what_its_client_speaks_for_counts_from_its_last_word() {
     ward.goes(bad).await;
     sleep(SECOND * 600).await;
     assert!(ward.is_there(unasked));
+}
+
+/// It is critical from the beginning, and its client has all of its lease to say something.
+#[tokio::test(start_paused = true)]
+async fn who_was_never_spoken_for_has_the_time_of_its_lease() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [leaves(ttl("t", 300, CRITICAL))])).await;
+    sleep(SECOND * 290).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
+    let took = ward.goes(id).await;
+    assert!(took >= SECOND * (10 + BOUND) && took <= LATEST, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_registers_again_begins_anew() {
+    let ward = Ward::open().await;
+    let checks = || [leaves(asked("a", 1, CRITICAL)), ttl("t", 86_400, PASSING)];
+    let id = ward.register(brings(1, checks())).await;
+    let twin = ward.register(brings(2, checks())).await;
+    for _ in 0..6 {
+        sleep(SECOND * 50).await;
+        assert_eq!(ward.register(brings(1, checks())).await, id, "it is there still");
+    }
+    assert!(!ward.is_there(twin));
+    let took = ward.goes(id).await;
+    assert!(took >= SECOND * BOUND && took <= LATEST, "{took:?}");
+}
+
+/// An operator says that it is not to be asked, which is no fault of the instance's.
+#[tokio::test(start_paused = true)]
+async fn who_may_not_be_asked_stays() {
+    let ward = Ward::open().await;
+    ward.doctor.finds(1, Outcome::PortNotAllowed);
+    let id = ward.register(brings(1, [leaves(asked("a", 1, PASSING))])).await;
+    sleep(SECOND * 600).await;
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_database_is_away_they_wait() {
+    let ward = Ward::open().await;
+    let id = ward.register(brings(1, [leaves(asked("a", 1, PASSING))])).await;
+    *ward.store.fault.lock() = Fault::Before;
+    sleep(SECOND * 300).await;
+    assert!(ward.is_there(id));
+    *ward.store.fault.lock() = Fault::None;
+    assert!(ward.goes(id).await <= LATEST);
+}
+
+/// They can be reached and say that they are not well: that is believed, and a few leave at a time.
+#[tokio::test(start_paused = true)]
+async fn of_many_that_answer_so_a_few_leave_at_a_time() {
+    let ward = Ward::open().await;
+    let mut ids = Vec::new();
+    for port in 1..=40 {
+        ward.doctor.finds(port, Outcome::Answered(500));
+        ids.push(ward.register(brings(port, [leaves(asked("a", port, PASSING))])).await);
+    }
+    let (start, mut left) = (Instant::now(), 40);
+    while left > 0 {
+        sleep(SECOND).await;
+        let now = ids.iter().filter(|id| ward.is_there(**id)).count();
+        assert!(left - now <= 9, "self-preservation holds ten");
+        assert!(start.elapsed() < SECOND * 400, "{now} are left");
+        left = now;
+    }
+    assert!(start.elapsed() >= SECOND * (BOUND + 4 * 30));
 }
 
 /// More that are found bad together than can be believed: the hub may be cut off.

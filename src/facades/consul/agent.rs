@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
-use super::places::is_registered_as;
+use super::places::{has_id, is_registered_as};
 use super::register::{self, Defined};
 use super::render;
 use crate::catalog::Row;
 use crate::facades::names::key_of;
 use crate::model::instance::NativeInstance;
-use crate::model::names::{native_group, native_service};
+use crate::model::names::{InstanceId, native_group, native_service};
 
 /// `PUT agent/service/register`
 pub(super) async fn register(
@@ -34,19 +34,23 @@ pub(super) async fn register(
     );
     let replace = call.switch("replace-existing-checks")?;
     let turn = face.turns.of((tenant, &id)).await;
-    let before = face.by_agent(caller, call.peer, &id).map(|before| before.id);
     let new = Defined::of(service, new, call.peer, face.native.now())?;
     let (named, peer) = (new.names(), call.peer);
-    let same = move |one: &NativeInstance| is_registered_as(one, peer, &id);
+    // By whatever way a request comes: of one id at one address it is the same.
+    let there = InstanceId::of(tenant, new.key());
+    let before = face.by_agent(caller, call.peer, &id).map_or(there, |before| before.id);
+    let same = move |one: &NativeInstance| {
+        is_registered_as(one, peer, &id) || one.id == there && has_id(one, &id)
+    };
     let is_same = same.clone();
     let over = move |before: Option<&NativeInstance>| {
         new.over(before.filter(|before| is_same(before)), replace)
     };
-    let outcome = face.native.register_with(caller, before, over).await;
+    let outcome = face.native.register_with(caller, Some(before), over).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
     // Its id is what makes a service of an agent's the same: it has moved.
-    if let Some(before) = before.filter(|before| *before != registered.instance_id) {
+    if before != registered.instance_id {
         let outcome = face.native.deregister_if(caller, before, same, None).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         if let Err(error) = outcome {

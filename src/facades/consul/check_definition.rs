@@ -122,6 +122,8 @@ impl CheckDefinition {
                 "Bad check status: Status {shown:?} must be passing, warning or critical"
             ))
         })?;
+        // What its client speaks for counts from when it does.
+        let stated = said.filter(|_| matches!(decides, Decides::Asks(_)));
         let after = Some(&self.deregistercriticalserviceafter).filter(|text| !text.is_empty());
         let after =
             after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
@@ -131,7 +133,7 @@ impl CheckDefinition {
             notes: self.notes,
             decides,
             status: said.unwrap_or_default(),
-            stated: said.map(|_| now.timestamp_millis()),
+            stated: stated.map(|_| now.timestamp_millis()),
             deregister_after: after.map(|seconds| seconds.max(MIN_DEREGISTER)),
         })
     }
@@ -203,8 +205,13 @@ impl CheckDefinition {
 /// # Errors
 /// There are too many.
 pub(super) fn add(checks: &mut Checks, new: Check, had: &Checks) -> Result<(), Error> {
+    let (id, leased) = (new.id.clone(), new.lease().is_some());
     checks.put(new);
     checks.stand_as(had);
+    // What was said of it was said before it was registered again.
+    if let Some(check) = checks.get_mut(&id).filter(|_| leased) {
+        check.stated = None;
+    }
     if checks.len() > MAX_CHECKS {
         let rule = format!("must be at most {MAX_CHECKS} for a service");
         return Err(Error::invalid("Checks", checks.len(), &rule));

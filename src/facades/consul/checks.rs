@@ -93,16 +93,14 @@ pub(super) async fn register(
         return Err(Refused::bad(text));
     }
     let new = new.check(face.native.now())?;
-    let heard = new.lease().is_some();
     let add = move |checks: &mut Checks| {
         let had = checks.clone();
         check_definition::add(checks, new, &had)
     };
     let now = face.change_checks(&call.caller, &known, add).await?;
-    if heard {
-        // As with an agent, a check begins when it is registered.
-        face.native.heartbeat_of(&call.caller, now.id, &id)?;
-    }
+    // As with an agent, a check begins when it is registered. One that the hub asks has no lease.
+    face.native.heartbeat_of(&call.caller, now.id, &id).ok();
+    face.native.heartbeat(&call.caller, &now.id.to_string()).ok();
     drop(turn);
     face.remember(&now);
     face.leave_to(&call.caller, &now, [id]).await;
@@ -164,6 +162,10 @@ impl Face {
         if status == said {
             return Ok(StatusCode::OK);
         }
+        // One that moves is spoken for where it is then.
+        let service = known.native.get(term::ID).cloned().unwrap_or_default();
+        let _turn = self.turns.of((call.caller.tenant(), &service)).await;
+        let known = self.by_check(&call.caller, call.peer, id).unwrap_or(known);
         let (check, now) = (id.to_owned(), self.native.now().timestamp_millis());
         let state = move |checks: &mut Checks| {
             // Somebody may have taken it away meanwhile.

@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorCode};
 use crate::model::instance::{InstancePatch, NativeInstance, in_maintenance};
 use crate::model::terms;
 
+/// What is shown where none was given.
+const NO_REASON: &str = "taken out of use, no reason was given";
 /// A longer reason is cut.
 const LONGEST: usize = 512;
 
@@ -27,6 +29,8 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
     let id = call.segment("id");
     let unknown =
         || Refused::new(StatusCode::NOT_FOUND, format!("No service registered with ID {id:?}"));
+    // One that moves takes it along.
+    let _turn = face.turns.of((call.caller.tenant(), id)).await;
     let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
     face.maintain(&call, &known, terms::MAINTENANCE, enable).await?;
     Ok(StatusCode::OK)
@@ -42,6 +46,10 @@ pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered<
         face.native.need(&call.caller, Action::Write, &one.key.service.group)?;
     }
     for one in &own {
+        let id = one.native.get(term::ID).map_or("", String::as_str);
+        let _turn = face.turns.of((call.caller.tenant(), id)).await;
+        let moved = face.by_agent(&call.caller, call.peer, id);
+        let one = moved.as_ref().unwrap_or(one);
         match face.maintain(&call, one, terms::NODE_MAINTENANCE, enable).await {
             // It left meanwhile.
             Err(error) if error.code == ErrorCode::NotFound => {}
@@ -67,6 +75,7 @@ impl Face {
         enable: bool,
     ) -> Result<(), Error> {
         let reason = call.query("reason").unwrap_or_default();
+        let reason = if reason.is_empty() { NO_REASON } else { reason };
         let reason: String = reason.chars().take(LONGEST).collect();
         let own = known.native.get(term::ID).cloned();
         let patch = move |now: &NativeInstance| match now.native.get(term::ID) == own.as_ref() {
@@ -85,6 +94,11 @@ fn begins(now: &NativeInstance, mark: &str, reason: String) -> InstancePatch {
         return InstancePatch::default();
     }
     let mut native = now.native.clone();
+    // What was out of use by another way is to be so still when that of the agent ends.
+    let is_out = now.status == InstanceStatus::OutOfService && !now.is_in_maintenance();
+    if is_out && mark == terms::NODE_MAINTENANCE {
+        native.insert(terms::MAINTENANCE.to_owned(), String::new());
+    }
     native.insert(mark.to_owned(), reason);
     let status = Some(InstanceStatus::OutOfService);
     InstancePatch { status, native: Some(native), ..InstancePatch::default() }
@@ -99,5 +113,9 @@ fn ends(now: &NativeInstance, mark: &str) -> InstancePatch {
         return InstancePatch::default();
     }
     let status = (!other).then_some(InstanceStatus::Up);
+    if status.is_some() {
+        // Else it would be out of use again with the next heartbeat of a client of Eureka.
+        native.remove(terms::OVERRIDDEN);
+    }
     InstancePatch { status, native: Some(native), ..InstancePatch::default() }
 }

@@ -63,7 +63,7 @@ impl Face {
             return Some(own);
         }
         let mut found = self.known(caller, id, None);
-        found.retain(|one| one.native.get(term::ID).is_some_and(|own| own == id));
+        found.retain(|one| has_id(one, id));
         if found.is_empty() {
             // One that registered by another way has no id but the hub's.
             let visible = self.native.visible(caller);
@@ -182,7 +182,12 @@ fn is_of(instance: &NativeInstance, peer: IpAddr) -> bool {
 
 /// Whether it is what registered under this id from there.
 pub(super) fn is_registered_as(instance: &NativeInstance, peer: IpAddr, id: &str) -> bool {
-    instance.native.get(term::ID).is_some_and(|own| own == id) && is_of(instance, peer)
+    has_id(instance, id) && is_of(instance, peer)
+}
+
+/// Whether this is its id.
+pub(super) fn has_id(instance: &NativeInstance, id: &str) -> bool {
+    instance.native.get(term::ID).is_some_and(|own| own == id)
 }
 
 /// The only one.

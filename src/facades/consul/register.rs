@@ -24,7 +24,7 @@ use super::check_definition::{self, CheckDefinition};
 use super::render::term;
 use crate::error::Error;
 use crate::model::check::{Check, Checks};
-use crate::model::instance::NativeInstance;
+use crate::model::instance::{NativeInstance, in_maintenance};
 use crate::model::names::native_host;
 use crate::model::registration::Registration;
 use crate::model::terms;
@@ -203,8 +203,13 @@ impl Defined {
         self.checks.iter().map(|check| check.id.clone()).collect()
     }
 
-    /// The registration of a service that is registered as `before`: its checks stay, unless those
-    /// that are defined here are to `replace` them, and so does its maintenance.
+    /// The address that it says.
+    pub(super) fn key(&self) -> &InstanceKey {
+        &self.registration.key
+    }
+
+    /// The registration of a service that is registered as `before`: its status stays, and its checks,
+    /// of which a maintenance of its own is one, unless those that are defined here are to `replace` them.
     ///
     /// # Errors
     /// It has too many checks.
@@ -221,12 +226,18 @@ impl Defined {
         }
         let native = registration.native.get_or_insert_default();
         checks.write(native);
-        for mark in [terms::MAINTENANCE, terms::NODE_MAINTENANCE] {
-            if let Some(reason) = before.and_then(|before| before.native.get(mark)) {
-                native.insert(mark.to_owned(), reason.clone());
-                registration.status = Some(InstanceStatus::OutOfService);
+        let ends = |term: &str| replace && term == terms::MAINTENANCE;
+        let mut ended = false;
+        for term in [terms::MAINTENANCE, terms::NODE_MAINTENANCE, terms::OVERRIDDEN] {
+            match before.and_then(|before| before.native.get(term)) {
+                Some(_) if ends(term) => ended = true,
+                Some(said) => drop(native.insert(term.to_owned(), said.clone())),
+                None => {}
             }
         }
+        let up = before.is_none() || ended && !in_maintenance(native);
+        registration.status =
+            before.map(|before| before.status).filter(|_| !up).or(Some(InstanceStatus::Up));
         let none = checks.is_empty();
         registration.check =
             Some(if none { HealthCheckType::None } else { HealthCheckType::Checks });

@@ -28,7 +28,7 @@ use crate::facades::names::qualified;
 pub(super) mod term {
     pub(in super::super) const ID: &str = "instanceId";
     pub(in super::super) const DIRTY: &str = "lastDirtyTimestamp";
-    pub(in super::super) const OVERRIDDEN: &str = "overriddenStatus";
+    pub(in super::super) use crate::model::terms::OVERRIDDEN;
     /// The status, where it is one the hub has no word for.
     pub(in super::super) const STATUS: &str = "status";
     /// `PLAIN,OPEN,SECURE,OPEN` where they are not the usual.

@@ -1,5 +1,6 @@
 //! The pure parts.
 
+mod cut;
 mod judge;
 mod load;
 mod schedule;

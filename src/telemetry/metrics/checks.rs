@@ -94,7 +94,7 @@ impl CheckMetrics {
             ),
             removals_held: maker.gauge(
                 "hub_registry_health_check_removals_held",
-                "Those whose time is over and that stay, since too many are critical together.",
+                "Critical checks for which no instance is removed, since too many do not answer together.",
             ),
         }
     }
@@ -120,7 +120,7 @@ impl CheckMetrics {
         self.removals.inc();
     }
 
-    /// So many stay, since too many are critical together.
+    /// So many checks remove nobody, since too many do not answer together.
     pub fn set_removals_held(&self, count: usize) {
         self.removals_held.set(count as i64);
     }

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::consul::{put, read};
@@ -35,6 +36,15 @@ async fn in_maintenance(hub: &Hub) -> Vec<(String, String)> {
     checks.map(|(id, check)| (id.clone(), check["Notes"].as_str().unwrap().to_owned())).collect()
 }
 
+/// An operator gives the first instance this status.
+async fn set(hub: &Hub, status: &str) {
+    let (_, list) = hub.get("/api/v1/services/web/instances").await;
+    let id = list["instances"][0]["instanceId"].as_str().unwrap();
+    let path = format!("/api/v1/instances/{id}/status");
+    let (answer, body) = hub.put(&path, &json!({ "instanceStatus": status })).await;
+    assert_eq!(answer, 200, "{body:#}");
+}
+
 async fn maintain(hub: &Hub, path: &str) {
     assert_eq!(put(hub, &format!("/v1/agent/{path}"), &Value::Null).await, 200, "{path}");
 }
@@ -57,21 +67,61 @@ async fn a_service_takes_its_maintenance_along_and_leaves_none_behind() {
     // The place that it left is as any other.
     registers(&hub, "a", 81).await;
     assert_eq!(passing(&hub).await, ["a", "b"]);
+    // A service's own is one of its checks, its agent's is not.
+    maintain(&hub, "service/maintenance/a?enable=true").await;
+    maintain(&hub, "maintenance?enable=true&reason=all").await;
+    assert_eq!(in_maintenance(&hub).await.len(), 2);
+    let body = json!({ "ID": "a", "Name": "web", "Address": "10.8.0.1", "Port": 81 });
+    let path = "/v1/agent/service/register?replace-existing-checks=true";
+    assert_eq!(put(&hub, path, &body).await, 200);
+    let all = [("_node_maintenance".to_owned(), "all".to_owned())];
+    assert_eq!(in_maintenance(&hub).await, all);
+    maintain(&hub, "maintenance?enable=false").await;
+    assert_eq!(passing(&hub).await, ["a", "b"]);
+    maintain(&hub, "service/maintenance/a?enable=true").await;
+    assert_eq!(put(&hub, path, &body).await, 200);
+    assert_eq!(passing(&hub).await, ["a", "b"]);
+}
+
+/// An operator's word is the service's, not the address's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_took_out_of_use_stays_out_wherever_it_goes() {
+    let hub = Hub::start().await;
+    registers(&hub, "a", 81).await;
+    set(&hub, "OUT_OF_SERVICE").await;
+    maintain(&hub, "maintenance?enable=true&reason=all").await;
+    maintain(&hub, "maintenance?enable=false").await;
+    assert_eq!(passing(&hub).await, [""; 0], "it was out before");
+    registers(&hub, "a", 82).await;
+    assert_eq!(passing(&hub).await, [""; 0]);
+    registers(&hub, "b", 82).await;
+    assert_eq!(passing(&hub).await, ["b"]);
+    registers(&hub, "b", 83).await;
+    // Also one of Eureka, until it is taken back there.
+    let eureka = async |method: Method, value: &str| {
+        let path = format!("/eureka/apps/WEB/10.8.0.1:web:83/status?value={value}");
+        let answer = hub.client.request(method, hub.url(&path)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+    };
+    eureka(Method::PUT, "OUT_OF_SERVICE").await;
+    registers(&hub, "b", 83).await;
+    assert_eq!(passing(&hub).await, [""; 0]);
+    eureka(Method::DELETE, "UP").await;
+    assert_eq!(passing(&hub).await, ["b"]);
+    // Who ends it here ends it there.
+    eureka(Method::PUT, "OUT_OF_SERVICE").await;
+    maintain(&hub, "service/maintenance/b?enable=false").await;
+    let app = hub.client.get(hub.url("/eureka/apps/WEB")).header("accept", "application/json");
+    let app: Value = app.send().await.unwrap().json().await.unwrap();
+    let shown = &app["application"]["instance"][0];
+    assert_eq!((&shown["status"], &shown["overriddenStatus"]), (&json!("UP"), &json!("UNKNOWN")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_from_elsewhere_ends_a_maintenance_and_the_next_one_counts() {
     let hub = Hub::start().await;
     registers(&hub, "a", 81).await;
-    let (_, list) = hub.get("/api/v1/services/web/instances").await;
-    let path = format!(
-        "/api/v1/instances/{}/status",
-        list["instances"][0]["instanceId"].as_str().unwrap()
-    );
-    let set = async |status: &str| {
-        let (answer, body) = hub.put(&path, &json!({ "instanceStatus": status })).await;
-        assert_eq!(answer, 200, "{body:#}");
-    };
+    let set = async |status: &str| set(&hub, status).await;
     for _ in 0..2 {
         maintain(&hub, "maintenance?enable=true&reason=all").await;
         let all = [("_node_maintenance".to_owned(), "all".to_owned())];

@@ -44,6 +44,8 @@ impl Agent<'_> {
             // Another one is bad.
             ("other", json!([{ "HTTP": good, "Interval": "1s", leaves: "1m" }, { "TTL": "1h" }])),
             ("silent", json!([{ "TTL": "5s", "Status": "passing", leaves: "1m" }])),
+            // Nobody said anything yet, which is no word against it.
+            ("unspoken", json!([{ "TTL": "10m", leaves: "1m" }])),
             ("healed", json!([{ "CheckID": "healed", "TTL": "1h", leaves: "1m" }])),
             ("patient", json!([{ "HTTP": bad, "Interval": "1s", leaves: "1h" }])),
         ] {
@@ -53,15 +55,15 @@ impl Agent<'_> {
         tokio::time::sleep(Duration::from_secs(40)).await;
         self.put("check/pass/healed", &Value::Null).await;
         let (start, mut there) = (Instant::now(), self.services().await);
-        assert_eq!(there.len(), 5, "{}: a minute is not over: {there:?}", self.name);
-        while there.len() > 3 {
+        assert_eq!(there.len(), 6, "{}: a minute is not over: {there:?}", self.name);
+        while there.len() > 4 {
             assert!(start.elapsed() < LATEST, "{}: {there:?}", self.name);
             tokio::time::sleep(Duration::from_millis(500)).await;
             there = self.services().await;
         }
         assert_eq!(
             there,
-            ["healed", "other", "patient"].map(str::to_owned).into(),
+            ["healed", "other", "patient", "unspoken"].map(str::to_owned).into(),
             "{}",
             self.name
         );

@@ -1,0 +1,157 @@
+//! Who is believed to be gone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hub_registry_core::{GroupName, Host, InstanceKey, ServiceKey, ServiceName, TenantId};
+use tokio::time::Instant;
+
+use crate::health::cut::{Asked, Cuts, Note};
+use crate::model::names::InstanceId;
+use crate::native::Preservation;
+
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Tenants of some instances each, and a clock.
+struct World {
+    cuts: Cuts,
+    rules: Preservation,
+    now: Instant,
+    tenants: BTreeMap<TenantId, Asked>,
+}
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+fn id(tenant: &TenantId, number: usize) -> InstanceId {
+    let service = ServiceKey::new(GroupName::default_group(), ServiceName::parse("s").unwrap());
+    let host = Host::parse("h").unwrap();
+    InstanceId::of(tenant, &InstanceKey { service, host, port: u16::try_from(number).unwrap() })
+}
+
+impl World {
+    fn new(sizes: &[(&str, usize)]) -> Self {
+        let asked = |all| Asked { all, silent: Vec::new() };
+        let tenants = sizes.iter().map(|(name, size)| (tenant(name), asked(*size))).collect();
+        let rules = Preservation::default();
+        Self { cuts: Cuts::default(), rules, now: Instant::now(), tenants }
+    }
+
+    /// These are silent from now on, and the others are not.
+    fn silent(&mut self, name: &str, numbers: impl IntoIterator<Item = usize>) {
+        let whose = tenant(name);
+        let ids = numbers.into_iter().map(|number| id(&whose, number)).collect();
+        self.tenants.get_mut(&whose).unwrap().silent = ids;
+    }
+
+    /// Looks for so long; what was told.
+    fn looks(&mut self, time: Duration) -> Vec<Note> {
+        let (end, mut told) = (self.now + time, Vec::new());
+        while self.now < end {
+            self.now += LOOK;
+            told.extend(self.cuts.look(&self.tenants, &self.rules, self.now));
+        }
+        told
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        self.cuts.holds(&tenant(name))
+    }
+}
+
+#[test]
+fn few_are_believed_and_many_are_not() {
+    let mut world = World::new(&[("a", 100)]);
+    world.silent("a", 0..15);
+    world.looks(LOOK);
+    assert!(!world.holds("a"), "a share that self-preservation believes");
+    world.silent("a", 0..16);
+    let told = world.looks(LOOK);
+    assert!(world.holds("a") && told.len() == 2, "of the tenant, and of all: {told:?}");
+    world.silent("a", 0..15);
+    assert_eq!((world.looks(LOOK).len(), world.holds("a")), (2, false));
+    // Nine are never too many.
+    let mut world = World::new(&[("a", 9)]);
+    world.silent("a", 0..9);
+    assert!(world.looks(LOOK).is_empty());
+}
+
+#[test]
+fn a_hub_that_is_cut_off_believes_nobody_for_however_long() {
+    let mut world = World::new(&[("a", 40)]);
+    world.silent("a", 0..40);
+    world.looks(LOOK * 1000);
+    assert!(world.holds("a"));
+    // Of those that come back some are gone for good.
+    world.silent("a", 0..10);
+    world.looks(LOOK);
+    assert!(!world.holds("a"), "more than half answer, and it lasted for long");
+}
+
+#[test]
+fn where_most_answer_it_ends_by_time_and_those_do_not_count_again() {
+    let mut world = World::new(&[("a", 40)]);
+    world.silent("a", 0..12);
+    world.looks(world.rules.max);
+    assert!(world.holds("a"));
+    world.looks(LOOK);
+    assert!(!world.holds("a"));
+    // Three more are no cut, though they are fifteen with the others.
+    world.silent("a", 0..15);
+    world.looks(LOOK);
+    assert!(!world.holds("a"));
+    // One that came back is as any other.
+    world.silent("a", []);
+    world.looks(LOOK);
+    world.silent("a", 0..12);
+    world.looks(LOOK);
+    assert!(world.holds("a"));
+}
+
+#[test]
+fn who_was_silent_long_before_is_not_silent_together_with_others() {
+    let mut world = World::new(&[("a", 40)]);
+    for dead in 1..30 {
+        world.silent("a", 0..dead);
+        world.looks(Duration::from_secs(3600));
+        assert!(!world.holds("a"), "{dead}");
+    }
+}
+
+#[test]
+fn what_was_removed_counts_still_so_that_a_loss_piece_by_piece_is_one() {
+    let mut world = World::new(&[("a", 40)]);
+    for number in 0..9 {
+        world.silent("a", [number]);
+        world.looks(LOOK);
+        assert!(!world.holds("a"));
+        let (whose, now) = (tenant("a"), world.now);
+        world.cuts.removed(&whose, id(&whose, number), &world.rules, now);
+        world.tenants.get_mut(&whose).unwrap().all -= 1;
+    }
+    world.silent("a", [9]);
+    world.looks(LOOK);
+    assert!(world.holds("a"));
+    world.silent("a", []);
+    world.looks(world.rules.max);
+    assert!(!world.holds("a"));
+}
+
+#[test]
+fn small_tenants_are_held_with_all_others() {
+    let sizes: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|name| (name, 5)).collect();
+    let mut world = World::new(&sizes);
+    for (name, _) in &sizes {
+        world.silent(name, 0..5);
+    }
+    let told = world.looks(LOOK);
+    assert_eq!(told, [Note::Began { whose: None, silent: 20, of: 20 }]);
+    assert!(sizes.iter().all(|(name, _)| world.holds(name)));
+    // One of them alone is what it is.
+    for name in ["a", "b", "c"] {
+        world.silent(name, []);
+    }
+    world.looks(LOOK);
+    assert!(!world.holds("d"));
+}

@@ -22,6 +22,8 @@ pub struct LastCheck {
     pub took: Duration,
     /// The same on the clock that durations are measured by.
     pub ended: Instant,
+    /// When the first of the failures in a row ended, if the instance was found bad.
+    pub failing_since: Option<Instant>,
     /// Failures in a row, this one included.
     pub failures: u32,
     /// Passes in a row.
@@ -38,10 +40,16 @@ impl LastCheck {
     /// Whether the instance was found bad, and not only unfit to be asked.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.outcome.tone() == Tone::Failed && !self.outcome.is_refused_by_hub()
+        self.outcome.tone() == Tone::Failed && self.is_of_instance()
     }
 
-    /// Whether nothing came back, so that it may be the way to it that is not there.
+    /// Whether it was asked: the hub could, and did not refuse to.
+    #[must_use]
+    pub fn is_of_instance(&self) -> bool {
+        self.outcome.tone() != Tone::Hindered && !self.outcome.is_refused_by_hub()
+    }
+
+    /// Whether no answer of the instance's own came, so that it may be the way to it that is not there.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.outcome.is_silence()

@@ -271,10 +271,11 @@ impl Checker {
         if tone != Tone::Hindered {
             self.native.report_check(&followed.tenant, key, verdict);
         }
-        let last = LastCheck {
+        let mut last = LastCheck {
             asked: target.describe(),
             time: self.native.now(),
             ended: Instant::now(),
+            failing_since: None,
             outcome,
             took,
             failures: followed.judge.failures,
@@ -283,6 +284,10 @@ impl Checker {
             timeout: target.timeout,
             flapping: followed.judge.calm_in(target.interval),
         };
+        if last.is_failing() {
+            let before = self.checks.board.get(&key).and_then(|before| before.failing_since);
+            last.failing_since = before.or(Some(last.ended));
+        }
         self.checks.board.insert(key, last);
     }
 

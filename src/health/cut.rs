@@ -1,13 +1,14 @@
-//! Whether so many instances do not answer together that it is more likely the hub that is cut off
-//! from them; pure.
+//! Whether so many instances give no answer together that it is more likely the hub that is cut off from
+//! them; pure.
 //!
-//! - Counted is who is **silent**: nothing came back when it was last asked, so that nobody can say whether
-//!   it is there. Who answers that it is not well, or refuses the connection, can be reached.
+//! - Counted is who is **silent**: whatever the hub asked it last, no answer of its own came. Who answers,
+//!   however badly, can be reached. Who was not asked yet counts on neither side.
 //! - **A hold** begins where more are silent than self-preservation believes, of one tenant or of all
-//!   together. It lasts at least as long as that; after `max` it ends all the same if more than half of
-//!   them answer, since then it is not the hub that is cut off.
-//! - Who was silent for `max` without a hold, or when one ended by time, is **believed** to be gone: it does
-//!   not count for the next.
+//!   together. It lasts as long as that; after `max` it ends all the same if more than half answer, since
+//!   then it is not the hub that is cut off. What a tenant's own hold of so long explains is no matter of
+//!   all together.
+//! - Who was silent for `max` without a hold, or when one ended by time, is **believed** to be gone: from
+//!   then on it counts on neither side.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use crate::model::names::InstanceId;
 use crate::native::Preservation;
 
-/// Those of a tenant that the hub asks.
+/// Those of a tenant that the hub asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) all: usize,
@@ -26,6 +27,9 @@ pub(super) struct Asked {
 
 /// One tenant's, or everybody's.
 type Whose = Option<TenantId>;
+
+/// How many are silent, and of how many.
+type Share = (usize, usize);
 
 /// What an operator is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,64 +56,90 @@ impl Cuts {
         rules: &Preservation,
         now: Instant,
     ) -> Vec<Note> {
-        let all: HashSet<_> = tenants.values().flat_map(|one| &one.silent).copied().collect();
-        self.believed.retain(|id| all.contains(id));
-        self.silent.retain(|id, _| all.contains(id));
-        for id in all {
+        self.follow(tenants, now);
+        let (mut notes, mut in_all) = (Vec::new(), (0, 0));
+        for (tenant, asked) in tenants {
+            let share = self.share(tenant, asked);
+            let whose = Some(tenant.clone());
+            let note = self.judge(&whose, share, rules, now);
+            if note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. })) {
+                self.believe_after(tenant, asked, share, rules);
+            }
+            notes.extend(note);
+            let explained = self.held.get(&whose).is_some_and(|since| *since + rules.max <= now);
+            if !explained {
+                let share = self.share(tenant, asked);
+                in_all = (in_all.0 + share.0, in_all.1 + share.1);
+            }
+        }
+        let note = self.judge(&None, in_all, rules, now);
+        let ended = note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. }));
+        notes.extend(note);
+        for (tenant, asked) in tenants {
+            if ended && !self.held.contains_key(&Some(tenant.clone())) {
+                self.believe_after(tenant, asked, in_all, rules);
+            }
+            if !self.holds(tenant) {
+                let long = |id: &&InstanceId| {
+                    self.silent.get(*id).is_some_and(|since| *since + rules.max <= now)
+                };
+                let long: Vec<_> = asked.silent.iter().filter(long).copied().collect();
+                self.believed.extend(long);
+            }
+        }
+        notes
+    }
+
+    /// Forgets who answers, and what is over.
+    fn follow(&mut self, tenants: &BTreeMap<TenantId, Asked>, now: Instant) {
+        let silent: HashSet<_> = tenants.values().flat_map(|one| &one.silent).copied().collect();
+        self.believed.retain(|id| silent.contains(id));
+        self.silent.retain(|id, _| silent.contains(id));
+        for id in silent {
             self.silent.entry(id).or_insert(now);
         }
         self.removed.retain(|(_, until)| *until > now);
         self.held.retain(|whose, _| whose.as_ref().is_none_or(|one| tenants.contains_key(one)));
+    }
 
-        let (mut notes, mut in_all) = (Vec::new(), (0, 0));
-        for (tenant, asked) in tenants {
-            let gone = self.removed.iter().filter(|(whose, _)| whose == tenant).count();
-            let counts = |id: &&InstanceId| !self.believed.contains(*id);
-            let silent = asked.silent.iter().filter(counts).count() + gone;
-            let (silent, of) = (silent, asked.all + gone);
-            in_all = (in_all.0 + silent, in_all.1 + of);
-            notes.extend(self.judge(Some(tenant.clone()), &asked.silent, (silent, of), rules, now));
-        }
-        let silent: Vec<_> = tenants.values().flat_map(|one| one.silent.clone()).collect();
-        notes.extend(self.judge(None, &silent, in_all, rules, now));
-        let free = tenants.iter().filter(|(tenant, _)| !self.holds(tenant));
-        let long = |id: &&InstanceId| {
-            self.silent.get(*id).is_some_and(|since| now.duration_since(*since) >= rules.max)
-        };
-        let long = free.flat_map(|(_, asked)| asked.silent.iter().filter(long)).copied();
-        let long: Vec<_> = long.collect();
-        self.believed.extend(long);
-        notes
+    fn share(&self, tenant: &TenantId, asked: &Asked) -> Share {
+        let gone = self.removed.iter().filter(|(whose, _)| whose == tenant).count();
+        let believed = asked.silent.iter().filter(|id| self.believed.contains(id)).count();
+        (asked.silent.len() - believed + gone, asked.all.saturating_sub(believed) + gone)
     }
 
     fn judge(
         &mut self,
-        whose: Whose,
-        ids: &[InstanceId],
-        (silent, of): (usize, usize),
+        whose: &Whose,
+        (silent, of): Share,
         rules: &Preservation,
         now: Instant,
     ) -> Option<Note> {
-        let over = rules.is_over(silent, of);
+        let (over, whose) = (rules.is_over(silent, of), whose.clone());
         match self.held.get(&whose) {
             None if over => {
                 self.held.insert(whose.clone(), now);
                 Some(Note::Began { whose, silent, of })
             }
-            None => None,
-            Some(since) => {
-                let by_time = now.duration_since(*since) >= rules.max && 2 * silent <= of;
-                if over && !by_time {
-                    return None;
-                }
+            Some(since) if !over || *since + rules.max <= now && 2 * silent < of => {
                 self.held.remove(&whose);
-                if over {
-                    self.believed.extend(ids);
-                    self.removed
-                        .retain(|(tenant, _)| whose.as_ref().is_some_and(|one| one != tenant));
-                }
                 Some(Note::Ended { whose, silent, of })
             }
+            _ => None,
+        }
+    }
+
+    /// A hold ended: if that was by time, who is silent still is gone.
+    fn believe_after(
+        &mut self,
+        tenant: &TenantId,
+        asked: &Asked,
+        (silent, of): Share,
+        rules: &Preservation,
+    ) {
+        if rules.is_over(silent, of) {
+            self.believed.extend(&asked.silent);
+            self.removed.retain(|(whose, _)| whose != tenant);
         }
     }
 

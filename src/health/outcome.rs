@@ -78,13 +78,30 @@ impl Outcome {
         matches!(self, Self::NotAllowed(_) | Self::PortNotAllowed | Self::BadUrl(_))
     }
 
-    /// Whether nothing came back from where the instance should be.
+    /// Whether no answer of the instance's own came. A connection that is refused is none: rules in
+    /// between refuse them, too.
     #[must_use]
     pub fn is_silence(self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable | Self::ConnectTimedOut | Self::AnswerTimedOut | Self::UnknownName
-        )
+        match self {
+            Self::Refused
+            | Self::Reset
+            | Self::Unreachable
+            | Self::ConnectTimedOut
+            | Self::AnswerTimedOut
+            | Self::UnknownName
+            | Self::Tls => true,
+            Self::Connected
+            | Self::Answered(_)
+            | Self::Serving
+            | Self::NotServing(_)
+            | Self::Status(_)
+            | Self::NoHttp
+            | Self::NoGrpc
+            | Self::NotAllowed(_)
+            | Self::PortNotAllowed
+            | Self::BadUrl(_)
+            | Self::Hindered(_) => false,
+        }
     }
 
     /// Its word in metrics and answers.

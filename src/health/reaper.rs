@@ -22,12 +22,13 @@ use crate::error::Error;
 use crate::model::check::{Check, CheckStatus};
 use crate::model::instance::NativeInstance;
 use crate::model::names::CheckKey;
+use crate::model::words::HealthCheckType;
 use crate::native::Native;
 use crate::telemetry::metrics::Metrics;
 
 /// How often is looked, as an agent does.
 const PAUSE: Duration = Duration::from_secs(30);
-/// What is found, or woken up, comes so much later than it was due while all goes well.
+/// Who sleeps wakes up so much later while all goes well, and what is asked ends so much later.
 const LATE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -45,11 +46,9 @@ pub(super) struct Reaper {
 #[derive(Clone, Debug)]
 struct Bad {
     since: Instant,
-    /// When its client was last heard to register, and when it last said how the check is: another
-    /// one begins anew.
+    /// When its client was last heard to register or to beat, and when it last said how the check is:
+    /// after another one it begins anew.
     said: (u64, Option<i64>),
-    /// Fewer than before: it passed meanwhile.
-    failures: u32,
 }
 
 /// Who may have to leave, and for which check.
@@ -58,7 +57,9 @@ struct Candidate {
     instance: Arc<NativeInstance>,
     check: Check,
     key: CheckKey,
-    /// Nothing came back when it was asked.
+    /// When the hub found it bad, if it is the hub that asks.
+    found: Option<Instant>,
+    /// No answer of its instance came, whatever was asked.
     silent: bool,
 }
 
@@ -97,44 +98,65 @@ impl Reaper {
 
     /// Who is to be removed now.
     fn look(&mut self, now: Instant) -> Vec<Candidate> {
+        let (asked, looks) = self.collect(now);
+        self.cuts.look(&asked, self.native.preservation(), now).iter().for_each(tell);
+        self.choose(looks, now)
+    }
+
+    /// Whom the hub asks, and which checks are known to be bad.
+    fn collect(&mut self, now: Instant) -> (BTreeMap<TenantId, Asked>, BTreeMap<TenantId, Look>) {
         let before = std::mem::take(&mut self.bad);
         let mut asked: BTreeMap<TenantId, Asked> = BTreeMap::new();
         let mut looks: BTreeMap<TenantId, Look> = BTreeMap::new();
-        for instance in self.native.bringing_checks() {
-            let checks = instance.checks().iter();
-            let checks: Vec<_> = checks.filter(|check| check.deregister_after.is_some()).collect();
-            if checks.is_empty() {
+        for instance in self.native.checked() {
+            let found = self.found(&instance);
+            let silent = !found.is_empty() && found.iter().all(LastCheck::is_silent);
+            if !found.is_empty() {
+                let asked = asked.entry(instance.tenant.clone()).or_default();
+                asked.all += 1;
+                asked.silent.extend(silent.then_some(instance.id));
+            }
+            let leaves = |check: &&Check| check.deregister_after.is_some();
+            if !instance.checks().iter().any(|check| leaves(&check)) {
                 continue;
             }
             let look = looks.entry(instance.tenant.clone()).or_default();
             look.all += 1;
-            let last = |check: &Check| self.checks.last(CheckKey::of(instance.id, &check.id));
-            if checks.iter().any(|check| check.lease().is_none()) {
-                let asked = asked.entry(instance.tenant.clone()).or_default();
-                asked.all += 1;
-                if checks.iter().any(|check| last(check).is_some_and(|last| last.is_silent())) {
-                    asked.silent.push(instance.id);
-                }
-            }
             let heard = self.native.last_heard(instance.id);
-            for check in checks {
+            for check in instance.checks().iter().filter(leaves) {
                 let key = CheckKey::of(instance.id, &check.id);
-                let last = last(check).filter(|last| is_fresh(last, now));
-                if !is_bad(&self.native, key, check, last.as_ref()) {
+                let last = self.checks.last(key).filter(|last| is_fresh(last, now));
+                if !is_bad(&self.native, (&instance.tenant, key), check, last.as_ref()) {
                     continue;
                 }
                 let said = (heard, check.stated);
-                let failures = last.as_ref().map_or(0, |last| last.failures);
-                let goes_on = |bad: &&Bad| bad.said == said && bad.failures <= failures;
+                // It passed meanwhile where it fails since later.
+                let failing_since = last.as_ref().and_then(|last| last.failing_since);
+                let goes_on = |bad: &&Bad| {
+                    bad.said == said && failing_since.is_none_or(|since| since <= bad.since)
+                };
                 let since = before.get(&key).filter(goes_on).map_or(now, |bad| bad.since);
-                self.bad.insert(key, Bad { since, said, failures });
+                self.bad.insert(key, Bad { since, said });
+                let found = last.map(|last| last.ended);
                 let (instance, check) = (Arc::clone(&instance), check.clone());
-                let silent = last.is_some_and(|last| last.is_silent());
-                look.candidates.push(Candidate { instance, check, key, silent });
+                look.candidates.push(Candidate { instance, check, key, found, silent });
             }
         }
+        (asked, looks)
+    }
+
+    /// What the hub found last of an instance where it could ask, by its own check or those that it
+    /// brought with it.
+    fn found(&self, instance: &NativeInstance) -> Vec<LastCheck> {
+        let own = (instance.check != HealthCheckType::Checks).then(|| CheckKey::own(instance.id));
+        let brought = instance.checks().iter().map(|check| CheckKey::of(instance.id, &check.id));
+        let found = own.into_iter().chain(brought).filter_map(|key| self.checks.last(key));
+        found.filter(LastCheck::is_of_instance).collect()
+    }
+
+    /// Whose time is over: as many as may leave at once, and none that a cut explains.
+    fn choose(&mut self, looks: BTreeMap<TenantId, Look>, now: Instant) -> Vec<Candidate> {
         let rules = self.native.preservation();
-        self.cuts.look(&asked, rules, now).iter().for_each(tell);
         let (mut held, mut leave) = (0, Vec::new());
         for (tenant, Look { all, candidates }) in looks {
             let (is_cut, mut room) = (self.cuts.holds(&tenant), rules.at_once(all));
@@ -149,7 +171,9 @@ impl Reaper {
                 }
                 let after =
                     Duration::from_secs(one.check.deregister_after.unwrap_or(u32::MAX).into());
-                let is_due = now.duration_since(bad.since) >= after;
+                // What was found before its time began, in a cut perhaps, is no evidence.
+                let is_due = now.duration_since(bad.since) >= after
+                    && one.found.is_none_or(|found| found > bad.since);
                 // For one of its checks is enough.
                 if is_due && room > 0 && last.replace(one.instance.id) != Some(one.instance.id) {
                     room -= 1;
@@ -162,14 +186,16 @@ impl Reaper {
     }
 
     async fn remove(&mut self, leaving: &Candidate) -> Result<(), Error> {
-        let Candidate { instance, check, key, silent } = leaving;
+        let Candidate { instance, check, key, silent, .. } = leaving;
         let (key, Some(bad)) = (*key, self.bad.get(key)) else { return Ok(()) };
         let (checks, native) = (Arc::clone(&self.checks), Arc::clone(&self.native));
-        let (id, said) = (check.id.clone(), bad.said);
+        let (id, Bad { since, said }) = (check.id.clone(), bad.clone());
         // It may have got well, or registered anew, while others were removed.
         let still = move |now: &NativeInstance| {
             let Some(check) = now.checks().get(&id) else { return false };
-            is_bad(&native, key, check, checks.last(key).as_ref())
+            let last = checks.last(key);
+            is_bad(&native, (&now.tenant, key), check, last.as_ref())
+                && last.is_none_or(|last| last.ended > since)
                 && (native.last_heard(now.id), check.stated) == said
         };
         let after = check.deregister_after.unwrap_or_default();
@@ -190,17 +216,22 @@ impl Reaper {
 
 /// Whether it is known to be bad. A check is critical from the beginning: as long as nobody said so or
 /// was asked, that is want of knowledge.
-fn is_bad(native: &Native, key: CheckKey, check: &Check, last: Option<&LastCheck>) -> bool {
+fn is_bad(
+    native: &Native,
+    (tenant, key): (&TenantId, CheckKey),
+    check: &Check,
+    last: Option<&LastCheck>,
+) -> bool {
     let known = match check.lease() {
-        Some(_) => check.stated.is_some() || native.is_overdue(key),
+        Some(_) => check.stated.is_some() || native.is_gone(tenant, key),
         None => last.is_some_and(LastCheck::is_failing),
     };
     known && check.status == CheckStatus::Critical
 }
 
-/// What is older than it should be says nothing of now.
+/// What is older than it should be, and than one more, says nothing of now.
 fn is_fresh(last: &LastCheck, now: Instant) -> bool {
-    now.duration_since(last.ended) <= last.interval + last.timeout + LATE
+    now.duration_since(last.ended) <= 2 * last.interval + last.timeout + LATE
 }
 
 fn tell(note: &Note) {

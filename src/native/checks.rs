@@ -271,12 +271,12 @@ impl Native {
         CheckFeed(Arc::clone(&self.shared))
     }
 
-    /// All that brought checks with them, of whatever tenant.
+    /// All on whose health checks decide, of whatever tenant.
     #[must_use]
-    pub fn bringing_checks(&self) -> Vec<Arc<NativeInstance>> {
+    pub fn checked(&self) -> Vec<Arc<NativeInstance>> {
         let state = self.shared.state.load();
         let all = state.tenants().flat_map(|(_, tenant)| tenant.instances.values());
-        all.filter(|one| one.check == HealthCheckType::Checks).cloned().collect()
+        all.filter(|one| one.is_checked()).cloned().collect()
     }
 
     /// An instance, if it is there and is to be checked.

@@ -11,7 +11,6 @@ use super::lease::Lease;
 use super::preservation::{Decision, Note, Silence};
 use super::stats::LeaseStats;
 use crate::model::check::CheckStatus;
-use crate::model::instance::NativeInstance;
 use crate::model::names::CheckKey;
 
 /// What runs out within this time is known together, so that a storm costs few looks.
@@ -31,7 +30,10 @@ impl Keeper {
         let since = self.shared.leases.lapses_at(&lease);
         let lapsed = match &lease.check {
             None => instance.has_lapsed(),
-            Some(id) => is_critical(instance, id),
+            // One that is critical from the beginning is silent for the first time.
+            Some(id) => instance.checks().get(id).is_some_and(|check| {
+                check.status == CheckStatus::Critical && check.stated.is_some()
+            }),
         };
         let known = lapsed && !lease.is_ephemeral();
         let silence = self.silences.entry(lease.tenant.clone()).or_default();
@@ -121,11 +123,6 @@ impl Keeper {
         let metrics = &self.shared.metrics.leases;
         metrics.set(self.shared.leases.beating_in_all(), overdue, held, preserving);
     }
-}
-
-/// Whether this check of it is critical.
-pub(super) fn is_critical(instance: &NativeInstance, check: &str) -> bool {
-    instance.checks().get(check).is_some_and(|check| check.status == CheckStatus::Critical)
 }
 
 fn stats(silence: &Silence, shared: &super::start::Shared) -> LeaseStats {

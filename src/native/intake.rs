@@ -29,6 +29,9 @@ pub struct Registered {
     pub lease_seconds: u32,
 }
 
+/// The instances of a tenant, by their ids.
+pub type Known<'k> = dyn Fn(InstanceId) -> Option<&'k NativeInstance> + 'k;
+
 /// Every method answers when its change is on disk and published. What fails with `Unavailable`
 /// was not done, as far as readers of the hub can tell.
 impl Native {
@@ -45,19 +48,18 @@ impl Native {
         self.write(move |draft| draft.register(&caller, registration)).await
     }
 
-    /// Registers what follows from the instance that the caller knows as `before`, as it is when all that
-    /// was to be written before it is; `None` if it is gone.
+    /// Registers what follows from other instances of the tenant, as they are when all that was to be
+    /// written before it is.
     ///
     /// # Errors
     /// As those of [`register`](Self::register), and what `registration` says.
     pub async fn register_with(
         &self,
         caller: &Caller,
-        before: Option<InstanceId>,
-        registration: impl FnOnce(Option<&NativeInstance>) -> Result<Registration> + Send + 'static,
+        registration: impl FnOnce(&Known<'_>) -> Result<Registration> + Send + 'static,
     ) -> Result<Registered> {
         let caller = caller.clone();
-        self.write(move |draft| draft.register_with(&caller, before, registration)).await
+        self.write(move |draft| draft.register_with(&caller, registration)).await
     }
 
     /// Registers each on its own account: one that is refused does not hinder the others.

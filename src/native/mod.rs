@@ -62,7 +62,7 @@ mod stats;
 mod turn;
 
 pub use checks::{CheckFeed, Judged, ToCheck, Verdict};
-pub use intake::Registered;
+pub use intake::{Known, Registered};
 pub use preservation::Preservation;
 pub use publish::{Publication, Publish};
 pub use reads::ServiceSummary;

@@ -97,10 +97,11 @@ impl Native {
         self.shared.leases.last_heard(CheckKey::own(id))
     }
 
-    /// Whether there is such a lease, of an instance or of a check, and it ran out.
+    /// Whether such a lease of the tenant's, of an instance or of a check, ran out, and silence of the
+    /// tenant's clients is believed.
     #[must_use]
-    pub fn is_overdue(&self, key: CheckKey) -> bool {
-        self.shared.leases.is_overdue(key)
+    pub fn is_gone(&self, tenant: &TenantId, key: CheckKey) -> bool {
+        self.shared.leases.is_overdue(key) && self.lease_stats(tenant).preserving_since.is_none()
     }
 
     /// One service.

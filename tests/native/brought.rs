@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use hub_registry::error::ErrorCode;
 use hub_registry::health::Outcome;
 use hub_registry::model::check::CheckStatus;
-use hub_registry::model::instance::{InstancePatch, NativeInstance, Registration};
+use hub_registry::model::instance::{InstancePatch, Registration};
 use hub_registry::model::words::HealthCheckType;
+use hub_registry::native;
 use hub_registry::storage::NativeStore;
 use hub_registry_core::HealthStatus::{Healthy, Unhealthy, Unknown};
 use hub_registry_core::{InstanceStatus, TenantId, Weight};
@@ -208,28 +209,26 @@ async fn registering_again_says_nothing_of_how_a_known_check_is() {
     assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]));
     // What it is to be is said of what it is when that is written, as one client after the other has it.
     let me = by(&TenantId::default_tenant(), "me");
-    let over = |before: Option<&NativeInstance>| {
-        let mut checks = before.unwrap().checks().clone();
+    let over = move |known: &native::Known<'_>| {
+        let mut checks = known(id).unwrap().checks().clone();
         checks.put(ttl("u", 1000, PASSING));
         Ok(brings(1, checks.iter().cloned()))
     };
-    let (first, second) = (over, move |before: Option<&NativeInstance>| {
-        assert!(before.unwrap().checks().get("u").is_some(), "the first was planned before");
-        over(before)
+    let (first, second) = (over, move |known: &native::Known<'_>| {
+        assert!(known(id).unwrap().checks().get("u").is_some(), "the first was planned before");
+        over(known)
     });
     let native = &ward.world.native;
-    let (first, second) = tokio::join!(
-        native.register_with(&me, Some(id), first),
-        native.register_with(&me, Some(id), second),
-    );
+    let (first, second) =
+        tokio::join!(native.register_with(&me, first), native.register_with(&me, second),);
     assert_eq!((first.unwrap().instance_id, second.unwrap().created), (id, false));
     assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL, PASSING]));
     native.deregister(&me, &id.to_string()).await.unwrap();
-    let gone = |before: Option<&NativeInstance>| {
-        assert!(before.is_none());
+    let gone = move |known: &native::Known<'_>| {
+        assert!(known(id).is_none());
         Ok(brings(1, [ttl("t", 10, PASSING)]))
     };
-    assert!(native.register_with(&me, Some(id), gone).await.unwrap().created);
+    assert!(native.register_with(&me, gone).await.unwrap().created);
 }
 
 /// Who changes the type by SQL says that the checks decide no more, and nothing of the health.

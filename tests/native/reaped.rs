@@ -97,6 +97,23 @@ async fn who_passes_and_waits_to_be_believed_stays() {
     ward.becomes(id, Healthy, &[PASSING]).await;
 }
 
+/// Looks are rarer than questions: what passes between two of them passed.
+#[tokio::test(start_paused = true)]
+async fn who_passes_now_and_then_stays() {
+    let ward = Ward::open().await;
+    let check = with(leaves(asked("a", 1, CRITICAL)), |asks| asks.passes = Some(20));
+    let id = ward.register(brings(1, [check])).await;
+    for _ in 0..60 {
+        ward.doctor.finds(1, Outcome::Answered(500));
+        sleep(SECOND * 25).await;
+        ward.doctor.finds(1, Outcome::Connected);
+        sleep(SECOND * 25).await;
+    }
+    assert_eq!(ward.how(id), (Unhealthy, vec![CRITICAL]), "never twenty in a row");
+    ward.doctor.finds(1, Outcome::Answered(500));
+    assert!(ward.goes(id).await >= SECOND * BOUND);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_could_not_be_asked_stays_whatever_others_of_its_checks_find() {
     let ward = Ward::open().await;
@@ -241,4 +258,36 @@ async fn that_all_are_bad_together_is_not_believed() {
     sleep(SECOND * 300).await;
     assert!(ids[1..].iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
     assert_eq!(ward.removals_held(), "0");
+}
+
+/// Some are asked so seldom that they were not when the others answered again.
+#[tokio::test(start_paused = true)]
+async fn what_was_found_in_a_cut_is_no_evidence_after_it() {
+    let ward = Ward::open().await;
+    let (mut ids, count) = (Vec::new(), 40);
+    for port in 1..=count {
+        ward.doctor.finds(port, Outcome::Connected);
+        let interval = if port <= 5 { 1200 } else { 10 };
+        let check = with(leaves(asked("a", port, PASSING)), |asks| asks.interval = interval);
+        ids.push(ward.register(brings(port, [check])).await);
+    }
+    sleep(SECOND * 20).await;
+    (1..=count).for_each(|port| ward.doctor.finds(port, Outcome::ConnectTimedOut));
+    sleep(SECOND * 1500).await;
+    assert!(ids.iter().all(|id| ward.how(*id) == (Unhealthy, vec![CRITICAL])));
+    (1..=count).for_each(|port| ward.doctor.finds(port, Outcome::Connected));
+    sleep(SECOND * 1500).await;
+    assert!(ids.iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
+}
+
+/// Their clients are cut off before they ever said how they are.
+#[tokio::test(start_paused = true)]
+async fn that_all_are_silent_from_the_beginning_is_not_believed() {
+    let ward = Ward::open().await;
+    let mut ids = Vec::new();
+    for port in 1..=40 {
+        ids.push(ward.register(brings(port, [leaves(ttl("t", 30, CRITICAL))])).await);
+    }
+    sleep(SECOND * 300).await;
+    assert!(ids.iter().all(|id| ward.is_there(*id)));
 }

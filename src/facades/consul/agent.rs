@@ -18,6 +18,7 @@ use crate::catalog::Row;
 use crate::facades::names::key_of;
 use crate::model::instance::NativeInstance;
 use crate::model::names::{InstanceId, native_group, native_service};
+use crate::native::Known;
 
 /// `PUT agent/service/register`
 pub(super) async fn register(
@@ -43,10 +44,10 @@ pub(super) async fn register(
         is_registered_as(one, peer, &id) || one.id == there && has_id(one, &id)
     };
     let is_same = same.clone();
-    let over = move |before: Option<&NativeInstance>| {
-        new.over(before.filter(|before| is_same(before)), replace)
+    let over = move |known: &Known<'_>| {
+        new.over(known(before).filter(|before| is_same(before)), known(there), replace)
     };
-    let outcome = face.native.register_with(caller, Some(before), over).await;
+    let outcome = face.native.register_with(caller, over).await;
     face.metrics.native.ended("register", outcome.is_ok());
     let registered = outcome?;
     // Its id is what makes a service of an agent's the same: it has moved.
@@ -59,8 +60,8 @@ pub(super) async fn register(
         }
     }
     if let Ok(now) = face.native.get(tenant, &registered.instance_id.to_string()) {
-        drop(turn);
         face.remember(&now);
+        drop(turn);
         // As with an agent, the time of those begins anew that it names.
         for id in &named {
             face.native.heartbeat_of(caller, now.id, id).ok();

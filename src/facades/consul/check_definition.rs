@@ -9,10 +9,12 @@
 //! | status | what it was, if it was there; else `Status`, else critical, as an agent has it |
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use chrono::{DateTime, Utc};
 use hub_registry_core::duration;
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::call::{Answered, Refused};
@@ -106,7 +108,7 @@ impl CheckDefinition {
     ///
     /// # Errors
     /// 400, with the field and the rule.
-    pub(super) fn check(mut self, now: DateTime<Utc>) -> Answered<Check> {
+    pub(super) fn check(mut self, now: DateTime<Utc>, peer: IpAddr) -> Answered<Check> {
         let decides = self.decides()?;
         for (field, text) in
             [("CheckID", &self.checkid), ("Name", &self.name), ("Notes", &self.notes)]
@@ -127,6 +129,12 @@ impl CheckDefinition {
         let after = Some(&self.deregistercriticalserviceafter).filter(|text| !text.is_empty());
         let after =
             after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
+        // What is at the hub's own host says nothing of a client elsewhere, which meant its own.
+        let elsewhere = !peer.is_loopback() && is_of_own_host(&decides);
+        if let (true, Some(_)) = (elsewhere, after) {
+            tracing::warn!(check = self.checkid, %peer, "a check asks the hub's own host (localhost): \
+                its DeregisterCriticalServiceAfter does not count");
+        }
         Ok(Check {
             id: self.checkid,
             name: self.name,
@@ -134,7 +142,9 @@ impl CheckDefinition {
             decides,
             status: said.unwrap_or_default(),
             stated: stated.map(|_| now.timestamp_millis()),
-            deregister_after: after.map(|seconds| seconds.max(MIN_DEREGISTER)),
+            deregister_after: after
+                .filter(|_| !elsewhere)
+                .map(|seconds| seconds.max(MIN_DEREGISTER)),
         })
     }
 
@@ -223,6 +233,15 @@ fn invalid(text: &str) -> Refused {
     Refused::bad(format!("Invalid check: {text}"))
 }
 
+/// Whether a check asks the host that the hub runs on.
+fn is_of_own_host(decides: &Decides) -> bool {
+    let Decides::Asks(asks) = decides else { return false };
+    let url = Url::parse(&asks.url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+}
+
 /// Nothing is counted in less than seconds here.
 fn seconds(field: &str, text: &str) -> Answered<u32> {
     let parsed = duration::parse(text).ok().filter(|time| !time.is_zero());
@@ -257,4 +276,35 @@ fn check_header(name: &str, values: &[String]) -> Answered<()> {
         return Err(invalid(&format!("Header {shown:?} has a value that no request can carry")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defined(http: &str, peer: [u8; 4]) -> Check {
+        let definition = CheckDefinition {
+            http: http.to_owned(),
+            interval: "10s".to_owned(),
+            deregistercriticalserviceafter: "90s".to_owned(),
+            ..CheckDefinition::default()
+        };
+        definition.check(DateTime::UNIX_EPOCH, IpAddr::from(peer)).ok().unwrap()
+    }
+
+    #[test]
+    fn what_a_client_elsewhere_calls_its_own_host_removes_nobody() {
+        let (here, there) = ([127, 0, 0, 2], [10, 0, 0, 1]);
+        for (http, peer, after) in [
+            ("http://10.0.0.1/x", there, Some(90)),
+            ("http://localhost:8080/x", here, Some(90)),
+            ("http://localhost:8080/x", there, None),
+            ("http://LOCALHOST/x", there, None),
+            ("http://127.0.0.9/x", there, None),
+            ("http://[::1]:80/x", there, None),
+            ("http://0x7f.1/x", there, None),
+        ] {
+            assert_eq!(defined(http, peer).deregister_after, after, "{http}");
+        }
+    }
 }

@@ -92,7 +92,7 @@ pub(super) async fn register(
         );
         return Err(Refused::bad(text));
     }
-    let new = new.check(face.native.now())?;
+    let new = new.check(face.native.now(), call.peer)?;
     let add = move |checks: &mut Checks| {
         let had = checks.clone();
         check_definition::add(checks, new, &had)
@@ -101,8 +101,8 @@ pub(super) async fn register(
     // As with an agent, a check begins when it is registered. One that the hub asks has no lease.
     face.native.heartbeat_of(&call.caller, now.id, &id).ok();
     face.native.heartbeat(&call.caller, &now.id.to_string()).ok();
-    drop(turn);
     face.remember(&now);
+    drop(turn);
     face.leave_to(&call.caller, &now, [id]).await;
     Ok(StatusCode::OK)
 }
@@ -152,14 +152,16 @@ impl Face {
             return Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text));
         };
         self.native.need(&call.caller, Action::Write, &known.key.service.group)?;
-        let status = match known.checks().get(id) {
-            Some(check) => check.status,
-            None => return self.stated(call, &known, said).await,
+        let Some(check) = known.checks().get(id) else {
+            return self.stated(call, &known, said).await;
         };
+        // That it is critical is news where nobody said so: it was so from the beginning.
+        let is_known =
+            check.status == said && (said != CheckStatus::Critical || check.stated.is_some());
         let outcome = self.native.heartbeat_of(&call.caller, known.id, id);
         self.metrics.native.ended("heartbeat", outcome.is_ok());
         outcome?;
-        if status == said {
+        if is_known {
             return Ok(StatusCode::OK);
         }
         // One that moves is spoken for where it is then.

@@ -15,7 +15,7 @@ pub(in crate::facades) fn definition(bytes: &[u8]) {
     let Some(key) = key_of(&definition.name) else { return };
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let defined = Defined::of(key, definition, here, DateTime::UNIX_EPOCH).ok();
-    if let Some(Ok(registration)) = defined.map(|defined| defined.over(None, false)) {
+    if let Some(Ok(registration)) = defined.map(|defined| defined.over(None, None, false)) {
         registration.check().ok();
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Either is remembered by a term of the instance, with the reason: who ends the one leaves the other.
 //! What is out of use by another way has neither: clients see it as in maintenance by itself, and it is
-//! back with the end of that.
+//! back with the end of that. While its agent is in maintenance, too, it has one without a reason.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use hub_registry_core::InstanceStatus;
+use hub_registry_core::{InstanceStatus, Pairs};
 
 use super::Face;
 use super::call::{Answered, Call, Refused};
@@ -107,15 +107,24 @@ fn begins(now: &NativeInstance, mark: &str, reason: String) -> InstancePatch {
 fn ends(now: &NativeInstance, mark: &str) -> InstancePatch {
     let mut native = now.native.clone();
     let by_mark = native.remove(mark).is_some();
-    let other = in_maintenance(&native);
-    let unsaid = mark == terms::MAINTENANCE && now.status == InstanceStatus::OutOfService;
-    if !(by_mark || unsaid && !other) {
+    let own = mark == terms::MAINTENANCE;
+    let unsaid = own && now.status == InstanceStatus::OutOfService && !in_maintenance(&native);
+    if !(by_mark || unsaid) {
         return InstancePatch::default();
     }
-    let status = (!other).then_some(InstanceStatus::Up);
-    if status.is_some() {
-        // Else it would be out of use again with the next heartbeat of a client of Eureka.
+    if own && !in_maintenance(&native) {
+        // It would be out of use again with the next registration of a client of Eureka.
         native.remove(terms::OVERRIDDEN);
     }
+    let status = Some(status_without(&native));
     InstancePatch { status, native: Some(native), ..InstancePatch::default() }
+}
+
+/// The status that is left when a maintenance ends.
+pub(super) fn status_without(native: &Pairs) -> InstanceStatus {
+    if in_maintenance(native) {
+        return InstanceStatus::OutOfService;
+    }
+    let overridden = native.get(terms::OVERRIDDEN).and_then(|word| word.parse().ok());
+    overridden.unwrap_or(InstanceStatus::Up)
 }

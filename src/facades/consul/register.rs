@@ -21,10 +21,11 @@ use serde_json::{Map, Value};
 
 use super::call::{Answered, Refused};
 use super::check_definition::{self, CheckDefinition};
+use super::maintenance;
 use super::render::term;
 use crate::error::Error;
 use crate::model::check::{Check, Checks};
-use crate::model::instance::{NativeInstance, in_maintenance};
+use crate::model::instance::NativeInstance;
 use crate::model::names::native_host;
 use crate::model::registration::Registration;
 use crate::model::terms;
@@ -185,7 +186,7 @@ impl Defined {
                 false => format!("service:{}:{}", new.id, place + 1),
             };
             let name = || format!("Service '{}' check", new.name);
-            checks.push(check.with(id, name).check(now)?);
+            checks.push(check.with(id, name).check(now, peer)?);
         }
         let registration = Registration {
             weight: Some(Weight::new(u32::try_from(passing).unwrap_or(1) * 100)),
@@ -210,12 +211,15 @@ impl Defined {
 
     /// The registration of a service that is registered as `before`: its status stays, and its checks,
     /// of which a maintenance of its own is one, unless those that are defined here are to `replace` them.
+    /// Of another service that has its address nothing stays; of what is `there` by another way what an
+    /// operator said of it.
     ///
     /// # Errors
     /// It has too many checks.
     pub(super) fn over(
         self,
         before: Option<&NativeInstance>,
+        there: Option<&NativeInstance>,
         replace: bool,
     ) -> Result<Registration, Error> {
         let Self { mut registration, checks: defined } = self;
@@ -226,18 +230,24 @@ impl Defined {
         }
         let native = registration.native.get_or_insert_default();
         checks.write(native);
-        let ends = |term: &str| replace && term == terms::MAINTENANCE;
-        let mut ended = false;
-        for term in [terms::MAINTENANCE, terms::NODE_MAINTENANCE, terms::OVERRIDDEN] {
-            match before.and_then(|before| before.native.get(term)) {
-                Some(_) if ends(term) => ended = true,
-                Some(said) => drop(native.insert(term.to_owned(), said.clone())),
-                None => {}
-            }
+        let plain = there.filter(|there| !there.native.contains_key(term::ID));
+        let known = before.or(plain);
+        let said = |term: &str| known.and_then(|known| known.native.get(term)).cloned();
+        // Where it has no reason it is what was out of use before its agent was.
+        let own = said(terms::MAINTENANCE);
+        let ends = replace && own.as_ref().is_some_and(|reason| !reason.is_empty());
+        for (term, said) in [
+            (terms::MAINTENANCE, own.filter(|_| !ends)),
+            (terms::NODE_MAINTENANCE, said(terms::NODE_MAINTENANCE)),
+            (terms::OVERRIDDEN, said(terms::OVERRIDDEN)),
+        ] {
+            native.extend(said.map(|said| (term.to_owned(), said)));
         }
-        let up = before.is_none() || ended && !in_maintenance(native);
-        registration.status =
-            before.map(|before| before.status).filter(|_| !up).or(Some(InstanceStatus::Up));
+        registration.status = Some(match known {
+            Some(_) if ends => maintenance::status_without(native),
+            Some(known) => known.status,
+            None => InstanceStatus::Up,
+        });
         let none = checks.is_empty();
         registration.check =
             Some(if none { HealthCheckType::None } else { HealthCheckType::Checks });

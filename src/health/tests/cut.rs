@@ -89,6 +89,36 @@ fn a_hub_that_is_cut_off_believes_nobody_for_however_long() {
     assert!(!world.holds("a"), "more than half answer, and it lasted for long");
 }
 
+/// The end of what holds for all together ends no tenant's own.
+#[test]
+fn a_site_that_is_cut_off_is_held_whatever_others_answer() {
+    let mut world = World::new(&[("cut", 40), ("well", 160)]);
+    world.silent("cut", 0..40);
+    let told = world.looks(LOOK);
+    assert_eq!(told.len(), 2, "{told:?}");
+    world.looks(world.rules.max);
+    assert_eq!((world.holds("cut"), world.holds("well")), (true, false));
+    world.looks(LOOK * 1000);
+    assert_eq!((world.holds("cut"), world.holds("well")), (true, false));
+    // Nor does it keep what the others lose from being believed.
+    world.silent("well", [1]);
+    assert!(world.looks(LOOK * 100).is_empty() && !world.holds("well"));
+}
+
+/// Who is believed to be gone answers nothing.
+#[test]
+fn those_long_dead_are_no_reason_to_believe_the_others() {
+    let mut world = World::new(&[("a", 40)]);
+    for dead in 1..=20 {
+        world.silent("a", 0..dead);
+        world.looks(Duration::from_secs(3600));
+    }
+    assert!(!world.holds("a"));
+    world.silent("a", 0..40);
+    world.looks(LOOK * 1000);
+    assert!(world.holds("a"));
+}
+
 #[test]
 fn where_most_answer_it_ends_by_time_and_those_do_not_count_again() {
     let mut world = World::new(&[("a", 40)]);

@@ -16,7 +16,7 @@ use crate::model::service::set;
 use crate::model::terms;
 use crate::model::words::{Flag, HealthCheckType};
 use crate::native::draft::Draft;
-use crate::native::intake::Registered;
+use crate::native::intake::{Known, Registered};
 
 /// The rules of an instance with checks of its own.
 const NO_CHECKS: &str = "CHECKS goes with checks, which clients register by Consul's API";
@@ -65,15 +65,14 @@ impl Draft {
         Ok(registered)
     }
 
-    /// Registers what follows from the instance that is known as `before`, as it is then.
+    /// Registers what follows from other instances of the tenant, as they are then.
     pub(in crate::native) fn register_with(
         &mut self,
         caller: &Caller,
-        before: Option<InstanceId>,
-        registration: impl FnOnce(Option<&NativeInstance>) -> Result<Registration>,
+        registration: impl FnOnce(&Known<'_>) -> Result<Registration>,
     ) -> Result<Registered> {
-        let before = before.and_then(|id| self.next.instance(caller.tenant(), id)).cloned();
-        self.register(caller, registration(before.as_deref())?)
+        let new = registration(&|id| self.next.instance(caller.tenant(), id).map(AsRef::as_ref))?;
+        self.register(caller, new)
     }
 
     fn new_instance(&self, caller: &Caller, id: InstanceId, new: Registration) -> NativeInstance {

@@ -97,6 +97,19 @@ async fn what_an_operator_took_out_of_use_stays_out_wherever_it_goes() {
     registers(&hub, "b", 82).await;
     assert_eq!(passing(&hub).await, ["b"]);
     registers(&hub, "b", 83).await;
+    // What has no id is no other service: what an operator said of it stays.
+    let body = json!({ "serviceName": "web", "hostAddress": "10.8.0.1", "portNumber": 70 });
+    assert_eq!(hub.post("/api/v1/instances", &body).await.0, 201);
+    set(&hub, "OUT_OF_SERVICE").await;
+    registers(&hub, "c", 70).await;
+    assert_eq!(passing(&hub).await, ["b"]);
+    maintain(&hub, "maintenance?enable=true").await;
+    let body = json!({ "ID": "c", "Name": "web", "Address": "10.8.0.1", "Port": 70 });
+    let path = "/v1/agent/service/register?replace-existing-checks=1";
+    assert_eq!(put(&hub, path, &body).await, 200);
+    maintain(&hub, "maintenance?enable=false").await;
+    assert_eq!(passing(&hub).await, ["b"], "it was no check of its own");
+    maintain(&hub, "service/deregister/c").await;
     // Also one of Eureka, until it is taken back there.
     let eureka = async |method: Method, value: &str| {
         let path = format!("/eureka/apps/WEB/10.8.0.1:web:83/status?value={value}");

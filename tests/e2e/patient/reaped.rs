@@ -44,6 +44,8 @@ impl Agent<'_> {
             // Another one is bad.
             ("other", json!([{ "HTTP": good, "Interval": "1s", leaves: "1m" }, { "TTL": "1h" }])),
             ("silent", json!([{ "TTL": "5s", "Status": "passing", leaves: "1m" }])),
+            // It was critical from the beginning, and its client says so.
+            ("failed", json!([{ "CheckID": "failed", "TTL": "1h", leaves: "1m" }])),
             // Nobody said anything yet, which is no word against it.
             ("unspoken", json!([{ "TTL": "10m", leaves: "1m" }])),
             ("healed", json!([{ "CheckID": "healed", "TTL": "1h", leaves: "1m" }])),
@@ -52,10 +54,11 @@ impl Agent<'_> {
             let body = json!({ "Name": name, "Address": "10.7.0.1", "Port": 80, "Checks": checks });
             self.put("service/register", &body).await;
         }
+        self.put("check/fail/failed", &Value::Null).await;
         tokio::time::sleep(Duration::from_secs(40)).await;
         self.put("check/pass/healed", &Value::Null).await;
         let (start, mut there) = (Instant::now(), self.services().await);
-        assert_eq!(there.len(), 6, "{}: a minute is not over: {there:?}", self.name);
+        assert_eq!(there.len(), 7, "{}: a minute is not over: {there:?}", self.name);
         while there.len() > 4 {
             assert!(start.elapsed() < LATEST, "{}: {there:?}", self.name);
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -83,9 +86,9 @@ async fn who_was_critical_for_so_long_is_removed_as_by_a_real_agent() {
     // And it is told of each, with the reason.
     let (_, body) = hub.get("/api/v1/events?eventType=INSTANCE_DEREGISTER").await;
     let text = body.to_string();
-    for check in ["service:bad:1", "service:silent"] {
+    for check in ["service:bad:1", "service:silent", "failed"] {
         let says = format!("its check {check} was critical for 60 s");
         assert!(text.contains(&says), "{says}: {body:#}");
     }
-    assert_eq!(hub.metric("hub_registry_health_check_removals_total").await, 2.0);
+    assert_eq!(hub.metric("hub_registry_health_check_removals_total").await, 3.0);
 }

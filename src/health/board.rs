@@ -22,7 +22,7 @@ pub struct LastCheck {
     pub took: Duration,
     /// The same on the clock that durations are measured by.
     pub ended: Instant,
-    /// When the first of the failures in a row ended, if the instance was found bad.
+    /// When the first of the failures in a row ended, if the instance was found bad when it was last asked.
     pub failing_since: Option<Instant>,
     /// Failures in a row, this one included.
     pub failures: u32,

@@ -284,10 +284,11 @@ impl Checker {
             timeout: target.timeout,
             flapping: followed.judge.calm_in(target.interval),
         };
-        if last.is_failing() {
-            let before = self.checks.board.get(&key).and_then(|before| before.failing_since);
-            last.failing_since = before.or(Some(last.ended));
-        }
+        let before = self.checks.board.get(&key).and_then(|before| before.failing_since);
+        last.failing_since = match last.is_of_instance() {
+            true => last.is_failing().then(|| before.unwrap_or(last.ended)),
+            false => before,
+        };
         self.checks.board.insert(key, last);
     }
 

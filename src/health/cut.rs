@@ -4,9 +4,9 @@
 //! - Counted is who is **silent**: whatever the hub asked it last, no answer of its own came. Who answers,
 //!   however badly, can be reached. Who was not asked yet counts on neither side.
 //! - **A hold** begins where more are silent than self-preservation believes, of one tenant or of all
-//!   together. It lasts as long as that; after `max` it ends all the same if more than half answer, since
-//!   then it is not the hub that is cut off. What a tenant's own hold of so long explains is no matter of
-//!   all together.
+//!   together. It lasts as long as that; it ends all the same when more than half have answered for `max`,
+//!   since then it is not the hub that is cut off. What a tenant's own hold of so long explains is no
+//!   matter of all together, as long as more than half of the others answer.
 //! - Who was silent for `max` without a hold, or when one ended by time, is **believed** to be gone: from
 //!   then on it counts on neither side.
 
@@ -38,10 +38,19 @@ pub(super) enum Note {
     Ended { whose: Whose, silent: usize, of: usize },
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    since: Instant,
+    /// The last look at which no more than half answered; before there was one, the first.
+    half: Instant,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
-    held: HashMap<Whose, Instant>,
-    /// Since when it is silent.
+    held: HashMap<Whose, Held>,
+    /// Those whose last hold ended at this look.
+    freed: HashSet<TenantId>,
+    /// Since when it is silent, without a hold.
     silent: HashMap<InstanceId, Instant>,
     believed: HashSet<InstanceId>,
     /// Whose silent instances were removed, and until when they count still: a loss piece by piece is one.
@@ -57,36 +66,44 @@ impl Cuts {
         now: Instant,
     ) -> Vec<Note> {
         self.follow(tenants, now);
-        let (mut notes, mut in_all) = (Vec::new(), (0, 0));
+        let before: HashSet<_> = tenants.keys().filter(|one| self.holds(one)).cloned().collect();
+        let (mut notes, mut in_all, mut others) = (Vec::new(), (0, 0), false);
         for (tenant, asked) in tenants {
             let share = self.share(tenant, asked);
             let whose = Some(tenant.clone());
-            let note = self.judge(&whose, share, rules, now);
+            let over = rules.is_over(share.0, share.1);
+            let note = self.judge(&whose, share, over, rules, now);
             if note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. })) {
                 self.believe_after(tenant, asked, share, rules);
             }
             notes.extend(note);
-            let explained = self.held.get(&whose).is_some_and(|since| *since + rules.max <= now);
+            let explained = self.held.get(&whose).is_some_and(|it| it.since + rules.max <= now);
+            others |= explained;
             if !explained {
                 let share = self.share(tenant, asked);
                 in_all = (in_all.0 + share.0, in_all.1 + share.1);
             }
         }
-        let note = self.judge(&None, in_all, rules, now);
+        let (silent, of) = in_all;
+        let over = rules.is_over(silent, of) || others && silent > 0 && 2 * silent >= of;
+        let note = self.judge(&None, in_all, over, rules, now);
         let ended = note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. }));
         notes.extend(note);
         for (tenant, asked) in tenants {
             if ended && !self.held.contains_key(&Some(tenant.clone())) {
                 self.believe_after(tenant, asked, in_all, rules);
             }
-            if !self.holds(tenant) {
-                let long = |id: &&InstanceId| {
-                    self.silent.get(*id).is_some_and(|since| *since + rules.max <= now)
-                };
-                let long: Vec<_> = asked.silent.iter().filter(long).copied().collect();
-                self.believed.extend(long);
+            if self.holds(tenant) {
+                self.silent.extend(asked.silent.iter().map(|id| (*id, now)));
+                continue;
             }
+            let long = |id: &&InstanceId| {
+                self.silent.get(*id).is_some_and(|since| *since + rules.max <= now)
+            };
+            let long: Vec<_> = asked.silent.iter().filter(long).copied().collect();
+            self.believed.extend(long);
         }
+        self.freed = before.into_iter().filter(|one| !self.holds(one)).collect();
         notes
     }
 
@@ -112,21 +129,26 @@ impl Cuts {
         &mut self,
         whose: &Whose,
         (silent, of): Share,
+        over: bool,
         rules: &Preservation,
         now: Instant,
     ) -> Option<Note> {
-        let (over, whose) = (rules.is_over(silent, of), whose.clone());
-        match self.held.get(&whose) {
-            None if over => {
-                self.held.insert(whose.clone(), now);
-                Some(Note::Began { whose, silent, of })
+        let whose = whose.clone();
+        let Some(held) = self.held.get_mut(&whose) else {
+            if !over {
+                return None;
             }
-            Some(since) if !over || *since + rules.max <= now && 2 * silent < of => {
-                self.held.remove(&whose);
-                Some(Note::Ended { whose, silent, of })
-            }
-            _ => None,
+            self.held.insert(whose.clone(), Held { since: now, half: now });
+            return Some(Note::Began { whose, silent, of });
+        };
+        if 2 * silent >= of {
+            held.half = now;
         }
+        if over && held.half + rules.max > now {
+            return None;
+        }
+        self.held.remove(&whose);
+        Some(Note::Ended { whose, silent, of })
     }
 
     /// A hold ended: if that was by time, who is silent still is gone.
@@ -146,6 +168,16 @@ impl Cuts {
     /// Whether silence of this tenant's is not believed.
     pub(super) fn holds(&self, tenant: &TenantId) -> bool {
         self.held.contains_key(&None) || self.held.contains_key(&Some(tenant.clone()))
+    }
+
+    /// Whether that is so since this look: what was found before it may be of the hold.
+    pub(super) fn frees(&self, tenant: &TenantId) -> bool {
+        self.freed.contains(tenant)
+    }
+
+    /// Whether it is believed to be gone.
+    pub(super) fn believes(&self, id: InstanceId) -> bool {
+        self.believed.contains(&id)
     }
 
     /// A silent one was removed.

@@ -40,11 +40,13 @@ pub(super) struct Reaper {
     /// a start begins anew: rather late than wrong.
     bad: HashMap<CheckKey, Bad>,
     cuts: Cuts,
+    looked: Instant,
 }
 
 /// A check that is known to be bad.
 #[derive(Clone, Debug)]
 struct Bad {
+    /// Later by as long as nobody knew.
     since: Instant,
     /// When its client was last heard to register or to beat, and when it last said how the check is:
     /// after another one it begins anew.
@@ -59,7 +61,7 @@ struct Candidate {
     key: CheckKey,
     /// When the hub found it bad, if it is the hub that asks.
     found: Option<Instant>,
-    /// No answer of its instance came, whatever was asked.
+    /// No answer came.
     silent: bool,
 }
 
@@ -72,7 +74,8 @@ struct Look {
 
 impl Reaper {
     pub(super) fn new(native: Arc<Native>, checks: Arc<HealthChecks>, metrics: Metrics) -> Self {
-        Self { native, checks, metrics, bad: HashMap::new(), cuts: Cuts::default() }
+        let (bad, cuts, looked) = (HashMap::new(), Cuts::default(), Instant::now());
+        Self { native, checks, metrics, bad, cuts, looked }
     }
 
     pub(super) async fn run(mut self) {
@@ -100,7 +103,9 @@ impl Reaper {
     fn look(&mut self, now: Instant) -> Vec<Candidate> {
         let (asked, looks) = self.collect(now);
         self.cuts.look(&asked, self.native.preservation(), now).iter().for_each(tell);
-        self.choose(looks, now)
+        let leave = self.choose(looks, now);
+        self.looked = now;
+        leave
     }
 
     /// Whom the hub asks, and which checks are known to be bad.
@@ -125,11 +130,19 @@ impl Reaper {
             let heard = self.native.last_heard(instance.id);
             for check in instance.checks().iter().filter(leaves) {
                 let key = CheckKey::of(instance.id, &check.id);
-                let last = self.checks.last(key).filter(|last| is_fresh(last, now));
+                let (last, said) = (self.checks.last(key), (heard, check.stated));
+                let known = last.as_ref().is_none_or(|last| is_known(last, now));
+                if !known && check.status == CheckStatus::Critical {
+                    // Its time stands still.
+                    if let Some(bad) = before.get(&key).filter(|bad| bad.said == said) {
+                        let since = bad.since + now.duration_since(self.looked);
+                        self.bad.insert(key, Bad { since, said });
+                    }
+                    continue;
+                }
                 if !is_bad(&self.native, (&instance.tenant, key), check, last.as_ref()) {
                     continue;
                 }
-                let said = (heard, check.stated);
                 // It passed meanwhile where it fails since later.
                 let failing_since = last.as_ref().and_then(|last| last.failing_since);
                 let goes_on = |bad: &&Bad| {
@@ -137,6 +150,7 @@ impl Reaper {
                 };
                 let since = before.get(&key).filter(goes_on).map_or(now, |bad| bad.since);
                 self.bad.insert(key, Bad { since, said });
+                let silent = last.as_ref().is_some_and(LastCheck::is_silent);
                 let found = last.map(|last| last.ended);
                 let (instance, check) = (Arc::clone(&instance), check.clone());
                 look.candidates.push(Candidate { instance, check, key, found, silent });
@@ -149,7 +163,9 @@ impl Reaper {
     /// brought with it.
     fn found(&self, instance: &NativeInstance) -> Vec<LastCheck> {
         let own = (instance.check != HealthCheckType::Checks).then(|| CheckKey::own(instance.id));
-        let brought = instance.checks().iter().map(|check| CheckKey::of(instance.id, &check.id));
+        // The way to the hub's own host is always there.
+        let away = instance.checks().iter().filter(|check| !check.decides.is_of_own_host());
+        let brought = away.map(|check| CheckKey::of(instance.id, &check.id));
         let found = own.into_iter().chain(brought).filter_map(|key| self.checks.last(key));
         found.filter(LastCheck::is_of_instance).collect()
     }
@@ -160,13 +176,17 @@ impl Reaper {
         let (mut held, mut leave) = (0, Vec::new());
         for (tenant, Look { all, candidates }) in looks {
             let (is_cut, mut room) = (self.cuts.holds(&tenant), rules.at_once(all));
+            let was_cut = is_cut || self.cuts.frees(&tenant);
             let mut last = None;
             for one in candidates {
                 let Some(bad) = self.bad.get_mut(&one.key) else { continue };
-                if is_cut && one.silent {
-                    // Afterwards its time begins anew.
-                    bad.since = now;
-                    held += 1;
+                if was_cut && one.silent {
+                    // Afterwards its time begins anew, unless it was gone before: then it stood still.
+                    bad.since = match self.cuts.believes(one.instance.id) {
+                        true => bad.since + now.duration_since(self.looked),
+                        false => now,
+                    };
+                    held += usize::from(is_cut);
                     continue;
                 }
                 let after =
@@ -229,9 +249,10 @@ fn is_bad(
     known && check.status == CheckStatus::Critical
 }
 
-/// What is older than it should be, and than one more, says nothing of now.
-fn is_fresh(last: &LastCheck, now: Instant) -> bool {
-    now.duration_since(last.ended) <= 2 * last.interval + last.timeout + LATE
+/// Whether it says anything of now: the hub could ask, and what it found is no older than two questions.
+fn is_known(last: &LastCheck, now: Instant) -> bool {
+    last.is_of_instance()
+        && now.duration_since(last.ended) <= 2 * last.interval + last.timeout + LATE
 }
 
 fn tell(note: &Note) {

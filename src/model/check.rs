@@ -4,8 +4,10 @@
 //! [`terms::CHECKS`]: super::terms::CHECKS
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use hub_registry_core::{HealthStatus, Pairs, words};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::terms;
@@ -100,6 +102,22 @@ pub struct Asks {
     /// So many failures in a row make it critical; `None`: as the hub has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
+}
+
+impl Decides {
+    /// Whether it is the host that the hub runs on which is asked, in whatever spelling.
+    #[must_use]
+    pub fn is_of_own_host(&self) -> bool {
+        let Self::Asks(asks) = self else { return false };
+        // Only of these schemes hosts are brought into their usual form.
+        let rest = asks.url.split_once("://").map_or("", |(_, rest)| rest);
+        let url = Url::parse(&format!("http://{rest}")).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default().trim_end_matches('.');
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
+    }
 }
 
 impl Check {

@@ -132,7 +132,26 @@ async fn who_could_not_be_asked_stays_whatever_others_of_its_checks_find() {
     assert!(ward.is_there(id));
     ward.doctor.finds(1, Outcome::Refused);
     let took = ward.goes(id).await;
-    assert!(took >= SECOND * BOUND, "{took:?}");
+    assert!(took >= SECOND * (BOUND - 45), "its time stood still: {took:?}");
+}
+
+/// There are not enough places to ask everybody in time, since those that are gone take them.
+#[tokio::test(start_paused = true)]
+async fn whose_turn_comes_late_leaves_late() {
+    let config = HealthCheckConfig { concurrent_checks: 1, ..HealthCheckConfig::default() };
+    let ward = Ward::with(Arc::new(FakeStore::default()), &config).await;
+    let mut ids = Vec::new();
+    for port in 1..=9 {
+        ward.doctor.finds(port, Outcome::AnswerTimedOut);
+        ids.push(ward.register(brings(port, [leaves(asked("a", port, PASSING))])).await);
+    }
+    for id in ids {
+        let start = Instant::now();
+        while ward.is_there(id) {
+            assert!(start.elapsed() < SECOND * 3600, "it never goes: {:?}", ward.how(id));
+            sleep(SECOND).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,9 +36,13 @@ impl Doctor {
 
 #[async_trait]
 impl Probe for Doctor {
-    async fn ask(&self, ask: &Ask, _: Instant) -> Outcome {
+    async fn ask(&self, ask: &Ask, deadline: Instant) -> Outcome {
         let Ask::Tcp { port, .. } = ask else { return Outcome::Refused };
-        self.0.lock().get(port).copied().unwrap_or(Outcome::Refused)
+        let found = self.0.lock().get(port).copied().unwrap_or(Outcome::Refused);
+        if found == Outcome::AnswerTimedOut {
+            tokio::time::sleep_until(deadline).await;
+        }
+        found
     }
 }
 

@@ -14,7 +14,6 @@ use std::net::IpAddr;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use chrono::{DateTime, Utc};
 use hub_registry_core::duration;
-use reqwest::Url;
 use serde::Deserialize;
 
 use super::call::{Answered, Refused};
@@ -130,7 +129,7 @@ impl CheckDefinition {
         let after =
             after.map(|text| seconds("DeregisterCriticalServiceAfter", text)).transpose()?;
         // What is at the hub's own host says nothing of a client elsewhere, which meant its own.
-        let elsewhere = !peer.is_loopback() && is_of_own_host(&decides);
+        let elsewhere = !peer.is_loopback() && decides.is_of_own_host();
         if let (true, Some(_)) = (elsewhere, after) {
             tracing::warn!(check = self.checkid, %peer, "a check asks the hub's own host (localhost): \
                 its DeregisterCriticalServiceAfter does not count");
@@ -233,15 +232,6 @@ fn invalid(text: &str) -> Refused {
     Refused::bad(format!("Invalid check: {text}"))
 }
 
-/// Whether a check asks the host that the hub runs on.
-fn is_of_own_host(decides: &Decides) -> bool {
-    let Decides::Asks(asks) = decides else { return false };
-    let url = Url::parse(&asks.url).ok();
-    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
-}
-
 /// Nothing is counted in less than seconds here.
 fn seconds(field: &str, text: &str) -> Answered<u32> {
     let parsed = duration::parse(text).ok().filter(|time| !time.is_zero());
@@ -293,6 +283,14 @@ mod tests {
     }
 
     #[test]
+    fn so_it_is_for_connections() {
+        for (tcp, own) in [("0x7f.1:80", true), ("[::1]:80", true), ("10.0.0.1:80", false)] {
+            let asks = Asks { url: format!("tcp://{tcp}"), ..Asks::default() };
+            assert_eq!(Decides::Asks(asks).is_of_own_host(), own, "{tcp}");
+        }
+    }
+
+    #[test]
     fn what_a_client_elsewhere_calls_its_own_host_removes_nobody() {
         let (here, there) = ([127, 0, 0, 2], [10, 0, 0, 1]);
         for (http, peer, after) in [
@@ -303,6 +301,8 @@ mod tests {
             ("http://127.0.0.9/x", there, None),
             ("http://[::1]:80/x", there, None),
             ("http://0x7f.1/x", there, None),
+            ("http://[::ffff:127.0.0.1]/x", there, None),
+            ("http://a.localhost./x", there, None),
         ] {
             assert_eq!(defined(http, peer).deregister_after, after, "{http}");
         }

@@ -230,8 +230,13 @@ impl Defined {
         }
         let native = registration.native.get_or_insert_default();
         checks.write(native);
-        let plain = there.filter(|there| !there.native.contains_key(term::ID));
-        let known = before.or(plain);
+        let plain = there.filter(|there| {
+            let is_out = there.status == InstanceStatus::OutOfService;
+            let said = is_out || there.native.contains_key(terms::OVERRIDDEN);
+            said && !there.native.contains_key(term::ID)
+        });
+        let down = before.filter(|before| before.status != InstanceStatus::Up);
+        let known = down.or(plain).or(before);
         let said = |term: &str| known.and_then(|known| known.native.get(term)).cloned();
         // Where it has no reason it is what was out of use before its agent was.
         let own = said(terms::MAINTENANCE);

@@ -86,7 +86,9 @@ fn a_hub_that_is_cut_off_believes_nobody_for_however_long() {
     // Of those that come back some are gone for good.
     world.silent("a", 0..10);
     world.looks(LOOK);
-    assert!(!world.holds("a"), "more than half answer, and it lasted for long");
+    assert!(world.holds("a"));
+    world.looks(world.rules.max);
+    assert!(!world.holds("a"), "more than half answer, for long");
 }
 
 /// The end of what holds for all together ends no tenant's own.
@@ -103,6 +105,32 @@ fn a_site_that_is_cut_off_is_held_whatever_others_answer() {
     // Nor does it keep what the others lose from being believed.
     world.silent("well", [1]);
     assert!(world.looks(LOOK * 100).is_empty() && !world.holds("well"));
+}
+
+#[test]
+fn small_tenants_are_held_beside_a_large_one_for_as_long() {
+    let mut world = World::new(&[("large", 40), ("small", 5)]);
+    world.silent("large", 0..40);
+    world.silent("small", 0..5);
+    world.looks(LOOK * 1000);
+    assert!(world.holds("large") && world.holds("small"));
+    world.silent("large", []);
+    world.silent("small", [1]);
+    world.looks(LOOK);
+    assert!(!world.holds("large") && !world.holds("small"));
+}
+
+/// The way comes back for one rack after the other.
+#[test]
+fn who_comes_back_later_than_half_has_time_for_it() {
+    let mut world = World::new(&[("a", 40)]);
+    world.silent("a", 0..40);
+    world.looks(LOOK * 120);
+    world.silent("a", 0..19);
+    world.looks(world.rules.max - LOOK);
+    assert!(world.holds("a"));
+    world.looks(LOOK * 2);
+    assert!(!world.holds("a"));
 }
 
 /// Who is believed to be gone answers nothing.

@@ -2,15 +2,18 @@
 //! them; pure.
 //!
 //! - Counted is who is **silent**: whatever the hub asked it last, no answer of its own came. Who answers,
-//!   however badly, can be reached. Who was not asked yet counts on neither side.
+//!   however badly, can be reached. Who was not asked yet, or answered longer ago than `max`, counts on
+//!   neither side.
 //! - **A hold** begins where more are silent than self-preservation believes, of one tenant or of all
-//!   together. It lasts as long as that; it ends all the same when more than half have answered for `max`,
-//!   since then it is not the hub that is cut off. What a tenant's own hold of so long explains is no
-//!   matter of all together, as long as more than half of the others answer.
-//! - Who was silent for `max` without a hold, or when one ended by time, is **believed** to be gone: from
-//!   then on it counts on neither side.
+//!   together. It ends when nobody is silent any more, or when half or more have answered for `max`, since
+//!   then it is not the hub that is cut off. What a tenant's own hold of so long explains is no matter of
+//!   all together, as long as half of the others answer.
+//! - Who was silent for `max`, and for as long as it takes to ask the others, without a hold is **believed**
+//!   to be gone; so is who is silent still when a hold ended by time and there were so many as begin one.
+//!   From then on it counts on neither side.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use hub_registry_core::TenantId;
 use tokio::time::Instant;
@@ -23,6 +26,8 @@ use crate::native::Preservation;
 pub(super) struct Asked {
     pub(super) all: usize,
     pub(super) silent: Vec<InstanceId>,
+    /// The longest time between two questions to one of them.
+    pub(super) slowest: Duration,
 }
 
 /// One tenant's, or everybody's.
@@ -41,7 +46,7 @@ pub(super) enum Note {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     since: Instant,
-    /// The last look at which no more than half answered; before there was one, the first.
+    /// The last look at which less than half answered; before there was one, the first.
     half: Instant,
 }
 
@@ -85,7 +90,7 @@ impl Cuts {
             }
         }
         let (silent, of) = in_all;
-        let over = rules.is_over(silent, of) || others && silent > 0 && 2 * silent >= of;
+        let over = rules.is_over(silent, of) || others && 2 * silent > of;
         let note = self.judge(&None, in_all, over, rules, now);
         let ended = note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. }));
         notes.extend(note);
@@ -97,9 +102,9 @@ impl Cuts {
                 self.silent.extend(asked.silent.iter().map(|id| (*id, now)));
                 continue;
             }
-            let long = |id: &&InstanceId| {
-                self.silent.get(*id).is_some_and(|since| *since + rules.max <= now)
-            };
+            let time = rules.max + asked.slowest;
+            let long =
+                |id: &&InstanceId| self.silent.get(*id).is_some_and(|since| *since + time <= now);
             let long: Vec<_> = asked.silent.iter().filter(long).copied().collect();
             self.believed.extend(long);
         }
@@ -141,10 +146,11 @@ impl Cuts {
             self.held.insert(whose.clone(), Held { since: now, half: now });
             return Some(Note::Began { whose, silent, of });
         };
-        if 2 * silent >= of {
+        if 2 * silent > of {
             held.half = now;
         }
-        if over && held.half + rules.max > now {
+        // However few are left: they come back one after the other.
+        if (over || silent > 0) && held.half + rules.max > now {
             return None;
         }
         self.held.remove(&whose);

@@ -48,6 +48,8 @@ pub(super) struct Reaper {
 struct Bad {
     /// Later by as long as nobody knew.
     since: Instant,
+    /// What was found before this, in a cut perhaps, proves nothing.
+    proof: Instant,
     /// When its client was last heard to register or to beat, and when it last said how the check is:
     /// after another one it begins anew.
     said: (u64, Option<i64>),
@@ -110,16 +112,20 @@ impl Reaper {
 
     /// Whom the hub asks, and which checks are known to be bad.
     fn collect(&mut self, now: Instant) -> (BTreeMap<TenantId, Asked>, BTreeMap<TenantId, Look>) {
-        let before = std::mem::take(&mut self.bad);
+        let (before, rules) = (std::mem::take(&mut self.bad), *self.native.preservation());
         let mut asked: BTreeMap<TenantId, Asked> = BTreeMap::new();
         let mut looks: BTreeMap<TenantId, Look> = BTreeMap::new();
         for instance in self.native.checked() {
             let found = self.found(&instance);
+            let answers =
+                |last: &LastCheck| !last.is_silent() && now.duration_since(last.ended) <= rules.max;
             let silent = !found.is_empty() && found.iter().all(LastCheck::is_silent);
-            if !found.is_empty() {
+            if silent || found.iter().any(answers) {
                 let asked = asked.entry(instance.tenant.clone()).or_default();
                 asked.all += 1;
                 asked.silent.extend(silent.then_some(instance.id));
+                let slowest = found.iter().map(|last| last.interval).max();
+                asked.slowest = asked.slowest.max(slowest.unwrap_or_default());
             }
             let leaves = |check: &&Check| check.deregister_after.is_some();
             if !instance.checks().iter().any(|check| leaves(&check)) {
@@ -136,7 +142,7 @@ impl Reaper {
                     // Its time stands still.
                     if let Some(bad) = before.get(&key).filter(|bad| bad.said == said) {
                         let since = bad.since + now.duration_since(self.looked);
-                        self.bad.insert(key, Bad { since, said });
+                        self.bad.insert(key, Bad { since, ..bad.clone() });
                     }
                     continue;
                 }
@@ -148,8 +154,8 @@ impl Reaper {
                 let goes_on = |bad: &&Bad| {
                     bad.said == said && failing_since.is_none_or(|since| since <= bad.since)
                 };
-                let since = before.get(&key).filter(goes_on).map_or(now, |bad| bad.since);
-                self.bad.insert(key, Bad { since, said });
+                let bad = before.get(&key).filter(goes_on).cloned();
+                self.bad.insert(key, bad.unwrap_or(Bad { since: now, proof: now, said }));
                 let silent = last.as_ref().is_some_and(LastCheck::is_silent);
                 let found = last.map(|last| last.ended);
                 let (instance, check) = (Arc::clone(&instance), check.clone());
@@ -182,6 +188,7 @@ impl Reaper {
                 let Some(bad) = self.bad.get_mut(&one.key) else { continue };
                 if was_cut && one.silent {
                     // Afterwards its time begins anew, unless it was gone before: then it stood still.
+                    bad.proof = now;
                     bad.since = match self.cuts.believes(one.instance.id) {
                         true => bad.since + now.duration_since(self.looked),
                         false => now,
@@ -191,9 +198,8 @@ impl Reaper {
                 }
                 let after =
                     Duration::from_secs(one.check.deregister_after.unwrap_or(u32::MAX).into());
-                // What was found before its time began, in a cut perhaps, is no evidence.
                 let is_due = now.duration_since(bad.since) >= after
-                    && one.found.is_none_or(|found| found > bad.since);
+                    && one.found.is_none_or(|found| found > bad.proof);
                 // For one of its checks is enough.
                 if is_due && room > 0 && last.replace(one.instance.id) != Some(one.instance.id) {
                     room -= 1;
@@ -209,13 +215,13 @@ impl Reaper {
         let Candidate { instance, check, key, silent, .. } = leaving;
         let (key, Some(bad)) = (*key, self.bad.get(key)) else { return Ok(()) };
         let (checks, native) = (Arc::clone(&self.checks), Arc::clone(&self.native));
-        let (id, Bad { since, said }) = (check.id.clone(), bad.clone());
+        let (id, Bad { proof, said, .. }) = (check.id.clone(), bad.clone());
         // It may have got well, or registered anew, while others were removed.
         let still = move |now: &NativeInstance| {
             let Some(check) = now.checks().get(&id) else { return false };
             let last = checks.last(key);
             is_bad(&native, (&now.tenant, key), check, last.as_ref())
-                && last.is_none_or(|last| last.ended > since)
+                && last.is_none_or(|last| last.ended > proof)
                 && (native.last_heard(now.id), check.stated) == said
         };
         let after = check.deregister_after.unwrap_or_default();

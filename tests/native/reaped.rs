@@ -272,9 +272,10 @@ async fn that_all_are_bad_together_is_not_believed() {
     assert_eq!(ward.removals_held(), "40");
     // The way is back; one is gone for good. Its time counts from then, since who knows what was before.
     (2..=count).for_each(|port| ward.doctor.finds(port, Outcome::Connected));
+    // Nobody knows whether it is only the last to come back: that takes its time.
+    sleep(SECOND * 500).await;
     let took = ward.goes(ids[0]).await;
-    assert!(took >= SECOND * (BOUND - 30) && took <= LATEST, "{took:?} after a look at the hold");
-    sleep(SECOND * 300).await;
+    assert!(took >= SECOND * BOUND && took <= SECOND * 100 + LATEST, "{took:?}");
     assert!(ids[1..].iter().all(|id| ward.how(*id) == (Healthy, vec![PASSING])));
     assert_eq!(ward.removals_held(), "0");
 }

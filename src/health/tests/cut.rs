@@ -32,7 +32,8 @@ fn id(tenant: &TenantId, number: usize) -> InstanceId {
 
 impl World {
     fn new(sizes: &[(&str, usize)]) -> Self {
-        let asked = |all| Asked { all, silent: Vec::new() };
+        let slowest = Duration::from_secs(10);
+        let asked = |all| Asked { all, silent: Vec::new(), slowest };
         let tenants = sizes.iter().map(|(name, size)| (tenant(name), asked(*size))).collect();
         let rules = Preservation::default();
         Self { cuts: Cuts::default(), rules, now: Instant::now(), tenants }
@@ -69,7 +70,7 @@ fn few_are_believed_and_many_are_not() {
     world.silent("a", 0..16);
     let told = world.looks(LOOK);
     assert!(world.holds("a") && told.len() == 2, "of the tenant, and of all: {told:?}");
-    world.silent("a", 0..15);
+    world.silent("a", []);
     assert_eq!((world.looks(LOOK).len(), world.holds("a")), (2, false));
     // Nine are never too many.
     let mut world = World::new(&[("a", 9)]);
@@ -117,6 +118,8 @@ fn small_tenants_are_held_beside_a_large_one_for_as_long() {
     world.silent("large", []);
     world.silent("small", [1]);
     world.looks(LOOK);
+    assert!(world.holds("small"), "it comes back later, perhaps");
+    world.looks(world.rules.max);
     assert!(!world.holds("large") && !world.holds("small"));
 }
 
@@ -131,6 +134,30 @@ fn who_comes_back_later_than_half_has_time_for_it() {
     assert!(world.holds("a"));
     world.looks(LOOK * 2);
     assert!(!world.holds("a"));
+}
+
+/// A redeployment that told nobody of those that it replaced.
+#[test]
+fn that_half_of_them_are_gone_is_believed_in_time() {
+    let mut world = World::new(&[("a", 80)]);
+    world.silent("a", 0..40);
+    world.looks(world.rules.max);
+    assert!(world.holds("a"));
+    world.looks(LOOK);
+    assert!(!world.holds("a"));
+}
+
+/// As long as it takes to ask all of them.
+#[test]
+fn who_is_asked_seldom_is_believed_late() {
+    let mut world = World::new(&[("a", 12)]);
+    let hour = Duration::from_secs(3600);
+    world.tenants.get_mut(&tenant("a")).unwrap().slowest = hour;
+    for silent in 1..=12 {
+        world.silent("a", 0..silent);
+        world.looks(hour / 12);
+    }
+    assert!(world.holds("a"));
 }
 
 /// Who is believed to be gone answers nothing.
@@ -210,6 +237,6 @@ fn small_tenants_are_held_with_all_others() {
     for name in ["a", "b", "c"] {
         world.silent(name, []);
     }
-    world.looks(LOOK);
+    world.looks(world.rules.max);
     assert!(!world.holds("d"));
 }

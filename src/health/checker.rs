@@ -268,12 +268,14 @@ impl Checker {
         if let Some(verdict) = &verdict {
             self.metrics.checks.judged(verdict.found.health().as_str());
         }
+        // One reading: the row has the time that is shown.
+        let time = self.native.now();
         if tone != Tone::Hindered {
-            self.native.report_check(&followed.tenant, key, verdict);
+            self.native.report_check(&followed.tenant, key, time, verdict);
         }
         let mut last = LastCheck {
             asked: target.describe(),
-            time: self.native.now(),
+            time,
             ended: Instant::now(),
             failing_since: None,
             outcome,

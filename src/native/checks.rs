@@ -294,11 +294,17 @@ impl Native {
         self.shared.clock.now()
     }
 
-    /// An instance was checked, and perhaps another health was found. Waits for nothing: readers
+    /// An instance was checked then, and perhaps another health was found. Waits for nothing: readers
     /// see it with the keeper's next turn, the disk with its next flush.
-    pub fn report_check(&self, tenant: &TenantId, key: CheckKey, verdict: Option<Verdict>) {
+    pub fn report_check(
+        &self,
+        tenant: &TenantId,
+        key: CheckKey,
+        time: DateTime<Utc>,
+        verdict: Option<Verdict>,
+    ) {
         let checks = &self.shared.checks;
-        checks.checked(tenant, key.instance, self.shared.clock.now_ms());
+        checks.checked(tenant, key.instance, time.timestamp_millis());
         if let Some(verdict) = verdict {
             checks.verdicts.lock().insert(key, (tenant.clone(), verdict));
         }

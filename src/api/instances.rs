@@ -280,9 +280,9 @@ pub(super) async fn heartbeats(
     let mut ids = Vec::new();
     for id in list(&mut body, "instanceIds")? {
         match id {
-            Value::String(id) if id.len() <= MAX_ID => ids.push(id),
+            Value::String(id) if id.chars().count() <= MAX_ID => ids.push(id),
             other => {
-                let rule = "must hold strings of at most 100 bytes";
+                let rule = "must hold strings of at most 100 characters";
                 return Err(Error::invalid("instanceIds", other, rule).into());
             }
         }

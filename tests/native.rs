@@ -1,6 +1,8 @@
 //! The native registry: what it keeps, and for how long.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "native/believed.rs"]
+mod believed;
 #[path = "native/brought.rs"]
 mod brought;
 #[path = "native/checks.rs"]

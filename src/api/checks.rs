@@ -57,7 +57,7 @@ pub(super) fn reason_of_brought(api: &Api, instance: &NativeInstance) -> String 
 
 fn last_json(last: &LastCheck) -> Value {
     json!({
-        "asked": last.asked,
+        "asked": &*last.asked,
         "time": rfc3339(last.time),
         "outcome": last.outcome.word(),
         "output": last.outcome.to_string(),

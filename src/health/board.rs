@@ -1,5 +1,6 @@
 //! What the last check found, of each instance and of each check that one brought with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +14,9 @@ use crate::model::names::CheckKey;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastCheck {
     /// What was asked, in words.
-    pub asked: String,
+    pub asked: Arc<str>,
+    /// Whether it was the hub's own host that was asked: the way there is always there.
+    pub near: bool,
     /// When it ended.
     pub time: DateTime<Utc>,
     /// What it found.
@@ -52,7 +55,13 @@ impl LastCheck {
     /// Whether no answer of the instance's own came, so that it may be the way to it that is not there.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.outcome.is_silence()
+        self.outcome.is_silence() && !self.near
+    }
+
+    /// Whether it answered of its own over a way that may be lost.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        self.is_of_instance() && !self.outcome.is_silence() && !self.near
     }
 }
 

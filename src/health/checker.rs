@@ -274,7 +274,8 @@ impl Checker {
             self.native.report_check(&followed.tenant, key, time, verdict);
         }
         let mut last = LastCheck {
-            asked: target.describe(),
+            asked: target.describe().into(),
+            near: target.ask.is_of_own_host(),
             time,
             ended: Instant::now(),
             failing_since: None,

@@ -1,16 +1,17 @@
 //! Whether so many instances give no answer together that it is more likely the hub that is cut off from
 //! them; pure.
 //!
-//! - Counted is who is **silent**: whatever the hub asked it last, no answer of its own came. Who answers,
-//!   however badly, can be reached. Who was not asked yet, or answered longer ago than `max`, counts on
-//!   neither side.
+//! - Counted is who is **silent**: whatever the hub asked it last, or by a check that may remove it, no
+//!   answer of its own came. Who answers, however badly, can be reached. Of whom nothing is **known** counts
+//!   on neither side: it was not asked yet, it answered longer ago than `max`, or the hub itself cannot ask.
 //! - **A hold** begins where more are silent than self-preservation believes, of one tenant or of all
-//!   together. It ends when nobody is silent any more, or when half or more have answered for `max`, since
-//!   then it is not the hub that is cut off. What a tenant's own hold of so long explains is no matter of
-//!   all together, as long as half of the others answer.
+//!   together. It ends when nobody is silent any more and somebody answers, or when half or more have
+//!   answered for `max`, since then it is not the hub that is cut off. What a tenant's own hold of so long
+//!   explains is no matter of all together, as long as half of the others answer.
 //! - Who was silent for `max`, and for as long as it takes to ask the others, without a hold is **believed**
-//!   to be gone; so is who is silent still when a hold ended by time and there were so many as begin one.
-//!   From then on it counts on neither side.
+//!   to be gone, until it answers; so is who is silent still when a hold ended by time and there were so
+//!   many as begin one. From then on it counts on neither side.
+//! - Who was removed while silent counts as silent for `max`, unless it was believed to be gone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -24,8 +25,11 @@ use crate::native::Preservation;
 /// Those of a tenant that the hub asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub(super) all: usize,
+    /// Who answered of its own.
+    pub(super) answering: Vec<InstanceId>,
     pub(super) silent: Vec<InstanceId>,
+    /// Of whom nothing is known now.
+    pub(super) unknown: Vec<InstanceId>,
     /// The longest time between two questions to one of them.
     pub(super) slowest: Duration,
 }
@@ -33,8 +37,37 @@ pub(super) struct Asked {
 /// One tenant's, or everybody's.
 type Whose = Option<TenantId>;
 
-/// How many are silent, and of how many.
-type Share = (usize, usize);
+/// How many are silent, of how many, and of how many nothing is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    silent: usize,
+    of: usize,
+    unknown: usize,
+}
+
+impl Share {
+    fn with(self, other: Self) -> Self {
+        Self {
+            silent: self.silent + other.silent,
+            of: self.of + other.of,
+            unknown: self.unknown + other.unknown,
+        }
+    }
+
+    /// Whether half or more answer.
+    fn answers(self) -> bool {
+        2 * self.silent <= self.of && !self.is_unknown()
+    }
+
+    /// Whether nothing is known of anybody.
+    fn is_unknown(self) -> bool {
+        self.of == 0 && self.unknown > 0
+    }
+
+    fn is_over(self, rules: &Preservation) -> bool {
+        rules.is_over(self.silent, self.of)
+    }
+}
 
 /// What an operator is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +105,11 @@ impl Cuts {
     ) -> Vec<Note> {
         self.follow(tenants, now);
         let before: HashSet<_> = tenants.keys().filter(|one| self.holds(one)).cloned().collect();
-        let (mut notes, mut in_all, mut others) = (Vec::new(), (0, 0), false);
+        let (mut notes, mut in_all, mut others) = (Vec::new(), Share::default(), false);
         for (tenant, asked) in tenants {
             let share = self.share(tenant, asked);
             let whose = Some(tenant.clone());
-            let over = rules.is_over(share.0, share.1);
-            let note = self.judge(&whose, share, over, rules, now);
+            let note = self.judge(&whose, share, share.is_over(rules), rules, now);
             if note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. })) {
                 self.believe_after(tenant, asked, share, rules);
             }
@@ -85,12 +117,10 @@ impl Cuts {
             let explained = self.held.get(&whose).is_some_and(|it| it.since + rules.max <= now);
             others |= explained;
             if !explained {
-                let share = self.share(tenant, asked);
-                in_all = (in_all.0 + share.0, in_all.1 + share.1);
+                in_all = in_all.with(self.share(tenant, asked));
             }
         }
-        let (silent, of) = in_all;
-        let over = rules.is_over(silent, of) || others && 2 * silent > of;
+        let over = in_all.is_over(rules) || others && in_all.silent > 0 && !in_all.answers();
         let note = self.judge(&None, in_all, over, rules, now);
         let ended = note.as_ref().is_some_and(|note| matches!(note, Note::Ended { .. }));
         notes.extend(note);
@@ -112,10 +142,17 @@ impl Cuts {
         notes
     }
 
+    /// The process was paused: nobody was asked meanwhile.
+    pub(super) fn paused(&mut self, now: Instant) {
+        self.silent.values_mut().for_each(|since| *since = now);
+        self.held.values_mut().for_each(|held| held.half = now);
+    }
+
     /// Forgets who answers, and what is over.
     fn follow(&mut self, tenants: &BTreeMap<TenantId, Asked>, now: Instant) {
         let silent: HashSet<_> = tenants.values().flat_map(|one| &one.silent).copied().collect();
-        self.believed.retain(|id| silent.contains(id));
+        let unknown: HashSet<_> = tenants.values().flat_map(|one| &one.unknown).copied().collect();
+        self.believed.retain(|id| silent.contains(id) || unknown.contains(id));
         self.silent.retain(|id, _| silent.contains(id));
         for id in silent {
             self.silent.entry(id).or_insert(now);
@@ -127,18 +164,19 @@ impl Cuts {
     fn share(&self, tenant: &TenantId, asked: &Asked) -> Share {
         let gone = self.removed.iter().filter(|(whose, _)| whose == tenant).count();
         let believed = asked.silent.iter().filter(|id| self.believed.contains(id)).count();
-        (asked.silent.len() - believed + gone, asked.all.saturating_sub(believed) + gone)
+        let silent = asked.silent.len() - believed + gone;
+        Share { silent, of: silent + asked.answering.len(), unknown: asked.unknown.len() }
     }
 
     fn judge(
         &mut self,
         whose: &Whose,
-        (silent, of): Share,
+        share: Share,
         over: bool,
         rules: &Preservation,
         now: Instant,
     ) -> Option<Note> {
-        let whose = whose.clone();
+        let (whose, Share { silent, of, .. }) = (whose.clone(), share);
         let Some(held) = self.held.get_mut(&whose) else {
             if !over {
                 return None;
@@ -146,11 +184,12 @@ impl Cuts {
             self.held.insert(whose.clone(), Held { since: now, half: now });
             return Some(Note::Began { whose, silent, of });
         };
-        if 2 * silent > of {
+        if !share.answers() {
             held.half = now;
         }
         // However few are left: they come back one after the other.
-        if (over || silent > 0) && held.half + rules.max > now {
+        let goes_on = over || silent > 0 || share.is_unknown();
+        if goes_on && held.half + rules.max > now {
             return None;
         }
         self.held.remove(&whose);
@@ -162,10 +201,10 @@ impl Cuts {
         &mut self,
         tenant: &TenantId,
         asked: &Asked,
-        (silent, of): Share,
+        share: Share,
         rules: &Preservation,
     ) {
-        if rules.is_over(silent, of) {
+        if share.is_over(rules) {
             self.believed.extend(&asked.silent);
             self.removed.retain(|(whose, _)| whose != tenant);
         }

@@ -3,9 +3,9 @@
 //!
 //! Nothing brings back what is removed by mistake: a client whose check the hub asks registers once.
 //! So a check counts only while somebody knows that it is bad: its client said so or let its lease run
-//! out, or the hub asked of late and found it. Whoever registers again begins anew; where too many do
-//! not answer together nobody leaves for that ([`cut`](super::cut)); and of a tenant no more leave at
-//! once than self-preservation lets pass.
+//! out, or the hub asked of late and found it. Whoever registers again begins anew; who does not answer,
+//! and is heard, is there; where too many do not answer together nobody leaves for that
+//! ([`cut`](super::cut)); and of a tenant no more leave at once than self-preservation lets pass.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use super::board::LastCheck;
 use super::cut::{Asked, Cuts, Note};
 use super::start::HealthChecks;
-use crate::access::Caller;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::model::check::{Check, CheckStatus};
 use crate::model::instance::NativeInstance;
 use crate::model::names::CheckKey;
@@ -28,8 +27,10 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often is looked, as an agent does.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Who sleeps wakes up so much later while all goes well, and what is asked ends so much later.
+/// What is asked ends so much later while all goes well.
 const LATE: Duration = Duration::from_secs(5);
+/// A pause of the process this long may have kept a client from being heard in time.
+const PAUSED: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Reaper {
@@ -41,6 +42,8 @@ pub(super) struct Reaper {
     bad: HashMap<CheckKey, Bad>,
     cuts: Cuts,
     looked: Instant,
+    /// When the process was paused last.
+    paused: u64,
 }
 
 /// A check that is known to be bad.
@@ -55,12 +58,22 @@ struct Bad {
     said: (u64, Option<i64>),
 }
 
+impl Bad {
+    /// Whether it was bad for as long as the check says, and was found so once more.
+    fn is_due(&self, after: u32, found: Option<Instant>, now: Instant) -> bool {
+        now.duration_since(self.since) >= Duration::from_secs(after.into())
+            && found.is_none_or(|found| found > self.proof)
+    }
+}
+
 /// Who may have to leave, and for which check.
 #[derive(Debug)]
 struct Candidate {
     instance: Arc<NativeInstance>,
-    check: Check,
+    id: String,
     key: CheckKey,
+    /// The seconds after which it leaves.
+    after: u32,
     /// When the hub found it bad, if it is the hub that asks.
     found: Option<Instant>,
     /// No answer came.
@@ -74,26 +87,30 @@ struct Look {
     candidates: Vec<Candidate>,
 }
 
+/// What the hub knows of the way to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Answers,
+    Silent,
+    Unknown,
+}
+
 impl Reaper {
     pub(super) fn new(native: Arc<Native>, checks: Arc<HealthChecks>, metrics: Metrics) -> Self {
         let (bad, cuts, looked) = (HashMap::new(), Cuts::default(), Instant::now());
-        Self { native, checks, metrics, bad, cuts, looked }
+        let paused = native.paused_until(PAUSED);
+        Self { native, checks, metrics, bad, cuts, looked, paused }
     }
 
     pub(super) async fn run(mut self) {
         loop {
-            let began = Instant::now();
             tokio::time::sleep(PAUSE).await;
-            if began.elapsed() > PAUSE + LATE {
-                // The process was paused: nobody could be heard, and nothing was asked.
-                self.bad.clear();
-            }
             for leaving in self.look(Instant::now()) {
-                let removed = self.remove(&leaving).await;
-                if let Err(error) = removed {
-                    let (tenant, instance) = (&leaving.instance.tenant, &leaving.instance.key);
-                    tracing::warn!(tenant.id = %tenant, %instance, check = leaving.check.id, %error,
-                        "critical for too long, and cannot be removed yet");
+                let Err(error) = self.remove(&leaving).await else { continue };
+                let (tenant, instance) = (&leaving.instance.tenant, &leaving.instance.key);
+                tracing::warn!(tenant.id = %tenant, %instance, check = leaving.id, %error,
+                    "critical for too long, and cannot be removed yet");
+                if error.code == ErrorCode::Unavailable {
                     // What is true of the others is to be looked at again.
                     break;
                 }
@@ -103,6 +120,12 @@ impl Reaper {
 
     /// Who is to be removed now.
     fn look(&mut self, now: Instant) -> Vec<Candidate> {
+        let paused = self.native.paused_until(PAUSED);
+        if std::mem::replace(&mut self.paused, paused) != paused {
+            // Nobody could be heard, and nothing was asked.
+            self.bad.clear();
+            self.cuts.paused(now);
+        }
         let (asked, looks) = self.collect(now);
         self.cuts.look(&asked, self.native.preservation(), now).iter().for_each(tell);
         let leave = self.choose(looks, now);
@@ -112,20 +135,19 @@ impl Reaper {
 
     /// Whom the hub asks, and which checks are known to be bad.
     fn collect(&mut self, now: Instant) -> (BTreeMap<TenantId, Asked>, BTreeMap<TenantId, Look>) {
-        let (before, rules) = (std::mem::take(&mut self.bad), *self.native.preservation());
+        let before = std::mem::take(&mut self.bad);
         let mut asked: BTreeMap<TenantId, Asked> = BTreeMap::new();
         let mut looks: BTreeMap<TenantId, Look> = BTreeMap::new();
         for instance in self.native.checked() {
-            let found = self.found(&instance);
-            let answers =
-                |last: &LastCheck| !last.is_silent() && now.duration_since(last.ended) <= rules.max;
-            let silent = !found.is_empty() && found.iter().all(LastCheck::is_silent);
-            if silent || found.iter().any(answers) {
+            if let Some((way, slowest)) = self.way(&instance, now) {
                 let asked = asked.entry(instance.tenant.clone()).or_default();
-                asked.all += 1;
-                asked.silent.extend(silent.then_some(instance.id));
-                let slowest = found.iter().map(|last| last.interval).max();
-                asked.slowest = asked.slowest.max(slowest.unwrap_or_default());
+                let side = match way {
+                    Way::Answers => &mut asked.answering,
+                    Way::Silent => &mut asked.silent,
+                    Way::Unknown => &mut asked.unknown,
+                };
+                side.push(instance.id);
+                asked.slowest = asked.slowest.max(slowest);
             }
             let leaves = |check: &&Check| check.deregister_after.is_some();
             if !instance.checks().iter().any(|check| leaves(&check)) {
@@ -146,7 +168,7 @@ impl Reaper {
                     }
                     continue;
                 }
-                if !is_bad(&self.native, (&instance.tenant, key), check, last.as_ref()) {
+                if !is_bad(&self.native, &instance, check, (key, last.as_ref())) {
                     continue;
                 }
                 // It passed meanwhile where it fails since later.
@@ -156,24 +178,50 @@ impl Reaper {
                 };
                 let bad = before.get(&key).filter(goes_on).cloned();
                 self.bad.insert(key, bad.unwrap_or(Bad { since: now, proof: now, said }));
+                let (instance, id) = (Arc::clone(&instance), check.id.clone());
                 let silent = last.as_ref().is_some_and(LastCheck::is_silent);
-                let found = last.map(|last| last.ended);
-                let (instance, check) = (Arc::clone(&instance), check.clone());
-                look.candidates.push(Candidate { instance, check, key, found, silent });
+                let (after, found) =
+                    (check.deregister_after.unwrap_or(u32::MAX), last.map(|last| last.ended));
+                look.candidates.push(Candidate { instance, id, key, after, found, silent });
             }
         }
         (asked, looks)
     }
 
-    /// What the hub found last of an instance where it could ask, by its own check or those that it
-    /// brought with it.
-    fn found(&self, instance: &NativeInstance) -> Vec<LastCheck> {
-        let own = (instance.check != HealthCheckType::Checks).then(|| CheckKey::own(instance.id));
-        // The way to the hub's own host is always there.
-        let away = instance.checks().iter().filter(|check| !check.decides.is_of_own_host());
-        let brought = away.map(|check| CheckKey::of(instance.id, &check.id));
-        let found = own.into_iter().chain(brought).filter_map(|key| self.checks.last(key));
-        found.filter(LastCheck::is_of_instance).collect()
+    /// What the hub knows of the way to an instance that it asks, by its own check or those that it
+    /// brought with it, and the longest time between two questions. `None`: there is no way to lose.
+    fn way(&self, instance: &NativeInstance, now: Instant) -> Option<(Way, Duration)> {
+        let own = (instance.check != HealthCheckType::Checks)
+            .then(|| (CheckKey::own(instance.id), false));
+        let asked = instance.checks().iter().filter(|check| check.lease().is_none());
+        let brought = asked
+            .map(|check| (CheckKey::of(instance.id, &check.id), check.deregister_after.is_some()));
+        let (mut all, mut near, mut known, mut silent) = (0, 0, 0, 0);
+        let (mut leaves, mut answers, mut slowest) = (false, false, Duration::ZERO);
+        for (key, may_leave) in own.into_iter().chain(brought) {
+            all += 1;
+            let Some(last) = self.checks.last(key) else { continue };
+            near += usize::from(last.near);
+            if last.near || !last.is_of_instance() {
+                continue;
+            }
+            known += 1;
+            silent += usize::from(last.is_silent());
+            leaves |= last.is_silent() && may_leave;
+            let is_of_late = now.duration_since(last.ended) <= self.native.preservation().max;
+            answers |= last.is_answer() && is_of_late;
+            slowest = slowest.max(last.interval);
+        }
+        if all == near {
+            return None;
+        }
+        // One that answers elsewhere may be removed for what does not answer here.
+        let way = match (leaves || known > 0 && known == silent, answers) {
+            (true, _) => Way::Silent,
+            (false, true) => Way::Answers,
+            (false, false) => Way::Unknown,
+        };
+        Some((way, slowest))
     }
 
     /// Whose time is over: as many as may leave at once, and none that a cut explains.
@@ -196,10 +244,7 @@ impl Reaper {
                     held += usize::from(is_cut);
                     continue;
                 }
-                let after =
-                    Duration::from_secs(one.check.deregister_after.unwrap_or(u32::MAX).into());
-                let is_due = now.duration_since(bad.since) >= after
-                    && one.found.is_none_or(|found| found > bad.proof);
+                let is_due = bad.is_due(one.after, one.found, now);
                 // For one of its checks is enough.
                 if is_due && room > 0 && last.replace(one.instance.id) != Some(one.instance.id) {
                     room -= 1;
@@ -212,28 +257,30 @@ impl Reaper {
     }
 
     async fn remove(&mut self, leaving: &Candidate) -> Result<(), Error> {
-        let Candidate { instance, check, key, silent, .. } = leaving;
-        let (key, Some(bad)) = (*key, self.bad.get(key)) else { return Ok(()) };
-        let (checks, native) = (Arc::clone(&self.checks), Arc::clone(&self.native));
-        let (id, Bad { proof, said, .. }) = (check.id.clone(), bad.clone());
-        // It may have got well, or registered anew, while others were removed.
-        let still = move |now: &NativeInstance| {
-            let Some(check) = now.checks().get(&id) else { return false };
-            let last = checks.last(key);
-            is_bad(&native, (&now.tenant, key), check, last.as_ref())
-                && last.is_none_or(|last| last.ended > proof)
-                && (native.last_heard(now.id), check.stated) == said
+        let Candidate { instance, id, key, after, silent, .. } = leaving;
+        let (key, after, Some(bad)) = (*key, *after, self.bad.get(key).cloned()) else {
+            return Ok(());
         };
-        let after = check.deregister_after.unwrap_or_default();
-        let why = format!("its check {} was critical for {after} s", check.id);
-        let hub = Caller::hub(instance.tenant.clone());
-        if self.native.deregister_if(&hub, instance.id, still, Some(why)).await? {
+        let (checks, native) = (Arc::clone(&self.checks), Arc::clone(&self.native));
+        let (before, check) = (Arc::clone(instance), id.clone());
+        // It may have got well, be another question, or be registered anew, while others were removed.
+        let still = move |now: &NativeInstance| {
+            let (last, asks) = (checks.last(key), |one: &Check| one.decides.clone());
+            let Some(check) = now.checks().get(&check) else { return false };
+            check.deregister_after == Some(after)
+                && before.checks().get(&check.id).map(asks) == Some(asks(check))
+                && is_bad(&native, now, check, (key, last.as_ref()))
+                && bad.is_due(after, last.map(|last| last.ended), Instant::now())
+                && (native.last_heard(now.id), check.stated) == bad.said
+        };
+        let why = format!("its check {id} was critical for {after} s");
+        if self.native.remove_if(&instance.tenant, instance.id, still, why).await? {
             self.metrics.checks.removed();
             if *silent {
                 let rules = self.native.preservation();
                 self.cuts.removed(&instance.tenant, instance.id, rules, Instant::now());
             }
-            tracing::info!(tenant.id = %instance.tenant, instance = %instance.key, check = check.id,
+            tracing::info!(tenant.id = %instance.tenant, instance = %instance.key, check = id,
                 after_s = after, "critical for too long: removed");
         }
         Ok(())
@@ -244,15 +291,27 @@ impl Reaper {
 /// was asked, that is want of knowledge.
 fn is_bad(
     native: &Native,
-    (tenant, key): (&TenantId, CheckKey),
+    instance: &NativeInstance,
     check: &Check,
-    last: Option<&LastCheck>,
+    (key, last): (CheckKey, Option<&LastCheck>),
 ) -> bool {
-    let known = match check.lease() {
-        Some(_) => check.stated.is_some() || native.is_gone(tenant, key),
-        None => last.is_some_and(LastCheck::is_failing),
+    let known = match (check.lease(), last) {
+        // What was said before a start or a pause says nothing until the lease runs out.
+        (Some(_), _) => {
+            check.stated.is_some() && native.is_heard(key) || native.is_gone(&instance.tenant, key)
+        }
+        (None, Some(last)) => {
+            last.is_failing() && !(last.is_silent() && is_spoken_for(native, instance))
+        }
+        (None, None) => false,
     };
     known && check.status == CheckStatus::Critical
+}
+
+/// Whether its client is heard to speak for another of its checks: then it is the way to it that is lost.
+fn is_spoken_for(native: &Native, instance: &NativeInstance) -> bool {
+    let spoken = instance.checks().iter().filter(|check| check.lease().is_some());
+    spoken.map(|check| CheckKey::of(instance.id, &check.id)).any(|key| native.is_heard(key))
 }
 
 /// Whether it says anything of now: the hub could ask, and what it found is no older than two questions.
@@ -267,13 +326,13 @@ fn tell(note: &Note) {
             tenant.id = whose.as_ref().map(ToString::to_string),
             silent,
             of,
-            "too many instances answer none of the hub's checks to be believed: none is removed for that"
+            "too many instances do not answer the hub's checks to be believed: none is removed for that"
         ),
         Note::Ended { whose, silent, of } => tracing::info!(
             tenant.id = whose.as_ref().map(ToString::to_string),
             silent,
             of,
-            "instances that answer none of the hub's checks are believed to be gone again"
+            "that instances do not answer the hub's checks is believed again"
         ),
     }
 }

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use crate::config::HealthCheckConfig;
-use crate::model::check::{Asks, Check, Decides};
+use crate::model::check::{Asks, Check, Decides, is_own_host};
 use crate::model::health_url::{self, HealthUrl};
 use crate::model::instance::NativeInstance;
 use crate::model::service::{
@@ -168,6 +168,17 @@ impl Ask {
                 None => url.path().to_owned(),
             },
             by: Box::default(),
+        }
+    }
+
+    /// Whether it is the host that the hub runs on which is asked.
+    #[must_use]
+    pub fn is_of_own_host(&self) -> bool {
+        match self {
+            Self::Tcp { host, .. } | Self::Http { host, .. } | Self::Grpc { host, .. } => {
+                is_own_host(host)
+            }
+            Self::Nothing(_) => false,
         }
     }
 

@@ -112,10 +112,23 @@ impl Decides {
         // Only of these schemes hosts are brought into their usual form.
         let rest = asks.url.split_once("://").map_or("", |(_, rest)| rest);
         let url = Url::parse(&format!("http://{rest}")).ok();
-        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default().trim_end_matches('.');
-        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        is_own_host(host)
+    }
+}
+
+/// Whether this address or name is that of the host one is on: RFC 6761, 6.3, and what hosts files have
+/// besides.
+#[must_use]
+pub fn is_own_host(host: &str) -> bool {
+    const NAMES: [&str; 5] =
+        ["localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
+    let host = host.trim_end_matches('.').trim_matches(['[', ']']);
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = host.strip_suffix(".localdomain").unwrap_or(host);
+            NAMES.contains(&name) || name.ends_with(".localhost")
         }
     }
 }

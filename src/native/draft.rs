@@ -1,6 +1,6 @@
 //! A state being changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +24,8 @@ pub(super) struct Draft {
     pub(super) writes: Vec<NativeWrite>,
     /// Instances that are written, removed or heard from; `true`: this counts as a heartbeat.
     pub(super) touched: HashMap<InstanceId, (TenantId, bool)>,
+    /// Instances that batches before it heard from, and that are not shown yet.
+    pub(super) heard: HashSet<InstanceId>,
     /// Services that readers may see differently.
     pub(super) changed: BTreeSet<(TenantId, ServiceKey)>,
     pub(super) now: DateTime<Utc>,
@@ -187,6 +189,11 @@ impl Draft {
     /// Whether it writes, removes or heard this instance.
     pub(super) fn plans(&self, id: InstanceId) -> bool {
         self.touched.contains_key(&id)
+    }
+
+    /// Whether it, or a batch before it that is not shown yet, heard from this instance.
+    pub(super) fn hears(&self, id: InstanceId) -> bool {
+        self.heard.contains(&id) || self.touched.get(&id).is_some_and(|(_, heard)| *heard)
     }
 
     pub(super) fn touch(&mut self, tenant: &TenantId, id: InstanceId, heard: bool) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey};
+use hub_registry_core::{GroupName, HealthStatus, InstanceStatus, ServiceKey, TenantId};
 
 use super::draft::Draft;
 use super::events::Cause;
@@ -138,8 +138,7 @@ impl Native {
     }
 
     /// Removes an instance if it still is what the caller takes it for: this is asked when all that
-    /// was to be written before it is. Whether it was removed; what is not there is not. `why`: for
-    /// people, where nobody asked for it.
+    /// was to be written before it is. Whether it was removed; what is not there is not.
     ///
     /// # Errors
     /// `Forbidden`, `Unavailable`.
@@ -148,10 +147,25 @@ impl Native {
         caller: &Caller,
         id: InstanceId,
         still: impl Fn(&NativeInstance) -> bool + Send + 'static,
-        why: Option<String>,
     ) -> Result<bool> {
         let caller = caller.clone();
-        self.write(move |draft| draft.deregister_if(&caller, id, still, why)).await
+        self.write(move |draft| draft.deregister_if(&caller, id, still)).await
+    }
+
+    /// Removes an instance that nobody asked to remove, as [`deregister_if`](Self::deregister_if), unless
+    /// a request that is on its way to disk heard of it. `why`: for people.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn remove_if(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        still: impl Fn(&NativeInstance) -> bool + Send + 'static,
+        why: String,
+    ) -> Result<bool> {
+        let tenant = tenant.clone();
+        self.write(move |draft| Ok(draft.remove_if(&tenant, id, still, why))).await
     }
 
     /// Renews an instance's lease, in memory; the length of the lease in seconds.

@@ -170,6 +170,7 @@ impl Keeper {
             next: next.unwrap_or_else(|| State::clone(&self.shared.state.load())),
             writes: Vec::new(),
             touched: HashMap::new(),
+            heard: self.pipeline.heard(),
             changed: BTreeSet::new(),
             now: crate::clock::at(self.shared.clock.now_ms()),
             settings: self.shared.settings,

@@ -102,7 +102,12 @@ impl Leases {
 
     /// Nobody with a lease this long is taken to be silent since before this.
     fn floor(&self, length: u64) -> u64 {
-        let index = (length / BEATS).max(1).ilog2() as usize;
+        self.paused_until(length / BEATS)
+    }
+
+    /// When the last pause ended that was so long, or the process started.
+    pub(super) fn paused_until(&self, at_least: u64) -> u64 {
+        let index = at_least.max(1).ilog2() as usize;
         self.pauses[index.min(PAUSES - 1)].load(Ordering::Relaxed)
     }
 
@@ -256,6 +261,13 @@ impl Leases {
     /// When it was last heard since the start; 0: not yet.
     pub(super) fn last_heard(&self, key: CheckKey) -> u64 {
         self.all.get(&key).map_or(0, |lease| lease.heard())
+    }
+
+    /// Whether its client was heard within the length of the lease, whatever pauses forgive.
+    pub(super) fn is_heard(&self, key: CheckKey) -> bool {
+        self.all
+            .get(&key)
+            .is_some_and(|lease| lease.heard() > 0 && self.now() < lease.heard() + lease.length())
     }
 
     /// Whether there is such a lease and it ran out.

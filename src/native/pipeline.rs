@@ -89,6 +89,13 @@ impl Pipeline {
         commits.chain(&self.planned).any(|batch| batch.draft.plans(id))
     }
 
+    /// Whom the batches on their way to disk, or written and not shown, heard from.
+    pub(super) fn heard(&self) -> HashSet<InstanceId> {
+        let drafts = self.written.iter().chain(&self.writing).map(|commit| &commit.batch.draft);
+        let touched = drafts.flat_map(|draft| &draft.touched);
+        touched.filter(|(_, (_, heard))| *heard).map(|(id, _)| *id).collect()
+    }
+
     /// The rows that batches write.
     pub(super) fn rows(&self) -> HashSet<RowKey> {
         let commits = self.written.iter().chain(&self.writing);

@@ -1,6 +1,7 @@
 //! Reading: from memory, without waiting for anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_registry_core::{
     GroupName, HealthStatus, Instance, InstanceStatus, Scope, ServiceKey, ServiceState, TenantId,
@@ -102,6 +103,21 @@ impl Native {
     #[must_use]
     pub fn is_gone(&self, tenant: &TenantId, key: CheckKey) -> bool {
         self.shared.leases.is_overdue(key) && self.lease_stats(tenant).preserving_since.is_none()
+    }
+
+    /// Whether the client of such a check was heard since the start and within the length of its lease.
+    #[must_use]
+    pub fn is_heard(&self, key: CheckKey) -> bool {
+        self.shared.leases.is_heard(key)
+    }
+
+    /// When the process was stopped last for at least so long (SIGSTOP, a suspended machine) and went on,
+    /// or else when it started: milliseconds of a monotonic clock.
+    #[must_use]
+    pub fn paused_until(&self, at_least: Duration) -> u64 {
+        let at_least = u64::try_from(at_least.as_millis()).unwrap_or(u64::MAX);
+        self.shared.leases.notice_pause();
+        self.shared.leases.paused_until(at_least)
     }
 
     /// One service.

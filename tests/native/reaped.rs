@@ -2,75 +2,16 @@
 //! tests move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use hub_registry::config::HealthCheckConfig;
 use hub_registry::health::Outcome;
-use hub_registry::model::check::{Asks, Check, CheckStatus, Decides};
-use hub_registry::model::instance::{InstancePatch, NativeInstance};
-use hub_registry::model::names::InstanceId;
 use hub_registry_core::HealthStatus::{Healthy, Unhealthy};
-use hub_registry_core::TenantId;
 use tokio::time::{Instant, sleep};
 
-use super::ward::{CRITICAL, PASSING, SECOND, Ward, asked, brings, ttl};
-use super::world::{FakeStore, Fault, by};
-
-const BOUND: u32 = 60;
-static SAID: AtomicI64 = AtomicI64::new(1);
-/// A look comes every half minute, and begins to count at the first.
-const LATEST: Duration = Duration::from_secs(125);
-
-fn leaves(check: Check) -> Check {
-    Check { deregister_after: Some(BOUND), ..check }
-}
-
-/// One that the hub asks otherwise.
-fn with(mut check: Check, change: impl FnOnce(&mut Asks)) -> Check {
-    if let Decides::Asks(asks) = &mut check.decides {
-        change(asks);
-    }
-    check
-}
-
-impl Ward {
-    fn is_there(&self, id: InstanceId) -> bool {
-        self.world.native.get(&TenantId::default_tenant(), &id.to_string()).is_ok()
-    }
-
-    /// After how long it is gone.
-    async fn goes(&self, id: InstanceId) -> Duration {
-        let start = Instant::now();
-        while self.is_there(id) {
-            assert!(start.elapsed() < SECOND * 600, "it never goes: {:?}", self.how(id));
-            sleep(SECOND).await;
-        }
-        start.elapsed()
-    }
-
-    fn removals_held(&self) -> String {
-        let text = String::from_utf8(self.metrics.scrape(|| ())).unwrap();
-        let name = "hub_registry_health_check_removals_held ";
-        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
-    }
-
-    /// Its client says how a check is.
-    async fn says(&self, id: InstanceId, check: &'static str, status: CheckStatus) {
-        let me = by(&TenantId::default_tenant(), "me");
-        assert!(self.hear(id, check));
-        // Wall time moves too little on this clock to tell two statements apart.
-        let now = SAID.fetch_add(1, Ordering::Relaxed);
-        let patch = move |known: &NativeInstance| {
-            let (mut checks, mut native) = (known.checks().clone(), known.native.clone());
-            let check = checks.get_mut(check).unwrap();
-            (check.status, check.stated) = (status, Some(now));
-            checks.write(&mut native);
-            Ok(InstancePatch { native: Some(native), ..InstancePatch::default() })
-        };
-        self.world.native.update_with(&me, id, patch).await.unwrap();
-    }
-}
+use super::ward::{
+    BOUND, CRITICAL, LATEST, PASSING, SECOND, Ward, asked, brings, leaves, ttl, with,
+};
+use super::world::{FakeStore, Fault};
 
 #[tokio::test(start_paused = true)]
 async fn who_is_found_bad_for_so_long_is_removed_and_it_is_said_why() {

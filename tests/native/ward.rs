@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hub_registry::config::HealthCheckConfig;
 use hub_registry::health::{Ask, HealthChecks, Outcome, Probe, Settings};
 use hub_registry::model::check::{Asks, Check, CheckStatus, Checks, Decides};
-use hub_registry::model::instance::{NativeInstance, Registration};
+use hub_registry::model::instance::{InstancePatch, NativeInstance, Registration};
 use hub_registry::model::names::InstanceId;
 use hub_registry::model::words::{Flag, HealthCheckType};
 use hub_registry::native;
@@ -23,6 +24,11 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const INTERVAL: u32 = 10;
 pub(super) const PASSING: CheckStatus = CheckStatus::Passing;
 pub(super) const CRITICAL: CheckStatus = CheckStatus::Critical;
+/// After so many seconds they leave.
+pub(super) const BOUND: u32 = 60;
+static SAID: AtomicI64 = AtomicI64::new(1);
+/// A look comes every half minute, and begins to count at the first.
+pub(super) const LATEST: Duration = Duration::from_secs(125);
 
 /// Finds at each port what it is told to.
 #[derive(Debug, Default)]
@@ -59,6 +65,18 @@ pub(super) fn asked(id: &str, port: u16, status: CheckStatus) -> Check {
     let url = format!("tcp://a:{port}");
     let asks = Asks { url, interval: INTERVAL, ..Asks::default() };
     Check { decides: Decides::Asks(asks), ..ttl(id, 1, status) }
+}
+
+pub(super) fn leaves(check: Check) -> Check {
+    Check { deregister_after: Some(BOUND), ..check }
+}
+
+/// One that the hub asks otherwise.
+pub(super) fn with(mut check: Check, change: impl FnOnce(&mut Asks)) -> Check {
+    if let Decides::Asks(asks) = &mut check.decides {
+        change(asks);
+    }
+    check
 }
 
 pub(super) fn brings(port: u16, all: impl IntoIterator<Item = Check>) -> Registration {
@@ -149,5 +167,41 @@ impl Ward {
         let told = self.world.listener.told.lock();
         let told = told.iter().filter(|row| row.event_type == "INSTANCE_HEALTH_CHANGE");
         told.map(|row| row.event_message.clone().unwrap_or_default()).collect()
+    }
+
+    pub(super) fn is_there(&self, id: InstanceId) -> bool {
+        self.world.native.get(&TenantId::default_tenant(), &id.to_string()).is_ok()
+    }
+
+    /// After how long it is gone.
+    pub(super) async fn goes(&self, id: InstanceId) -> Duration {
+        let start = Instant::now();
+        while self.is_there(id) {
+            assert!(start.elapsed() < SECOND * 600, "it never goes: {:?}", self.how(id));
+            sleep(SECOND).await;
+        }
+        start.elapsed()
+    }
+
+    pub(super) fn removals_held(&self) -> String {
+        let text = String::from_utf8(self.metrics.scrape(|| ())).unwrap();
+        let name = "hub_registry_health_check_removals_held ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+    }
+
+    /// Its client says how a check is.
+    pub(super) async fn says(&self, id: InstanceId, check: &'static str, status: CheckStatus) {
+        let me = by(&TenantId::default_tenant(), "me");
+        assert!(self.hear(id, check));
+        // Wall time moves too little on this clock to tell two statements apart.
+        let now = SAID.fetch_add(1, Ordering::Relaxed);
+        let patch = move |known: &NativeInstance| {
+            let (mut checks, mut native) = (known.checks().clone(), known.native.clone());
+            let check = checks.get_mut(check).unwrap();
+            (check.status, check.stated) = (status, Some(now));
+            checks.write(&mut native);
+            Ok(InstancePatch { native: Some(native), ..InstancePatch::default() })
+        };
+        self.world.native.update_with(&me, id, patch).await.unwrap();
     }
 }

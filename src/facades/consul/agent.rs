@@ -52,7 +52,7 @@ pub(super) async fn register(
     let registered = outcome?;
     // Its id is what makes a service of an agent's the same: it has moved.
     if before != registered.instance_id {
-        let outcome = face.native.deregister_if(caller, before, same, None).await;
+        let outcome = face.native.deregister_if(caller, before, same).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         if let Err(error) = outcome {
             tracing::warn!(instance = %before, %error,

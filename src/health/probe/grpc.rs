@@ -1,5 +1,8 @@
 //! Asking by gRPC, as `grpc.health.v1` has it (github.com/grpc/grpc, `doc/health-checking.md`).
 
+use std::error::Error as _;
+use std::io;
+
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use hyper::client::conn::http2;
@@ -101,13 +104,22 @@ pub(super) async fn check(
     };
     let answered = tokio::select! {
         answered = asked => answered,
-        () = driven => return Outcome::Reset,
+        answered = driven => answered,
     };
     match answered {
         Ok(answer) if answer.get_ref().status == SERVING => Outcome::Serving,
         Ok(answer) => Outcome::NotServing(answer.get_ref().status),
+        Err(status) if is_cut(&status) => Outcome::Reset,
         // Nothing that speaks gRPC says these of its own.
         Err(status) if matches!(status.code(), Code::Unknown | Code::Internal) => Outcome::NoGrpc,
         Err(status) => Outcome::Status(status.code() as i32),
     }
+}
+
+/// Whether the connection ended before an answer came.
+fn is_cut(status: &Status) -> bool {
+    let error = status.source().and_then(|error| error.downcast_ref::<hyper::Error>());
+    let Some(error) = error else { return false };
+    let below = error.source().and_then(|error| error.downcast_ref::<io::Error>());
+    below.is_some() || error.is_canceled() || error.is_closed() || error.is_incomplete_message()
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hub_registry_core::egress::{Egress, EgressPolicy, Lookup, Network, SystemLookup};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
@@ -224,4 +224,54 @@ async fn other_ports_are_not_asked() {
     let (found, connections) = door.count(probe.ask(&ask, soon())).await;
     assert_eq!(found, Outcome::PortNotAllowed);
     assert_eq!(connections, 0);
+}
+
+/// What a peer does that is asked by gRPC.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    /// It ends the connection when it was asked; `true`: by a reset.
+    Leaves(bool),
+    /// It ends the connection after it has said that it speaks HTTP/2.
+    Greets,
+    Says(&'static str),
+}
+
+impl Peer {
+    async fn meet(self, listener: &TcpListener) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 1024];
+        assert_ne!(stream.read(&mut asked).await.unwrap(), 0);
+        match self {
+            Self::Leaves(resets) => {
+                if resets {
+                    stream.set_zero_linger().unwrap();
+                }
+            }
+            // An empty frame of settings: RFC 9113, 6.5.
+            Self::Greets => stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(),
+            Self::Says(text) => {
+                stream.write_all(text.as_bytes()).await.unwrap();
+                while stream.read(&mut asked).await.is_ok_and(|count| count > 0) {}
+            }
+        }
+    }
+}
+
+/// That a connection was cut is not that it speaks something else.
+#[tokio::test]
+async fn a_connection_that_ends_before_an_answer_is_no_answer_by_grpc() {
+    let probe = probe(but_for(&[]), Names::default());
+    for (peer, outcome) in [
+        (Peer::Leaves(false), Outcome::Reset),
+        (Peer::Leaves(true), Outcome::Reset),
+        (Peer::Greets, Outcome::Reset),
+        (Peer::Says("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), Outcome::NoGrpc),
+        (Peer::Says("SSH-2.0-OpenSSH_9.2p1\r\n"), Outcome::NoGrpc),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("grpc://{}/s", listener.local_addr().unwrap());
+        let ask = Ask::of_url(&url);
+        let (found, ()) = tokio::join!(probe.ask(&ask, soon()), peer.meet(&listener));
+        assert_eq!(found, outcome, "{peer:?}");
+    }
 }

@@ -33,17 +33,33 @@ fn id(tenant: &TenantId, number: usize) -> InstanceId {
 impl World {
     fn new(sizes: &[(&str, usize)]) -> Self {
         let slowest = Duration::from_secs(10);
-        let asked = |all| Asked { all, silent: Vec::new(), slowest };
-        let tenants = sizes.iter().map(|(name, size)| (tenant(name), asked(*size))).collect();
+        let tenants = sizes.iter().map(|(name, size)| {
+            let whose = tenant(name);
+            let answering = (0..*size).map(|number| id(&whose, number)).collect();
+            (whose, Asked { answering, slowest, ..Asked::default() })
+        });
+        let tenants = tenants.collect();
         let rules = Preservation::default();
         Self { cuts: Cuts::default(), rules, now: Instant::now(), tenants }
     }
 
-    /// These are silent from now on, and the others are not.
+    /// These are silent from now on, and the others answer.
     fn silent(&mut self, name: &str, numbers: impl IntoIterator<Item = usize>) {
         let whose = tenant(name);
-        let ids = numbers.into_iter().map(|number| id(&whose, number)).collect();
-        self.tenants.get_mut(&whose).unwrap().silent = ids;
+        let silent: Vec<_> = numbers.into_iter().map(|number| id(&whose, number)).collect();
+        let asked = self.tenants.get_mut(&whose).unwrap();
+        let mut all = std::mem::take(&mut asked.answering);
+        all.append(&mut asked.silent);
+        all.append(&mut asked.unknown);
+        let (silent, answering) = all.into_iter().partition(|id| silent.contains(id));
+        (asked.silent, asked.answering) = (silent, answering);
+    }
+
+    /// The hub cannot ask anybody.
+    fn is_hindered(&mut self, name: &str) {
+        let asked = self.tenants.get_mut(&tenant(name)).unwrap();
+        asked.unknown.append(&mut asked.answering);
+        asked.unknown.append(&mut asked.silent);
     }
 
     /// Looks for so long; what was told.
@@ -213,7 +229,7 @@ fn what_was_removed_counts_still_so_that_a_loss_piece_by_piece_is_one() {
         assert!(!world.holds("a"));
         let (whose, now) = (tenant("a"), world.now);
         world.cuts.removed(&whose, id(&whose, number), &world.rules, now);
-        world.tenants.get_mut(&whose).unwrap().all -= 1;
+        world.tenants.get_mut(&whose).unwrap().silent.clear();
     }
     world.silent("a", [9]);
     world.looks(LOOK);
@@ -239,4 +255,45 @@ fn small_tenants_are_held_with_all_others() {
     }
     world.looks(world.rules.max);
     assert!(!world.holds("d"));
+}
+
+/// What the hub cannot ask says nothing: neither that the way is back, nor that who was gone came back.
+#[test]
+fn while_the_hub_cannot_ask_nothing_changes() {
+    let mut world = World::new(&[("a", 40)]);
+    world.silent("a", 0..40);
+    world.looks(LOOK);
+    world.is_hindered("a");
+    assert!(world.looks(LOOK * 1000).is_empty() && world.holds("a"));
+    world.silent("a", []);
+    assert_eq!((world.looks(LOOK).len(), world.holds("a")), (2, false));
+
+    let mut world = World::new(&[("a", 40)]);
+    for dead in 1..=21 {
+        world.silent("a", 0..dead);
+        world.looks(Duration::from_secs(3600));
+    }
+    world.is_hindered("a");
+    world.looks(LOOK);
+    world.silent("a", 0..22);
+    world.looks(LOOK);
+    assert!(!world.holds("a"), "one more is gone, and not all of them together");
+}
+
+#[test]
+fn a_pause_of_the_process_is_no_silence() {
+    let mut world = World::new(&[("a", 40)]);
+    world.silent("a", 0..8);
+    world.looks(LOOK);
+    world.now += world.rules.max * 2;
+    world.cuts.paused(world.now);
+    world.looks(LOOK);
+    world.silent("a", 0..17);
+    world.looks(LOOK);
+    assert!(world.holds("a"), "eight of them were not silent for long, as far as anybody knows");
+    world.silent("a", 0..5);
+    world.now += world.rules.max * 2;
+    world.cuts.paused(world.now);
+    world.looks(LOOK);
+    assert!(world.holds("a"), "nor did the others answer for long");
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry};
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, TenantId, carry};
 
 use super::expect;
-use crate::access::{Action, Caller};
+use crate::access::{Action, Caller, HUB};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::audit::Audit;
 use crate::model::instance::{InstancePatch, NativeInstance, Registration, in_maintenance};
@@ -249,7 +249,6 @@ impl Draft {
         caller: &Caller,
         id: InstanceId,
         still: impl FnOnce(&NativeInstance) -> bool,
-        why: Option<String>,
     ) -> Result<bool> {
         let instance = match self.writable(caller, id) {
             Err(error) if error.code == ErrorCode::NotFound => return Ok(false),
@@ -257,9 +256,25 @@ impl Draft {
         };
         let removes = still(&instance);
         if removes {
-            self.remove_instance(&instance, caller.user(), why);
+            self.remove_instance(&instance, caller.user(), None);
         }
         Ok(removes)
+    }
+
+    /// Removes an instance that nobody asked to remove, unless it was heard of meanwhile.
+    pub(in crate::native) fn remove_if(
+        &mut self,
+        tenant: &TenantId,
+        id: InstanceId,
+        still: impl FnOnce(&NativeInstance) -> bool,
+        why: String,
+    ) -> bool {
+        let found = self.next.instance(tenant, id).cloned();
+        let Some(instance) = found.filter(|found| !self.hears(id) && still(found)) else {
+            return false;
+        };
+        self.remove_instance(&instance, HUB, Some(why));
+        true
     }
 }
 

@@ -294,7 +294,7 @@ impl Face {
         let id = InstanceId::of(caller.tenant(), &one.key);
         // As by HTTP: what is not there is removed.
         let still = |instance: &NativeInstance| !instance.native.contains_key(CONNECTION);
-        let outcome = self.native.deregister_if(caller, id, still, None).await;
+        let outcome = self.native.deregister_if(caller, id, still).await;
         self.metrics.native.ended("deregister", outcome.is_ok());
         outcome.map(drop)
     }

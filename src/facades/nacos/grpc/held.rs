@@ -181,7 +181,7 @@ impl Connection {
         }
         let connection = self.id.clone();
         let still = move |instance: &NativeInstance| is_of(instance, &connection);
-        let outcome = self.face.native.deregister_if(caller, id, still, None).await;
+        let outcome = self.face.native.deregister_if(caller, id, still).await;
         self.face.metrics.native.ended("deregister", outcome.is_ok());
         outcome.map(drop)
     }

@@ -125,7 +125,8 @@ async fn a_registration_on_its_way_to_disk_is_heard() {
     let start = Instant::now();
     let said = |tag: &str| Registration {
         tags: Some(vec![tag.to_owned()]),
-        ..brings(1, [leaves(asked("a", 1, PASSING))])
+        // As it is known, which is what a client of Consul that does not say it gets.
+        ..brings(1, [leaves(asked("a", 1, CRITICAL))])
     };
     let id = ward.register(said("first")).await;
     // It would be removed by the look that comes then.

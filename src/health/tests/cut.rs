@@ -264,9 +264,11 @@ fn while_the_hub_cannot_ask_nothing_changes() {
     world.silent("a", 0..40);
     world.looks(LOOK);
     world.is_hindered("a");
-    assert!(world.looks(LOOK * 1000).is_empty() && world.holds("a"));
+    world.looks(LOOK * 1000);
+    assert!(world.holds("a"));
     world.silent("a", []);
-    assert_eq!((world.looks(LOOK).len(), world.holds("a")), (2, false));
+    world.looks(LOOK);
+    assert!(!world.holds("a"));
 
     let mut world = World::new(&[("a", 40)]);
     for dead in 1..=21 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hub_registry_core::{
-    HealthStatus, Instance, InstanceKey, InstanceStatus, Pairs, Protocol, TenantId,
+    HealthStatus, Instance, InstanceKey, InstanceStatus, Pairs, Protocol, TenantId, conventions,
 };
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,8 @@ pub struct NativeInstance {
     /// Whose it is.
     pub tenant: TenantId,
     /// What it says itself. That is what readers see, but for what its service says instead: the
-    /// protocol, which is not in here, and the context path where it has none.
+    /// protocol, unless a term or the metadata ([`conventions`]) say its own, and the context path where
+    /// it has none.
     pub said: Arc<Instance>,
     /// What the client calls itself.
     pub client_id: Option<Box<str>>,
@@ -94,14 +95,13 @@ impl NativeInstance {
     #[must_use]
     pub fn shown(&self, service: &NativeService) -> Arc<Instance> {
         let path = self.said.context_path.as_ref().or(service.context_path.as_ref());
-        if service.protocol == self.said.protocol && path == self.said.context_path.as_ref() {
+        let term = self.said.native.get(terms::PROTOCOL).and_then(|word| word.parse().ok());
+        let own = term.or_else(|| conventions::said_protocol(&self.said.metadata));
+        let protocol = own.unwrap_or(service.protocol);
+        if protocol == self.said.protocol && path == self.said.context_path.as_ref() {
             return Arc::clone(&self.said);
         }
-        Arc::new(Instance {
-            protocol: service.protocol,
-            context_path: path.cloned(),
-            ..Instance::clone(&self.said)
-        })
+        Arc::new(Instance { protocol, context_path: path.cloned(), ..Instance::clone(&self.said) })
     }
 
     /// When it first registered.

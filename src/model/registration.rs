@@ -68,7 +68,8 @@ pub(super) const KNOWN: [&[&str]; 3] = [&SETTABLE, &ANSWERED, &audit::READ_ONLY]
 pub struct Registration {
     /// Service and address.
     pub key: InstanceKey,
-    /// How to speak to it; counts when its service is made for it.
+    /// How to speak to it; counts when its service is made for it. Who speaks to this instance alone
+    /// otherwise says [`speaking`](Self::speaking).
     pub protocol: Option<Protocol>,
     /// Path prefix of its API.
     pub context_path: Option<String>,
@@ -125,6 +126,14 @@ impl Registration {
             ext_property: None,
             native: None,
         }
+    }
+
+    /// This instance is spoken to so, whatever its service says: it is no word about others.
+    #[must_use]
+    pub fn speaking(mut self, protocol: Protocol) -> Self {
+        let native = self.native.get_or_insert_default();
+        native.insert(terms::PROTOCOL.to_owned(), protocol.as_str().to_owned());
+        self
     }
 
     /// Everything an instance of any registry says, its health included.

@@ -16,6 +16,8 @@ pub const KEY: &str = "fed-native";
 pub const CHECKS: &str = "healthChecks";
 /// The term of the connection that an instance is there as long as.
 pub const CONNECTION: &str = "connection";
+/// The term of how to speak to this instance, where its client said so: its service may say otherwise.
+pub const PROTOCOL: &str = "protocol";
 /// Why an instance is in maintenance by itself. It counts only with `OUT_OF_SERVICE`.
 pub const MAINTENANCE: &str = "maintenance";
 /// Why it is with all that registered from its agent.

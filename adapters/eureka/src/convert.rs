@@ -9,7 +9,7 @@
 //! | status, health | see [`states`] |
 //! | context path | the path of `homePageUrl`, if that page is on the instance itself |
 //! | metadata | whole, with [`RAW_STATUS`], [`SECURE_PORT`] and [`ZONE`] added where they say more |
-//! | native | see [`terms`] |
+//! | native | see [`terms`]; [`PORTS`] and [`STATUS`] where the hub has no other word for them |
 //!
 //! An instance that cannot be addressed (no host, no port) is left out with a warning: Eureka
 //! takes such registrations, and one of them must not blind the hub for all others. What is not
@@ -23,12 +23,11 @@ use hub_registry_core::{
     ServiceName, ServiceState, carry,
 };
 
-use crate::wire::{Application, InstanceInfo, terms};
+use crate::wire::{
+    Application, InstanceInfo, PORTS, RAW_STATUS, SECURE_PORT, STATUS, terms, usual_ports,
+    write_ports,
+};
 
-/// Metadata key of Eureka's own word, where the hub has none for it.
-pub(crate) const RAW_STATUS: &str = "eureka-status";
-/// Metadata key of the TLS port of an instance that has both ports open.
-pub(crate) const SECURE_PORT: &str = "eureka-secure-port";
 /// Metadata key of the zone: Spring's clients write it, Amazon's say it in their data centre.
 pub(crate) const ZONE: &str = "zone";
 
@@ -113,15 +112,20 @@ impl Rules {
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
         instance.native_id = Some(info.id().into());
         instance.native = terms(&info, instance.key.host.as_str());
-        let both =
-            (info.port.and_then(|port| port.open()), info.secure_port.and_then(|port| port.open()));
+        let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
+        let written = write_ports(ports);
+        if written != write_ports(usual_ports(port, protocol == Protocol::Https)) {
+            instance.native.insert(PORTS.to_owned(), written);
+        }
+        let both = (ports.0.open(), ports.1.open());
         let amazon = info.data_center_info.unwrap_or_default().metadata;
         instance.metadata = info.metadata.into();
         if let Some(zone) = amazon.get("availability-zone") {
             instance.metadata.add(ZONE, || zone.clone());
         }
         if !known {
-            instance.metadata.add(RAW_STATUS, || info.status);
+            instance.metadata.add(RAW_STATUS, || info.status.clone());
+            instance.native.insert(STATUS.to_owned(), info.status);
         }
         if let (Some(_), Some(secure)) = both {
             instance.metadata.add(SECURE_PORT, || secure.to_string());

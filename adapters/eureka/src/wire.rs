@@ -7,6 +7,7 @@
 //! and counts as absent otherwise; an object where a scalar belongs, or the reverse, is an error.
 
 mod lenient;
+mod ports;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ use serde_json::Value;
 
 use lenient::{as_text, flag, list, metadata, number, some_list, text, word};
 
-pub use terms::terms;
+pub use ports::{Ports, read_ports, usual_ports, write_ports};
+pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, STATUS, terms};
 
 /// The class name Jackson and `XStream` expect of a data centre that is not Amazon's.
 pub const DEFAULT_DATA_CENTER: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
@@ -188,6 +190,12 @@ pub struct PortWrapper {
 }
 
 impl PortWrapper {
+    /// This number, in use or not.
+    #[must_use]
+    pub fn of(number: i64, enabled: bool) -> Self {
+        Self { number: Some(number), enabled: Some(enabled) }
+    }
+
     /// The number, if it is one a TCP port can have.
     #[must_use]
     pub fn usable(self) -> Option<u16> {

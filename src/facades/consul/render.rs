@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use hub_registry_consul::wire::{NODE_MAINTENANCE, SERVICE_MAINTENANCE};
-use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry};
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry, conventions};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -154,7 +154,9 @@ fn tagged(key: &str, value: &str) -> Option<(String, Value)> {
 fn meta(instance: &Instance) -> Map<String, Value> {
     let carried = |key: &str| carry::is_carried(key) || key == STATUS_KEY;
     let pairs = instance.metadata.iter().filter(|(key, _)| !carried(key));
-    pairs.map(|(key, value)| (key.clone(), json!(value))).collect()
+    let said = pairs.map(|(key, value)| (key.clone(), json!(value)));
+    let secure = conventions::secure(instance).into_iter();
+    said.chain(secure.map(|(key, value)| (key.to_owned(), json!(value)))).collect()
 }
 
 /// Adds to its metadata, if it is `wanted`, what Consul has no word for.

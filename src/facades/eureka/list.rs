@@ -182,21 +182,23 @@ impl List {
         self.revision
     }
 
-    /// The applications with what changed in them within the last three minutes.
+    /// The applications with what changed in them within the last three minutes; `carried`: with what
+    /// Eureka has no word for.
     pub(super) fn delta<T>(
         &self,
         form: Form,
+        carried: bool,
         visible: &Visible,
         answer: impl FnOnce(&[Piece]) -> T,
     ) -> T {
-        if visible.is_everything() {
-            let written = self.deltas[form as usize].get_or_init(|| self.changes(form, visible));
-            return answer(written);
+        if visible.is_everything() && !carried {
+            let changes = || self.changes(form, carried, visible);
+            return answer(self.deltas[form as usize].get_or_init(changes));
         }
-        answer(&self.changes(form, visible))
+        answer(&self.changes(form, carried, visible))
     }
 
-    fn changes(&self, form: Form, visible: &Visible) -> Vec<Piece> {
+    fn changes(&self, form: Form, carried: bool, visible: &Visible) -> Vec<Piece> {
         let seen = self.recents.iter().filter(|((_, group), _)| visible.sees(group));
         let written = seen.map(|((name, _), changes)| {
             write(
@@ -204,7 +206,7 @@ impl List {
                 name,
                 changes
                     .values()
-                    .map(|recent| render::info(&recent.row, name, recent.action, false)),
+                    .map(|recent| render::info(&recent.row, name, recent.action, carried)),
             )
         });
         written.collect()

@@ -20,9 +20,14 @@ use crate::catalog::Row;
 pub(super) async fn apps(State(face): State<Arc<Face>>, call: Call) -> Answered {
     face.all_heard(&call)?;
     let (list, visible) = (face.list(call.caller.tenant()), face.native.visible(&call.caller));
+    let (version, hash) = (list.version().to_string(), list.hash(&visible));
+    if call.carried {
+        let apps = list.apps(&visible).map(|app| write(call.form, &app.name, app.infos(true)));
+        let apps: Vec<_> = apps.collect();
+        return Ok(applications(&call, (&version, &hash), &apps.iter().collect::<Vec<_>>()));
+    }
     let apps: Vec<&Piece> = list.apps(&visible).map(|app| app.piece(call.form)).collect();
-    let version = list.version().to_string();
-    Ok(applications(&call, (&version, &list.hash(&visible)), &apps))
+    Ok(applications(&call, (&version, &hash), &apps))
 }
 
 /// `GET apps/delta`: what changed within the last three minutes, with the hash of everything.
@@ -30,7 +35,7 @@ pub(super) async fn delta(State(face): State<Arc<Face>>, call: Call) -> Answered
     face.all_heard(&call)?;
     let (list, visible) = (face.list(call.caller.tenant()), face.native.visible(&call.caller));
     let (version, hash) = (list.version().to_string(), list.hash(&visible));
-    Ok(list.delta(call.form, &visible, |changed| {
+    Ok(list.delta(call.form, call.carried, &visible, |changed| {
         applications(&call, (&version, &hash), &changed.iter().collect::<Vec<_>>())
     }))
 }

@@ -11,10 +11,10 @@
 //! | metadata | whole |
 
 use hub_registry_core::{Host, InstanceKey, InstanceStatus, Pairs, Protocol, ServiceKey};
-use hub_registry_eureka::wire::{DEFAULT_DATA_CENTER, InstanceInfo, terms};
+use hub_registry_eureka::wire::{DEFAULT_DATA_CENTER, InstanceInfo, terms, write_ports};
 use serde_json::json;
 
-use super::render::{UNKNOWN, term, usual_ports, write_ports};
+use super::render::{UNKNOWN, term};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::names::native_host;
 use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
@@ -98,7 +98,7 @@ pub(super) fn registration(
         (_, Some(overridden)) => overridden,
     };
     let (status, is_whole) = status(word)?;
-    let mut native = said_besides(&info, host.as_str(), (port, secure));
+    let mut native = said_besides(&info, host.as_str());
     native.remove(term::OVERRIDDEN);
     if let Some(overridden) = overridden {
         native.insert(term::OVERRIDDEN.to_owned(), overridden.to_owned());
@@ -107,9 +107,10 @@ pub(super) fn registration(
         native.insert(term::STATUS.to_owned(), word.to_owned());
     }
     let key = InstanceKey { service, host, port };
-    Ok(Registration {
+    let protocol = if secure { Protocol::Https } else { Protocol::Http };
+    let registration = Registration {
         // Counts when its service is made for it.
-        protocol: Some(if secure { Protocol::Https } else { Protocol::Http }),
+        protocol: Some(protocol),
         context_path: None,
         status: Some(status),
         client_type: Some(ClientType::Service),
@@ -120,7 +121,8 @@ pub(super) fn registration(
         metadata: Some(info.metadata.into()),
         native: Some(native),
         ..Registration::new(key)
-    })
+    };
+    Ok(registration.speaking(protocol))
 }
 
 fn host(info: &InstanceInfo) -> Result<Host> {
@@ -154,17 +156,16 @@ fn lease(info: &InstanceInfo) -> u32 {
 }
 
 /// Everything the hub has no word for.
-fn said_besides(info: &InstanceInfo, host: &str, (port, secure): (u16, bool)) -> Pairs {
+fn said_besides(info: &InstanceInfo, host: &str) -> Pairs {
     let mut said = terms(info, host);
     let mut add = |key: &str, value: String| said.insert(key.to_owned(), value);
     add(term::ID, info.id().to_owned());
     if let Some(dirty) = info.last_dirty_timestamp {
         add(term::DIRTY, dirty.to_string());
     }
+    // Always: the protocol is that of the service, whatever this instance's is.
     let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
-    if write_ports(ports) != write_ports(usual_ports(port, secure)) {
-        add(term::PORTS, write_ports(ports));
-    }
+    add(term::PORTS, write_ports(ports));
     let center = info.data_center_info.clone().unwrap_or_default();
     if !center.metadata.is_empty() {
         add(term::MACHINE, json!(center.metadata).to_string());

@@ -17,7 +17,8 @@ use hub_registry_core::{
     HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
 };
 use hub_registry_eureka::wire::{
-    DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, PortWrapper,
+    DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, Ports, RAW_STATUS, SECURE_PORT,
+    read_ports, usual_ports,
 };
 
 use crate::catalog::Row;
@@ -29,10 +30,7 @@ pub(super) mod term {
     pub(in super::super) const ID: &str = "instanceId";
     pub(in super::super) const DIRTY: &str = "lastDirtyTimestamp";
     pub(in super::super) use crate::model::terms::OVERRIDDEN;
-    /// The status, where it is one the hub has no word for.
-    pub(in super::super) const STATUS: &str = "status";
-    /// `PLAIN,OPEN,SECURE,OPEN` where they are not the usual.
-    pub(in super::super) const PORTS: &str = "ports";
+    pub(in super::super) use hub_registry_eureka::wire::{PORTS, STATUS};
     /// The data centre's description of the machine, as JSON.
     pub(in super::super) const MACHINE: &str = "dataCenterMetadata";
     /// The Java class of the data centre, where it is not the usual.
@@ -55,11 +53,14 @@ pub(super) fn id_of(row: &Row) -> String {
     if let Some(id) = instance.native.get(term::ID) {
         return id.clone();
     }
-    let from_eureka = row.origins.first().is_some_and(|first| first.kind == RegistryKind::Eureka);
     match &instance.native_id {
-        Some(id) if from_eureka => id.to_string(),
+        Some(id) if is_from_eureka(row) => id.to_string(),
         _ => format!("{}:{}:{}", instance.key.host, instance.key.service.name, instance.key.port),
     }
+}
+
+fn is_from_eureka(row: &Row) -> bool {
+    row.origins.first().is_some_and(|first| first.kind == RegistryKind::Eureka)
 }
 
 /// Eureka's word for a state: one that is up and known to be sick is `DOWN`.
@@ -101,6 +102,10 @@ pub(super) fn info(row: &Row, app: &str, action: &str, carried: bool) -> Instanc
     // What a hub carries for other hubs is no pair of the client's.
     let mut metadata = instance.metadata.clone();
     metadata.retain(|key, _| !carry::is_carried(key));
+    if is_from_eureka(row) {
+        // Said for others; here status and ports say it.
+        metadata.retain(|key, _| key != RAW_STATUS && key != SECURE_PORT);
+    }
     if carried {
         let all = carry::besides(instance).into_iter();
         metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
@@ -157,35 +162,11 @@ fn data_center(instance: &Instance) -> DataCenterInfo {
 }
 
 /// The two ports as the term says them, else as address and protocol do.
-fn ports(instance: &Instance) -> (PortWrapper, PortWrapper) {
+fn ports(instance: &Instance) -> Ports {
     if let Some(said) = instance.native.get(term::PORTS).and_then(|text| read_ports(text)) {
         return said;
     }
     usual_ports(instance.key.port, instance.protocol == Protocol::Https)
-}
-
-pub(super) fn usual_ports(port: u16, secure: bool) -> (PortWrapper, PortWrapper) {
-    match secure {
-        true => (port_of(80, false), port_of(port.into(), true)),
-        false => (port_of(port.into(), true), port_of(443, false)),
-    }
-}
-
-pub(super) fn port_of(number: i64, enabled: bool) -> PortWrapper {
-    PortWrapper { number: Some(number), enabled: Some(enabled) }
-}
-
-pub(super) fn write_ports((plain, secure): (PortWrapper, PortWrapper)) -> String {
-    let part = |port: PortWrapper| {
-        format!("{},{}", port.number.unwrap_or_default(), port.enabled.unwrap_or_default())
-    };
-    format!("{},{}", part(plain), part(secure))
-}
-
-fn read_ports(text: &str) -> Option<(PortWrapper, PortWrapper)> {
-    let mut parts = text.split(',');
-    let mut next = || Some(port_of(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?));
-    Some((next()?, next()?))
 }
 
 fn home_page(instance: &Instance, host: &str) -> String {

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry};
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry, conventions};
 use hub_registry_nacos::wire::Host;
 
 use super::call::GROUP_END;
@@ -63,5 +63,7 @@ pub(super) fn host(row: &Row, protected: bool) -> Host {
 
 fn metadata(instance: &Instance) -> BTreeMap<String, String> {
     let pairs = instance.metadata.iter().filter(|(key, _)| !carry::is_carried(key));
-    pairs.map(|(key, value)| (key.clone(), value.clone())).collect()
+    let said = pairs.map(|(key, value)| (key.clone(), value.clone()));
+    let secure = conventions::secure(instance).into_iter();
+    said.chain(secure.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
 }

@@ -177,11 +177,16 @@ async fn instances_of_a_real_eureka_are_shown_as_they_are_there() {
     let mut body = instance("far", 1);
     let more = json!({
         "hostName": "far.example", "statusPageUrl": "http://far.example/info", "appGroupName": "OUTER",
-        "securePort": { "$": 443, "@enabled": "false" }, "countryId": 1, "metadata": { "a_b": "c" },
+        "securePort": { "$": 8443, "@enabled": "true" }, "countryId": 1, "metadata": { "a_b": "c" },
         "dataCenterInfo": { "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn" },
     });
     body["instance"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     assert_eq!(hub.client.post(&url).json(&body).send().await.unwrap().status(), 204);
+    // One of which nobody knows how it is, which is a word of Eureka's alone.
+    let mut unknown = instance("far", 2);
+    unknown["instance"]["status"] = json!("UNKNOWN");
+    unknown["instance"]["dataCenterInfo"] = more["dataCenterInfo"].clone();
+    assert_eq!(hub.client.post(&url).json(&unknown).send().await.unwrap().status(), 204);
     let config = json!({
         "configName": "real", "registryType": "EUREKA",
         "serverAddress": format!("127.0.0.1:{}", real.http_port()),
@@ -219,6 +224,19 @@ async fn instances_of_a_real_eureka_are_shown_as_they_are_there() {
     for key in kept {
         assert_eq!(seen[key], there[key], "{key}");
     }
+    let (_, seen) = read(&hub, "/eureka/apps/FAR/far-2").await;
+    assert_eq!(seen["instance"]["status"], "UNKNOWN");
+    assert_eq!(seen["instance"]["metadata"]["eureka-status"], Value::Null, "{seen}");
+    let (_, list) = read(&hub, "/eureka/apps").await;
+    assert_eq!(list["applications"]["apps__hashcode"], "UNKNOWN_1_UP_1_");
+    // Clients of others are told so in their way.
+    let (_, answer) = hub.get("/v1/catalog/service/far").await;
+    let of = |address: &str| {
+        let mut all = answer.as_array().unwrap().iter();
+        all.find(|one| one["ServiceAddress"] == address).unwrap()["ServiceMeta"].clone()
+    };
+    assert_eq!(of("10.4.0.1")["eureka-secure-port"], "8443");
+    assert_eq!(of("10.4.0.2")["eureka-status"], "UNKNOWN");
     // It is changed where it lives; its heartbeat here brings it here.
     assert_eq!(send(&hub, Method::DELETE, "/eureka/apps/FAR/far-1").await, 409);
     assert_eq!(send(&hub, Method::PUT, "/eureka/apps/FAR/far-1").await, 404);

@@ -234,6 +234,8 @@ async fn what_a_protocol_has_no_word_for_is_told_to_those_who_ask() {
     assert_eq!(hub.post("/api/v1/instances", &body).await.0, 201);
     for (path, metadata) in [
         ("/eureka/apps/TEAM--RICH", "/application/instance/0/metadata"),
+        ("/eureka/apps", "/applications/application/0/instance/0/metadata"),
+        ("/eureka/apps/delta", "/applications/application/0/instance/0/metadata"),
         ("/eureka/vips/team--Rich", "/applications/application/0/instance/0/metadata"),
         ("/v1/health/service/team--Rich", "/0/Service/Meta"),
         ("/v1/catalog/service/team--Rich", "/0/ServiceMeta"),

@@ -12,4 +12,5 @@ mod names;
 mod prometheus;
 mod rights;
 mod scenario;
+mod secure;
 mod watchers;

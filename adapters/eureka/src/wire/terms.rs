@@ -4,6 +4,16 @@ use hub_registry_core::Pairs;
 
 use super::InstanceInfo;
 
+/// Term of both ports, as [`write_ports`](super::write_ports) has them, where address and protocol do not
+/// say them.
+pub const PORTS: &str = "ports";
+/// Term of the status, where it is one the hub has no word for.
+pub const STATUS: &str = "status";
+/// Metadata key of Eureka's own word, where the hub has none for it: for clients of other protocols.
+pub const RAW_STATUS: &str = "eureka-status";
+/// Metadata key of the TLS port of an instance that has both ports open: for clients of other protocols.
+pub const SECURE_PORT: &str = "eureka-secure-port";
+
 /// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
 /// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
 /// `secureVipAddress` where they are not the application's name; `dataCenter`; `homePageUrl`,

@@ -34,12 +34,16 @@ func main() {
 	client, err := api.NewClient(&api.Config{Address: server})
 	check(err)
 	service := fmt.Sprintf("%s-%d", name, port)
-	check(client.Agent().ServiceRegister(&api.AgentServiceRegistration{
-		ID: service, Name: name, Address: host, Port: port,
-		Tags:  []string{"go"},
-		Meta:  map[string]string{"by": "go", "a_b": "1 < 2"},
-		Check: &api.AgentServiceCheck{TTL: "3s"},
-	}))
+	meta := map[string]string{"by": "go", "a_b": "1 < 2"}
+	register := func() {
+		check(client.Agent().ServiceRegister(&api.AgentServiceRegistration{
+			ID: service, Name: name, Address: host, Port: port,
+			Tags:  []string{"go"},
+			Meta:  meta,
+			Check: &api.AgentServiceCheck{TTL: "3s"},
+		}))
+	}
+	register()
 	check(client.Agent().CheckRegister(&api.AgentCheckRegistration{
 		ID: "further-" + service, Name: "further", ServiceID: service,
 		AgentServiceCheck: api.AgentServiceCheck{TTL: "3s", Status: "passing"},
@@ -83,6 +87,10 @@ func main() {
 			find(words[1], 0)
 		case "watch":
 			find(words[1], find(words[1], 0))
+		case "change":
+			meta["said"] = words[1]
+			register()
+			say(map[string]bool{"changed": true})
 		case "status":
 			status.Store(words[1])
 			check(tell())

@@ -41,15 +41,18 @@ const watch = (wanted) =>
   });
 
 const main = async () => {
-  await client.agent.service.register({
-    name,
-    id: service,
-    address: host,
-    port: Number(port),
-    tags: ['javascript'],
-    meta: { by: 'javascript', a_b: '1 < 2' },
-    check: { ttl: '3s' },
-  });
+  const meta = { by: 'javascript', a_b: '1 < 2' };
+  const register = () =>
+    client.agent.service.register({
+      name,
+      id: service,
+      address: host,
+      port: Number(port),
+      tags: ['javascript'],
+      meta,
+      check: { ttl: '3s' },
+    });
+  await register();
   await client.agent.check.register({ id: further, name: 'further', serviceid: service, ttl: '3s' });
   await tell();
   const renewing = setInterval(() => tell().catch((error) => console.error(error)), 1000);
@@ -60,6 +63,10 @@ const main = async () => {
       await find(argument);
     } else if (word === 'watch') {
       await watch(argument);
+    } else if (word === 'change') {
+      meta.said = argument;
+      await register();
+      say({ changed: true });
     } else if (word === 'status') {
       status = argument;
       await tell();

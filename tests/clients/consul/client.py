@@ -16,15 +16,20 @@ def main():
     at, number = server.rsplit(":", 1)
     client = consul.Consul(host=at, port=int(number))
     service = f"{name}-{port}"
-    client.agent.service.register(
-        name,
-        service_id=service,
-        address=host,
-        port=int(port),
-        tags=["python"],
-        meta={"by": "python", "a_b": "1 < 2"},
-        check=consul.Check.ttl("3s"),
-    )
+    meta = {"by": "python", "a_b": "1 < 2"}
+
+    def register():
+        client.agent.service.register(
+            name,
+            service_id=service,
+            address=host,
+            port=int(port),
+            tags=["python"],
+            meta=meta,
+            check=consul.Check.ttl("3s"),
+        )
+
+    register()
     further = f"further-{service}"
     client.agent.check.register("further", check=consul.Check.ttl("3s"), check_id=further, service_id=service)
     status, ended = {"word": "passing"}, threading.Event()
@@ -57,6 +62,10 @@ def main():
             find(argument)
         elif word == "watch":
             find(argument, find(argument))
+        elif word == "change":
+            meta["said"] = argument
+            register()
+            say(changed=True)
         elif word == "status":
             status["word"] = argument
             tell = client.agent.check.ttl_pass if argument == "passing" else client.agent.check.ttl_fail

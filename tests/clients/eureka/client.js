@@ -49,6 +49,9 @@ client.start((error) => {
     const [word, argument] = line.split(' ');
     if (word === 'find') {
       say({ found: find(argument) });
+    } else if (word === 'change') {
+      client.config.instance.metadata.said = argument;
+      client.register((error) => say({ changed: !error }));
     }
   });
   lines.on('close', () => client.stop(() => process.exit(0)));

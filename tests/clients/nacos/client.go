@@ -9,9 +9,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nacos-group/nacos-sdk-go/clients"
 	"github.com/nacos-group/nacos-sdk-go/common/constant"
+	"github.com/nacos-group/nacos-sdk-go/model"
 	"github.com/nacos-group/nacos-sdk-go/vo"
 )
 
@@ -45,23 +47,59 @@ func main() {
 		ServerConfigs: []constant.ServerConfig{{IpAddr: at, Port: server, ContextPath: "/nacos"}},
 	})
 	check(err)
-	metadata := map[string]string{"by": "go", "preserved.heart.beat.timeout": "3000"}
+	// The server says how often, which is each five seconds unless the metadata do.
+	metadata := map[string]string{
+		"by": "go", "preserved.heart.beat.timeout": "3000", "preserved.heart.beat.interval": "1000",
+	}
 	_, err = client.RegisterInstance(vo.RegisterInstanceParam{
 		Ip: host, Port: port, ServiceName: name, Weight: 1, Enable: true, Healthy: true,
 		Ephemeral: true, Metadata: metadata,
 	})
 	check(err)
 	say(map[string]bool{"ready": true})
+	update := func(enable bool) {
+		_, err := client.UpdateInstance(vo.UpdateInstanceParam{
+			Ip: host, Port: port, ServiceName: name, Weight: 1, Enable: enable, Ephemeral: true, Metadata: metadata,
+		})
+		check(err)
+	}
+	var seen sync.Map
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		found := []map[string]any{}
-		// An empty list is an error to this library.
-		all, _ := client.SelectInstances(vo.SelectInstancesParam{ServiceName: words[1], HealthyOnly: true})
-		for _, one := range all {
-			found = append(found, map[string]any{"host": one.Ip, "port": one.Port, "metadata": one.Metadata})
+		value := words[1]
+		switch words[0] {
+		case "find":
+			found := []map[string]any{}
+			// An empty list is an error to this library.
+			all, _ := client.SelectInstances(vo.SelectInstancesParam{ServiceName: value, HealthyOnly: true})
+			for _, one := range all {
+				found = append(found, map[string]any{"host": one.Ip, "port": one.Port, "metadata": one.Metadata})
+			}
+			say(map[string]any{"found": found})
+		case "watch":
+			check(client.Subscribe(&vo.SubscribeParam{
+				ServiceName: value,
+				SubscribeCallback: func(all []model.SubscribeService, _ error) {
+					list := []map[string]any{}
+					for _, one := range all {
+						list = append(list, map[string]any{"host": one.Ip, "port": one.Port, "metadata": one.Metadata})
+					}
+					seen.Store(value, list)
+				},
+			}))
+			say(map[string]any{"watching": value})
+		case "seen":
+			last, _ := seen.Load(value)
+			say(map[string]any{"seen": last})
+		case "change":
+			metadata["said"] = value
+			update(true)
+			say(map[string]any{"changed": true})
+		case "status":
+			update(value == "up")
+			say(map[string]any{"status": value})
 		}
-		say(map[string]any{"found": found})
 	}
 	_, err = client.DeregisterInstance(vo.DeregisterInstanceParam{
 		Ip: host, Port: port, ServiceName: name, Ephemeral: true,

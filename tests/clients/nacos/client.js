@@ -21,10 +21,30 @@ const main = async () => {
   };
   await client.registerInstance(name, instance);
   say({ ready: true });
+  const listed = (all) => all.map((one) => ({ host: one.ip, port: one.port, metadata: one.metadata }));
+  const seen = {};
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const wanted = line.split(' ')[1];
-    const all = await client.selectInstances(wanted, undefined, undefined, true, false);
-    say({ found: all.map((one) => ({ host: one.ip, port: one.port, metadata: one.metadata })) });
+    const [word, value] = line.split(' ');
+    if (word === 'find') {
+      const all = await client.selectInstances(value, undefined, undefined, true, false);
+      say({ found: listed(all) });
+    } else if (word === 'watch') {
+      client.subscribe(value, (all) => {
+        seen[value] = listed(all);
+      });
+      say({ watching: value });
+    } else if (word === 'seen') {
+      say({ seen: seen[value] });
+    } else if (word === 'change') {
+      // It has no other way to change what it is than to register again.
+      instance.metadata.said = value;
+      await client.registerInstance(name, instance);
+      say({ changed: true });
+    } else if (word === 'status') {
+      instance.enabled = value === 'up';
+      await client.registerInstance(name, instance);
+      say({ status: value });
+    }
   }
   await client.deregisterInstance(name, instance);
   process.exit(0);

@@ -9,8 +9,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
+use crate::hub::Hub;
+
 /// How long a client may take to see a change: some ask every second.
 pub(super) const SOON: Duration = Duration::from_secs(20);
+/// How long one that was killed may be there: three leases.
+const GONE: Duration = Duration::from_secs(60);
 /// How long one may take to start: it may be a JVM.
 const START: Duration = Duration::from_secs(60);
 
@@ -97,6 +101,19 @@ impl Client {
         }
     }
 
+    /// What it was told last of a service that it watches, once that is as expected.
+    pub(super) async fn seen(&mut self, name: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + SOON;
+        loop {
+            let seen = self.say(&format!("seen {name}")).await["seen"].clone();
+            if expected(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < end, "{} was told of {name}: {seen}", self.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// SIGKILL.
     pub(super) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
@@ -107,5 +124,20 @@ impl Client {
         drop(self.input.take());
         let ended = timeout(SOON, self.child.wait()).await;
         assert!(ended.is_ok(), "{} does not end", self.name);
+    }
+}
+
+/// Asks the hub until the answer is as expected.
+pub(super) async fn asked(hub: &Hub, path: &str, expected: impl Fn(u16, &Value) -> bool) {
+    let end = Instant::now() + GONE;
+    loop {
+        let request = hub.client.get(hub.url(path)).header("accept", "application/json");
+        let answer = request.send().await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.json().await.unwrap_or_default());
+        if expected(status, &body) {
+            return;
+        }
+        assert!(Instant::now() < end, "{path}: {status} {body}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

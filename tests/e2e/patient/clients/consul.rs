@@ -7,7 +7,7 @@ use hub_registry_testkit::servers;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::client::{Client, SOON, program};
+use super::client::{Client, SOON, asked, program};
 use crate::hub::Hub;
 
 const LANGUAGES: [&str; 3] = ["python", "javascript", "go"];
@@ -59,6 +59,15 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_an_agent() {
             assert_eq!(then["found"].as_array().unwrap().len(), count, "{} {then}", LANGUAGES[who]);
         }
     }
+    // And when it says something else of itself.
+    for who in 0..clients.len() {
+        let other = (who + 1) % clients.len();
+        clients[who].say(&format!("watch {}", LANGUAGES[other])).await;
+        clients[other].say("change new").await;
+        let then = timeout(SOON, clients[who].answer()).await;
+        let then = then.unwrap_or_else(|_| panic!("{} was not woken", LANGUAGES[who]));
+        assert_eq!(then["found"][0]["metadata"]["said"], "new", "{} {then}", LANGUAGES[who]);
+    }
     // The hub is killed and comes back: nobody is lost for longer than it takes.
     hub.kill().await;
     hub.run().await;
@@ -66,18 +75,18 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_an_agent() {
         let (_, answer) = hub.get(&format!("/api/v1/services/{name}/instances")).await;
         assert_eq!(answer["count"], 1, "{answer}");
     }
-    // One is killed: it is critical when its TTL is over, and stays. One leaves: at once.
-    let mut clients: Vec<_> = clients.into_iter().map(Some).collect();
-    let mut killed = clients[2].take().unwrap();
-    killed.kill().await;
-    let mut last = clients[0].take().unwrap();
-    last.until("go", <[Value]>::is_empty).await;
-    let there = hub.client.get(hub.url("/v1/health/service/go")).send().await.unwrap();
-    let there: Value = there.json().await.unwrap();
-    assert_eq!(there[0]["Checks"][0]["Status"], "critical");
-    clients[1].take().unwrap().leave().await;
-    last.until("javascript", <[Value]>::is_empty).await;
-    let there = hub.client.get(hub.url("/v1/health/service/javascript")).send().await.unwrap();
-    assert_eq!(there.json::<Value>().await.unwrap(), json!([]));
-    last.leave().await;
+    // Each is killed: it is critical when its TTL is over, and stays. Each comes back and leaves: at once.
+    for (who, name) in LANGUAGES.into_iter().enumerate() {
+        clients[who].kill().await;
+        if let Some(other) = clients.get_mut(who + 1) {
+            other.until(name, <[Value]>::is_empty).await;
+        }
+        let there = format!("/v1/health/service/{name}");
+        asked(&hub, &there, |_, all| all[0]["Checks"][0]["Status"] == "critical").await;
+        let mut again = start(who, &installed, &hub).await;
+        again.until(name, |found| found.len() == 1).await;
+        again.leave().await;
+        let left = hub.client.get(hub.url(&there)).send().await.unwrap();
+        assert_eq!(left.json::<Value>().await.unwrap(), json!([]), "{name}");
+    }
 }

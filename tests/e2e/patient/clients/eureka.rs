@@ -8,9 +8,8 @@ use hub_registry_testkit::servers::{self, ServerKind};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::time::Instant;
 
-use super::client::{Client, SOON, program};
+use super::client::{Client, asked, program};
 use crate::hub::Hub;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +115,13 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
             client.until(name, |found| found.len() == 1).await;
         }
     }
+    // Those that can say something else of themselves do.
+    for (who, name) in [(1, "javascript"), (2, "java")] {
+        assert_eq!(clients[who].say("change new").await["changed"], true, "{name}");
+        for client in &mut clients {
+            client.until(name, |found| found[0]["metadata"]["said"] == "new").await;
+        }
+    }
     // The hub is killed and comes back: nobody loses anybody for longer than it takes.
     hub.kill().await;
     hub.run().await;
@@ -124,20 +130,19 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_eureka() {
             client.until(other.name(), |found| found.len() == 1).await;
         }
     }
-    // One is killed: the others see that it is down, and then gone; one leaves: at once.
-    let mut killed = clients.remove(0);
-    killed.kill().await;
-    for client in &mut clients {
-        client.until(Language::Python.name(), <[Value]>::is_empty).await;
+    // Each is killed: the others see that it is down, and then gone. Each comes back and leaves: at once.
+    for (who, language) in Language::ALL.into_iter().enumerate() {
+        let name = language.name();
+        clients[who].kill().await;
+        for other in &mut clients[who + 1..] {
+            other.until(name, <[Value]>::is_empty).await;
+        }
+        let app = format!("/eureka/apps/{name}");
+        asked(&hub, &app, |status, _| status == 404).await;
+        let mut again = language.start(&installed, &hub).await;
+        again.until(name, |found| found.len() == 1).await;
+        again.leave().await;
+        let left = hub.client.get(hub.url(&app)).send().await.unwrap();
+        assert_eq!(left.status(), 404, "{name}");
     }
-    let gone = Instant::now() + SOON;
-    while hub.client.get(hub.url("/eureka/apps/PYTHON")).send().await.unwrap().status() != 404 {
-        assert!(Instant::now() < gone, "its lease is over");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    clients.remove(0).leave().await;
-    let answer = hub.client.get(hub.url("/eureka/apps/JAVASCRIPT")).send().await.unwrap();
-    assert_eq!(answer.status(), 404);
-    clients[0].until(Language::JavaScript.name(), <[Value]>::is_empty).await;
-    clients.remove(0).leave().await;
 }

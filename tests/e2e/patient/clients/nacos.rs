@@ -1,10 +1,12 @@
 //! Unmodified clients of Nacos 1.x in three languages, as their libraries are published: they register
-//! with the hub, find each other and what lives elsewhere, are told of what is down, and are killed.
+//! with the hub, find, watch and change, are told of what is down, leave, and are killed.
+
+use std::path::Path;
 
 use hub_registry_testkit::servers;
 use serde_json::{Value, json};
 
-use super::client::{Client, program};
+use super::client::{Client, asked, program};
 use crate::hub::Hub;
 
 const LANGUAGES: [&str; 3] = ["python", "javascript", "go"];
@@ -13,16 +15,20 @@ fn host(language: usize) -> String {
     format!("10.9.1.{}", language + 1)
 }
 
+async fn start(language: usize, hub: &Hub, installed: &Path) -> Client {
+    let name = LANGUAGES[language];
+    let mut command = program("nacos", name, installed);
+    command.args([&format!("127.0.0.1:{}", hub.port), name, &host(language), "8080"]);
+    Client::start(name, command).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_in_three_languages_live_at_the_hub_as_at_a_nacos() {
     let Some(installed) = servers::require_library("nacos-clients") else { return };
     let mut hub = Hub::start().await;
     let mut clients = Vec::new();
-    for (language, name) in LANGUAGES.into_iter().enumerate() {
-        let mut command = program("nacos", name, &installed);
-        let server = format!("127.0.0.1:{}", hub.port);
-        command.args([&server, name, &host(language), "8080"]);
-        clients.push(Client::start(name, command).await);
+    for language in 0..LANGUAGES.len() {
+        clients.push(start(language, &hub, &installed).await);
     }
     let native = json!({
         "serviceName": "elsewhere", "hostAddress": "10.9.1.9", "portNumber": 81, "leaseSeconds": 3600,
@@ -57,6 +63,28 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_nacos() {
             client.until("elsewhere", |found| found.len() == count).await;
         }
     }
+    // Each is told of what another says of itself, who is out of use, and in use again.
+    for who in 0..LANGUAGES.len() {
+        let other = (who + 1) % LANGUAGES.len();
+        clients[who].say(&format!("watch {}", LANGUAGES[other])).await;
+        // The library in Python tells of what changes only, and needs something to compare it with.
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        clients[other].say("change new").await;
+        let is_new = |seen: &Value| seen[0]["metadata"]["said"] == "new";
+        clients[who].seen(LANGUAGES[other], is_new).await;
+        for (word, count) in [("down", 0), ("up", 1)] {
+            clients[other].say(&format!("status {word}")).await;
+            // The library in JavaScript keeps what it has rather than take an empty list.
+            if LANGUAGES[who] != "javascript" {
+                clients[who].until(LANGUAGES[other], |found| found.len() == count).await;
+            }
+            let list = format!("/nacos/v1/ns/instance/list?serviceName={}", LANGUAGES[other]);
+            let is = |_, answer: &Value| {
+                answer["hosts"].as_array().is_some_and(|all| all.len() == count)
+            };
+            asked(&hub, &list, is).await;
+        }
+    }
     // The hub is killed and comes back: nobody is lost.
     hub.kill().await;
     hub.run().await;
@@ -65,16 +93,21 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_nacos() {
             client.until(name, |found| found.len() == 1).await;
         }
     }
-    // One is killed: it is unhealthy, and then gone. One leaves: at once.
-    let mut killed = clients.remove(0);
-    killed.kill().await;
-    for client in &mut clients {
+    // One is killed: the others are told that it is not well.
+    clients[0].kill().await;
+    for client in &mut clients[1..] {
         client.until("python", <[Value]>::is_empty).await;
     }
-    clients.remove(1).leave().await;
-    let list = hub.url("/nacos/v1/ns/instance/list?serviceName=go");
-    let list: Value = hub.client.get(list).send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["hosts"], json!([]));
-    // The library in JavaScript keeps what it has rather than take an empty list, which the answer is.
-    clients.remove(0).leave().await;
+    // Each is, and is gone after that; each comes back and leaves, at once.
+    for (who, name) in LANGUAGES.into_iter().enumerate() {
+        let (list, none) = (format!("/nacos/v1/ns/instance/list?serviceName={name}"), json!([]));
+        clients[who].kill().await;
+        asked(&hub, &list, |_, answer| answer["hosts"] == none).await;
+        let mut again = start(who, &hub, &installed).await;
+        again.until(name, |found| found.len() == 1).await;
+        again.leave().await;
+        let left: Value =
+            hub.client.get(hub.url(&list)).send().await.unwrap().json().await.unwrap();
+        assert_eq!(left["hosts"], none, "{name}");
+    }
 }

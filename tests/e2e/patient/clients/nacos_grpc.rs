@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{Client, program};
+use super::client::{Client, asked, program};
 use crate::hub::Hub;
 
 const LANGUAGES: [&str; 2] = ["python", "go"];
@@ -25,18 +25,6 @@ async fn start(language: usize, hub: &Hub, installed: &Path) -> Client {
     let mut command = program("nacos-grpc", name, installed);
     command.args([&format!("127.0.0.1:{}", hub.port), name, &host(language), "8080"]);
     Client::start(name, command).await
-}
-
-async fn seen(client: &mut Client, name: &str, expected: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let seen = client.say(&format!("seen {name}")).await["seen"].clone();
-        if expected(&seen) {
-            return seen;
-        }
-        assert!(Instant::now() < end, "{} was told of {name}: {seen}", client.name);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn is_one(seen: &Value) -> bool {
@@ -78,26 +66,28 @@ async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
     let (_, made) = hub.post("/api/v1/instances", &native).await;
     let path = format!("/api/v1/instances/{}", made["instanceId"].as_str().unwrap());
     for client in &mut clients {
-        let told = seen(client, "elsewhere", is_one).await;
+        let told = client.seen("elsewhere", is_one).await;
         assert_eq!(told[0]["metadata"]["kept"], "ä & <b>", "{}", client.name);
     }
     let change = json!({ "metadata": { "kept": "2" } });
     assert_eq!(hub.send(Method::PUT, &path, Some(&change)).await.0, 200);
     for client in &mut clients {
-        seen(client, "elsewhere", |seen| seen[0]["metadata"]["kept"] == "2").await;
+        client.seen("elsewhere", |seen| seen[0]["metadata"]["kept"] == "2").await;
     }
     let gone = hub.send(Method::DELETE, &path, None).await.0;
     assert!(gone.is_success(), "{gone}");
     for client in &mut clients {
-        seen(client, "elsewhere", |seen| *seen == json!([])).await;
+        client.seen("elsewhere", |seen| *seen == json!([])).await;
         // They have nothing but their connection, which is alive for longer than a lease.
         for name in LANGUAGES {
             client.say(&format!("watch {name}")).await;
         }
     }
     // A change of a client itself.
-    assert_eq!(clients[0].say("change new").await["changed"], true);
-    seen(&mut clients[1], "python", |seen| seen[0]["metadata"]["said"] == "new").await;
+    for (who, name) in LANGUAGES.into_iter().enumerate() {
+        assert_eq!(clients[who].say("change new").await["changed"], true);
+        clients[1 - who].seen(name, |seen| seen[0]["metadata"]["said"] == "new").await;
+    }
     tokio::time::sleep(Duration::from_secs(62)).await;
     for name in LANGUAGES {
         connection(&hub, name).await;
@@ -121,14 +111,21 @@ async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    // One is killed, and gone with its connection. One leaves.
-    let mut killed = clients.remove(0);
-    killed.kill().await;
-    let at = Instant::now();
-    seen(&mut clients[0], "python", |seen| *seen == json!([])).await;
-    assert!(at.elapsed() < Duration::from_secs(5), "{:?}", at.elapsed());
-    clients.remove(0).leave().await;
-    let list = hub.url("/nacos/v1/ns/instance/list?serviceName=go");
-    let list: Value = hub.client.get(list).send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["hosts"], json!([]));
+    // Each is killed, and gone with its connection; each comes back and leaves.
+    for (who, name) in LANGUAGES.into_iter().enumerate() {
+        let (list, none) = (format!("/nacos/v1/ns/instance/list?serviceName={name}"), json!([]));
+        clients[who].kill().await;
+        let at = Instant::now();
+        asked(&hub, &list, |_, answer| answer["hosts"] == none).await;
+        assert!(at.elapsed() < Duration::from_secs(5), "{name}: {:?}", at.elapsed());
+        if let Some(other) = clients.get_mut(who + 1) {
+            other.seen(name, |seen| *seen == none).await;
+        }
+        let mut again = start(who, &hub, &installed).await;
+        again.until(name, |found| found.len() == 1).await;
+        again.leave().await;
+        let left: Value =
+            hub.client.get(hub.url(&list)).send().await.unwrap().json().await.unwrap();
+        assert_eq!(left["hosts"], none, "{name}");
+    }
 }

@@ -57,6 +57,9 @@ public class EurekaApp {
                               "metadata", one.getMetadata()))
                   .toList();
           say(Map.of("found", found));
+        } else if (words[0].equals("change")) {
+          self.registerAppMetadata(Map.of("said", words[1]));
+          say(Map.of("changed", true));
         } else if (words[0].equals("status")) {
           self.setInstanceStatus(InstanceInfo.InstanceStatus.valueOf(words[1]));
           say(Map.of("status", words[1]));

@@ -7,12 +7,16 @@ use super::{consul, dns, eureka, nacos};
 pub type Decoder = fn(&[u8]);
 
 /// The decoders.
-pub const DECODERS: [(&str, Decoder); 6] = [
+pub const DECODERS: [(&str, Decoder); 10] = [
     ("eureka_registration", eureka::fuzzing::registration),
+    ("eureka_replication", eureka::fuzzing::replication),
     ("consul_definition", consul::fuzzing::definition),
+    ("consul_check", consul::fuzzing::check),
     ("consul_filter", consul::fuzzing::expression),
     ("nacos_message", nacos::fuzzing::message),
     ("nacos_heartbeat", nacos::fuzzing::heartbeat),
+    ("nacos_metadata", nacos::fuzzing::metadata),
+    ("nacos_acknowledgement", nacos::fuzzing::acknowledgement),
     ("dns_question", dns::fuzzing::question),
 ];
 

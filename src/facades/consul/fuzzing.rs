@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::DateTime;
 use serde_json::json;
 
+use super::check_definition::CheckDefinition;
 use super::filter;
 use super::register::{self, Defined};
 use crate::facades::names::key_of;
@@ -18,6 +19,14 @@ pub(in crate::facades) fn definition(bytes: &[u8]) {
     if let Some(Ok(registration)) = defined.map(|defined| defined.over(None, None, false)) {
         registration.check().ok();
     }
+}
+
+/// A check of a service that is there.
+pub(in crate::facades) fn check(bytes: &[u8]) {
+    let Ok(new) = register::decode::<CheckDefinition>(bytes) else { return };
+    let name = new.name.clone();
+    let new = new.with(name.clone(), || name);
+    new.check(DateTime::UNIX_EPOCH, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))).ok();
 }
 
 /// A filter.

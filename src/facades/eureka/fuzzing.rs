@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use hub_registry_core::{GroupName, ServiceKey, ServiceName};
+use hub_registry_eureka::wire::InstanceInfo;
 
 use super::form::Form;
-use super::register;
+use super::{register, replicate};
 
 /// A body, as JSON and as XML; what was read is written, and read again.
 pub(in crate::facades) fn registration(bytes: &[u8]) {
@@ -17,15 +18,23 @@ pub(in crate::facades) fn registration(bytes: &[u8]) {
             written = [&b"{\"instance\":"[..], &written, b"}"].concat();
         }
         form.read(&written.into()).expect("what was written can be read");
-        if register::check(&info.app.clone(), &info).is_err() {
-            continue;
-        }
-        let Ok(name) = ServiceName::parse(&register::name_of(&info.app.clone(), &info)) else {
-            continue;
-        };
-        let key = ServiceKey::new(GroupName::default_group(), name);
-        if let Ok(registration) = register::registration(key, info, None) {
-            registration.check().ok();
-        }
+        taken(info);
+    }
+}
+
+/// What another Eureka sends.
+pub(in crate::facades) fn replication(bytes: &[u8]) {
+    replicate::registrations(bytes).into_iter().for_each(taken);
+}
+
+fn taken(info: InstanceInfo) {
+    let app = info.app.clone();
+    if register::check(&app, &info).is_err() {
+        return;
+    }
+    let Ok(name) = ServiceName::parse(&register::name_of(&app, &info)) else { return };
+    let key = ServiceKey::new(GroupName::default_group(), name);
+    if let Ok(registration) = register::registration(key, info, None) {
+        registration.check().ok();
     }
 }

@@ -16,6 +16,14 @@ use super::call::{Answered, Call, Refused};
 use super::render::UNKNOWN;
 use crate::access::Caller;
 
+/// The registrations that a body has, for fuzzing.
+#[cfg(any(fuzzing, test))]
+pub(super) fn registrations(body: &[u8]) -> Vec<InstanceInfo> {
+    let batch = serde_json::from_slice::<Batch>(body);
+    let all = batch.map(|batch| batch.replication_list).unwrap_or_default();
+    all.into_iter().filter_map(|one| one.instance_info).collect()
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Batch {

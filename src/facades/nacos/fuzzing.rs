@@ -1,6 +1,7 @@
 //! What reads messages and heartbeats, for fuzzing.
 
-use super::{beat, grpc};
+use super::{beat, grpc, register, udp};
+use crate::model::labels::check_metadata;
 
 /// A message by gRPC, and what it says.
 pub(in crate::facades) fn message(bytes: &[u8]) {
@@ -10,4 +11,16 @@ pub(in crate::facades) fn message(bytes: &[u8]) {
 /// A heartbeat by HTTP.
 pub(in crate::facades) fn heartbeat(bytes: &[u8]) {
     beat::fuzzing(bytes);
+}
+
+/// Metadata by HTTP, in either of their forms.
+pub(in crate::facades) fn metadata(bytes: &[u8]) {
+    if let Some(pairs) = std::str::from_utf8(bytes).ok().and_then(register::pairs) {
+        check_metadata("metadata", &pairs).ok();
+    }
+}
+
+/// What is sent by UDP to acknowledge a push.
+pub(in crate::facades) fn acknowledgement(bytes: &[u8]) {
+    udp::acknowledged(bytes);
 }

@@ -181,21 +181,25 @@ fn metadata(call: &Call) -> Answered<Option<Pairs>> {
     // Clients that have none say null.
     let said = call.said("metadata").filter(|text| text.trim() != "null");
     let Some(text) = said else { return Ok(None) };
+    let wrong = || call.bad("Param 'metadata' must be a JSON object, or key=value,key=value");
+    pairs(text).map(Some).ok_or_else(wrong)
+}
+
+/// Pairs as JSON, or as `key=value,key=value`; `None`: it is neither.
+pub(super) fn pairs(text: &str) -> Option<Pairs> {
     if let Ok(object) = serde_json::from_str::<Map<String, Value>>(text) {
         let pairs = object.into_iter().map(|(key, value)| match value {
             Value::String(text) => (key, text),
             Value::Null => (key, String::new()),
             other => (key, other.to_string()),
         });
-        return Ok(Some(pairs.collect()));
+        return Some(pairs.collect());
     }
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
         Some((key.to_owned(), value.to_owned()))
     };
-    let pairs: Option<Pairs> = text.split(',').map(pair).collect();
-    let wrong = || call.bad("Param 'metadata' must be a JSON object, or key=value,key=value");
-    pairs.map(Some).ok_or_else(wrong)
+    text.split(',').map(pair).collect()
 }
 
 fn lease(metadata: &Pairs) -> u32 {

@@ -129,6 +129,14 @@ struct Acknowledgement {
     last_ref_time: Value,
 }
 
+/// The number that is acknowledged: it is one, or a text of one.
+pub(super) fn acknowledged(bytes: &[u8]) -> Option<i64> {
+    match serde_json::from_slice::<Acknowledgement>(bytes).ok()?.last_ref_time {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_i64(),
+    }
+}
+
 /// Pushes until the group stops.
 pub(super) async fn run(
     face: Arc<Face>,
@@ -229,12 +237,7 @@ impl Pusher {
     }
 
     fn acknowledged(&mut self, bytes: &[u8], from: SocketAddr) {
-        let Ok(ack) = serde_json::from_slice::<Acknowledgement>(bytes) else { return };
-        // A number, or a text of one.
-        let said = match &ack.last_ref_time {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_i64(),
-        };
+        let said = acknowledged(bytes);
         let Some(place) = said.and_then(|number| self.sent.get(&number)) else { return };
         let known = self.all.get_mut(place).filter(|_| place.address == from);
         if let Some(subscriber) = known.filter(|one| one.number() == said) {

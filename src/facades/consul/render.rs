@@ -188,12 +188,14 @@ pub(super) fn checks(row: &Row, index: i64) -> Vec<Value> {
     let status = status(instance);
     // One that says of itself that it is down is not well, whatever its checks find.
     let unsaid = status == "critical" && own.worst() != Some(CheckStatus::Critical);
+    // Consul has one word for both.
+    let notes = if instance.status == InstanceStatus::Starting { "starting" } else { "" };
     if own.is_empty() && (instance.health != HealthStatus::Unknown || unsaid) {
         let label = format!("Service '{name}' check");
-        checks.push(check(&format!("service:{id}"), &label, status, "", ""));
+        checks.push(check(&format!("service:{id}"), &label, status, "", notes));
     } else if unsaid {
         let label = format!("Service '{name}' status");
-        checks.push(check(&format!("service:{id}:status"), &label, status, "", ""));
+        checks.push(check(&format!("service:{id}:status"), &label, status, "", notes));
     }
     if instance.status == InstanceStatus::OutOfService {
         let reason = |mark| instance.native.get(mark).map(String::as_str);

@@ -103,6 +103,14 @@ async fn what_one_face_writes_the_others_read() {
     let ports: Vec<_> =
         answer["instances"].as_array().unwrap().iter().map(|row| &row["portNumber"]).collect();
     assert_eq!(ports, [90, 81], "{answer}");
+    // A state that Consul has no word for.
+    let mut starting = instance("starter", 5);
+    starting["instance"]["status"] = json!("STARTING");
+    let answer = hub.client.post(hub.url("/eureka/apps/STARTER")).json(&starting).send().await;
+    assert_eq!(answer.unwrap().status(), 204);
+    let (_, answer) = hub.get("/v1/health/service/starter").await;
+    let check = &answer[0]["Checks"][0];
+    assert_eq!((&check["Status"], &check["Notes"]), (&json!("critical"), &json!("starting")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, any, get, post, put};
 use dashmap::DashMap;
 use hub_registry_core::TenantId;
 
@@ -99,7 +100,12 @@ pub fn router(doors: Doors) -> Router {
             router = router.route(&format!("{plain}/"), method.clone()).route(&plain, method);
         }
     }
-    router.with_state(Arc::new(face))
+    router.route("/eureka/{*path}", any(unserved)).with_state(Arc::new(face))
+}
+
+/// A path that is not served: without a body, as by a Eureka.
+async fn unserved(_: Call) -> StatusCode {
+    StatusCode::NOT_FOUND
 }
 
 fn routes() -> Vec<(&'static str, MethodRouter<Arc<Face>>)> {

@@ -172,7 +172,9 @@ impl FromRequest<Arc<Face>> for Call {
         let tenant = tenant(namespace).map_err(failed)?;
         let said = Said { bearer: shown, tenant, user: None, forwarded };
         let caller = face.authenticator.caller(said).await.map_err(failed)?;
-        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        // Whoever waits for changes of configurations says which in a form.
+        let reads = matches!(parts.method, Method::GET | Method::HEAD)
+            || parts.uri.path().ends_with("/cs/configs/listener");
         caller.need(if reads { Action::Read } else { Action::Write }).map_err(failed)?;
         Ok(Self { caller, version, peer, carried, parameters })
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Face;
 use super::beat::renewed;
 use super::call::{Answered, Call};
-use super::register::{key, registration, update as changed};
+use super::register::{Extent, changed, key, registration};
 use super::render::{self, DEFAULT_CLUSTER};
 use super::version::{Code, Version};
 use crate::model::instance::NativeInstance;
@@ -22,8 +22,8 @@ pub(super) async fn register(State(face): State<Arc<Face>>, call: Call) -> Answe
     let at = key(&call, call.service()?)?;
     if call.version == Version::V3 && call.switch("heartBeat", false) {
         if renewed(&face, &call, &at)?.is_none() {
-            let text = "instance not found";
-            return Err(call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text));
+            // Nothing went wrong: it is told to register (`InstanceOpenApiController.register`).
+            return Err(call.refused(StatusCode::OK, Code::NoInstance, "instance not found"));
         }
         return Ok(call.version.answer(json!("ok")));
     }
@@ -34,19 +34,14 @@ pub(super) async fn register(State(face): State<Arc<Face>>, call: Call) -> Answe
     Ok(call.version.answer(json!("ok")))
 }
 
-/// `PUT instance`, `PATCH instance`: changes what is said.
+/// `PUT instance`: what is not said has its usual value (`InstanceOperatorClientImpl.updateInstance`).
 pub(super) async fn update(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let at = key(&call, call.service()?)?;
-    let _turn = face.turns.of((call.caller.tenant(), &at)).await;
-    let now = face.own(&call, &at).ok_or_else(|| {
-        let text = format!("instance not found, ip={}, port={}", at.host, at.port);
-        call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text)
-    })?;
-    let patch = changed(&call, &now)?;
-    let outcome = face.native.update(&call.caller, &now.id.to_string(), patch).await;
-    face.metrics.native.ended("update", outcome.is_ok());
-    outcome.map_err(|error| call.failed(error))?;
-    Ok(call.version.answer(json!("ok")))
+    face.change(&call, Extent::Whole).await
+}
+
+/// `PATCH instance`: what is not said stays.
+pub(super) async fn patch(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    face.change(&call, Extent::Said).await
 }
 
 /// `DELETE instance`: `ok` also for one that is not there.
@@ -83,6 +78,20 @@ pub(super) async fn get(State(face): State<Arc<Face>>, call: Call) -> Answered {
 }
 
 impl Face {
+    async fn change(&self, call: &Call, extent: Extent) -> Answered {
+        let at = key(call, call.service()?)?;
+        let _turn = self.turns.of((call.caller.tenant(), &at)).await;
+        let now = self.own(call, &at).ok_or_else(|| {
+            let text = format!("instance not found, ip={}, port={}", at.host, at.port);
+            call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text)
+        })?;
+        let patch = changed(call, &now, extent)?;
+        let outcome = self.native.update(&call.caller, &now.id.to_string(), patch).await;
+        self.metrics.native.ended("update", outcome.is_ok());
+        outcome.map_err(|error| call.failed(error))?;
+        Ok(call.version.answer(json!("ok")))
+    }
+
     /// The hub's own instance at an address, if the caller may see it.
     pub(super) fn own(&self, call: &Call, at: &InstanceKey) -> Option<NativeInstance> {
         let tenant = call.caller.tenant();

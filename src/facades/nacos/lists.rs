@@ -41,7 +41,12 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return Ok((kind, hosts.written(healthy)).into_response());
     }
-    Ok(call.version.answer(hosts.value(&clusters, healthy, call.carried)))
+    let mut value = hosts.value(&clusters, healthy, call.carried);
+    if call.version == Version::V3 {
+        // Of that version the list alone (`InstanceOpenApiController.list`).
+        value = value["hosts"].take();
+    }
+    Ok(call.version.answer(value))
 }
 
 /// `GET service/list`: the names of a group's services.

@@ -13,6 +13,7 @@
 //! | `instances`, `beat` | what clients say of themselves |
 //! | `lists` | what there is |
 //! | `login` | tokens |
+//! | `config` | that there are no configurations |
 //! | `hosts` | the instances of a service, written once per change |
 //! | `render`, `register` | from rows to hosts, and from what is said to registrations |
 //! | `udp` | pushes to clients of 1.x |
@@ -21,6 +22,7 @@
 
 mod beat;
 mod call;
+mod config;
 #[cfg(any(fuzzing, test))]
 pub(in crate::facades) mod fuzzing;
 pub mod grpc;
@@ -39,15 +41,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{any, get, post, put};
 use dashmap::DashMap;
 use hub_registry_core::{ServiceKey, TenantId};
+use tokio_util::sync::CancellationToken;
 
 use self::call::Call;
 use self::hosts::Hosts;
 pub use self::ports::Ports;
+use self::version::{Code, Version};
 use crate::facades::Doors;
 use crate::facades::turns::Turns;
 use crate::task::TaskGroup;
@@ -62,6 +66,7 @@ struct Face {
     /// The last time of an empty list of what is not kept: never ahead of the clock.
     time: AtomicI64,
     subscribers: udp::Subscribers,
+    stopping: CancellationToken,
 }
 
 impl Deref for Face {
@@ -89,6 +94,7 @@ impl Nacos {
             pulse: grpc::Pulse::default(),
             time: AtomicI64::new(0),
             subscribers,
+            stopping: tasks.stop_signal(),
         });
         if let Some(host) = pushes {
             let (pushes, host, group) = (Arc::clone(&face), host.to_owned(), tasks.clone());
@@ -109,7 +115,7 @@ fn router(face: Arc<Face>) -> Router {
         let one = get(instances::get)
             .post(instances::register)
             .put(instances::update)
-            .patch(instances::update)
+            .patch(instances::patch)
             .delete(instances::deregister);
         router = router.route(path, one).route(&format!("{path}/list"), get(lists::instances));
     }
@@ -127,18 +133,14 @@ fn router(face: Arc<Face>) -> Router {
         .route("/v1/ns/catalog/service", get(lists::catalog_service))
         .route("/v1/ns/operator/metrics", get(lists::metrics))
         .route("/v1/console/server/state", get(lists::state))
-        .route("/v1/cs/configs", get(no_config))
-        .route("/v1/cs/configs/listener", post(no_changes));
+        .route("/v1/cs/configs", get(config::get))
+        .route("/v1/cs/configs/listener", post(config::listen))
+        .route("/{*path}", any(unserved));
     Router::new().nest("/nacos", router).with_state(face)
 }
 
-/// The hub keeps no configurations: who reads one is told that there is none, as by a Nacos that
-/// has none.
-async fn no_config(_: Call) -> Response {
-    (StatusCode::NOT_FOUND, "config data not exist").into_response()
-}
-
-/// And none of them changes.
-async fn no_changes(_: Call) -> StatusCode {
-    StatusCode::OK
+/// A path of Nacos' that is not served, in whatever version.
+async fn unserved(uri: Uri, _: Call) -> Response {
+    let text = "no such path: the hub serves what clients of Nacos ask (docs/faces.md)";
+    Version::of(uri.path()).refusal(StatusCode::NOT_FOUND, Code::NoResource, text)
 }

@@ -135,23 +135,42 @@ pub(super) fn registration(call: &Call, key: InstanceKey) -> Answered<Registrati
     told.registration(key, stay).map_err(|error| call.failed(error))
 }
 
-/// What an update changes; the rest stays as it is.
-pub(super) fn update(call: &Call, now: &NativeInstance) -> Answered<InstancePatch> {
+/// How much of an instance a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// What is said.
+    Said,
+}
+
+/// What an update changes.
+pub(super) fn changed(
+    call: &Call,
+    now: &NativeInstance,
+    extent: Extent,
+) -> Answered<InstancePatch> {
+    let is_whole = extent == Extent::Whole;
     let enabled = call.said("enabled").or_else(|| call.said("enable"));
+    let enabled = enabled.or(is_whole.then_some("true"));
     let health = call.said("healthy").filter(|_| now.check == HealthCheckType::None);
     let is_true = |word: &str| word.eq_ignore_ascii_case("true");
     let health = health.map(|word| match is_true(word) {
         true => HealthStatus::Healthy,
         false => HealthStatus::Unhealthy,
     });
-    let metadata = metadata(call)?;
+    let metadata = metadata(call)?.or_else(|| is_whole.then(Pairs::default));
     if let Some(metadata) = &metadata {
         check_metadata("metadata", metadata).map_err(|error| call.failed(error))?;
     }
     Ok(InstancePatch {
         status: enabled.map(|word| status(is_true(word))),
         health,
-        weight: factor(call).map(weight).transpose().map_err(|error| call.failed(error))?,
+        weight: factor(call)
+            .or(is_whole.then_some(1.0))
+            .map(weight)
+            .transpose()
+            .map_err(|error| call.failed(error))?,
         metadata,
         ..InstancePatch::default()
     })

@@ -265,6 +265,49 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
     assert_eq!(read(&hub, far).await, json!({ "count": 0, "doms": [] }));
 }
 
+/// What clients of 3.x ask by HTTP (`InstanceOpenApiController`): a heartbeat is a registration that says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_3_register_beat_and_list() {
+    let hub = Hub::start().await;
+    let of = "/v3/client/ns/instance?serviceName=three&ip=10.7.3.1&port=80";
+    let ask = async |method: Method, path: &str| -> (StatusCode, Value) {
+        let (status, text) = send(&hub, method, path).await;
+        (status, serde_json::from_str(&text).unwrap())
+    };
+    let beat = format!("{of}&heartBeat=true");
+    let (status, answer) = ask(Method::POST, &beat).await;
+    // It is told to register, and nothing went wrong.
+    assert_eq!((status.as_u16(), &answer["code"]), (200, &json!(21003)), "{answer}");
+    let ok = json!({ "code": 0, "message": "success", "data": "ok" });
+    assert_eq!(ask(Method::POST, &format!("{of}&weight=2&metadata=a%3Db")).await.1, ok);
+    assert_eq!(ask(Method::POST, &beat).await.1, ok);
+    let list = "/v3/client/ns/instance/list?serviceName=three";
+    let (_, found) = ask(Method::GET, list).await;
+    let all = found["data"].as_array().unwrap();
+    assert_eq!((all.len(), &all[0]["ip"], &all[0]["weight"]), (1, &json!("10.7.3.1"), &json!(2.0)));
+    assert_eq!(all[0]["metadata"], json!({ "a": "b" }));
+    assert_eq!(ask(Method::DELETE, of).await.1, ok);
+    assert_eq!(ask(Method::GET, list).await.1["data"], json!([]));
+    let (status, answer) = ask(Method::GET, "/v3/client/ns/nothing").await;
+    assert_eq!((status.as_u16(), &answer["code"]), (404, &json!(20004)), "{answer}");
+}
+
+/// The hub keeps no configurations; a client of 1.x that waits for a change of one asks again at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_configuration_waits() {
+    let hub = Hub::start().await;
+    let ask = |no_hangup: &'static str| {
+        let request = hub.client.post(hub.url("/nacos/v1/cs/configs/listener"));
+        let request = request.header("Long-Pulling-Timeout", "30000");
+        request
+            .header("Long-Pulling-Timeout-No-Hangup", no_hangup)
+            .form(&[("Listening-Configs", "x")])
+    };
+    let answer = timeout(Duration::from_secs(5), ask("true").send()).await.unwrap().unwrap();
+    assert_eq!((answer.status(), answer.text().await.unwrap().len()), (StatusCode::OK, 0));
+    assert!(timeout(Duration::from_secs(2), ask("false").send()).await.is_err());
+}
+
 /// The next push of a service that a client of 1.x is told by UDP, and where it came from.
 async fn datagram(socket: &UdpSocket) -> (Value, Value, SocketAddr) {
     let mut buffer = vec![0; 65_536];

@@ -176,3 +176,33 @@ async fn without_a_credential_nothing_is_told() {
         );
     }
 }
+
+/// It says in a form what it waits for, and writes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_may_wait_for_configurations_and_a_path_that_is_not_served_is_none() {
+    let hub = Hub::with_config("security:\n  enabled: true\n").await;
+    let reader = hub.command(&["token", "create", "--role", "reader", "--user", "rita"]).await;
+    let post = |path: &str| {
+        let request =
+            hub.client.post(hub.url(path)).header("Long-Pulling-Timeout-No-Hangup", "true");
+        request.form(&[("Listening-Configs", "x"), ("accessToken", reader.trim())])
+    };
+    let listen = post("/nacos/v1/cs/configs/listener").send().await.unwrap();
+    assert_eq!(listen.status(), 200);
+    assert_eq!(post("/nacos/v1/ns/instance").send().await.unwrap().status(), 403);
+    // In the words of the protocol, whichever way it has to show a token.
+    let (token, get) = (reader.trim(), |path: &str| hub.client.get(hub.url(path)));
+    for request in [
+        get(&format!("/nacos/v2/cs/config?accessToken={token}")),
+        get(&format!("/nacos/v3/console/x?accessToken={token}")),
+        get("/eureka/x").basic_auth("rita", Some(token)),
+        get("/eureka/apps/a/b/c/d").basic_auth("rita", Some(token)),
+        get("/v1/session/nothing").header("X-Consul-Token", token),
+    ] {
+        let answer = request.send().await.unwrap();
+        let (status, path) = (answer.status(), answer.url().path().to_owned());
+        let text = answer.text().await.unwrap();
+        assert_eq!(status, 404, "{path}: {text}");
+        assert!(!text.contains("\"time\""), "{path}: not in the words of the hub's own API: {text}");
+    }
+}

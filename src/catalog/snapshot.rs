@@ -31,8 +31,9 @@ pub struct Snapshot {
     pub instances: usize,
     /// The print of all services and rows.
     pub print: Print,
-    /// When services that are no more left, as long as few enough did.
-    gone: HashTrieMapSync<ServiceName, i64>,
+    /// When services that are no more left, by name in lower case, as long as few enough did: whoever
+    /// found `web` as `WEB` asks for `WEB` when it left, and its index must not fall.
+    gone: HashTrieMapSync<String, i64>,
     /// Names in neither map are taken to have last changed here.
     gone_floor: i64,
 }
@@ -95,25 +96,24 @@ impl Snapshot {
     /// the beginning.
     #[must_use]
     pub fn gone_at(&self, name: &ServiceName) -> i64 {
-        self.gone.get(name).copied().unwrap_or(self.gone_floor)
+        self.gone.get(&name.as_str().to_lowercase()).copied().unwrap_or(self.gone_floor)
     }
 
     /// The revision at which a group of a name that is still there left; 0: none did.
     #[must_use]
     pub fn left_at(&self, name: &ServiceName) -> i64 {
-        self.gone.get(name).copied().unwrap_or_default()
+        self.gone.get(&name.as_str().to_lowercase()).copied().unwrap_or_default()
     }
 
     fn remember(&mut self, name: &ServiceName) {
         if self.gone.size() >= MAX_GONE {
             // A reader that waits for an unknown name is woken once for nothing. Names that other
             // groups still hold are kept: their readers' index must not fall.
-            let held = |name: &ServiceName| self.services.contains_key(name);
-            let kept = self.gone.iter().filter(|(name, _)| held(name));
+            let kept = self.gone.iter().filter(|(name, _)| !self.named(name).is_empty());
             self.gone = kept.map(|(name, at)| (name.clone(), *at)).collect();
             self.gone_floor = self.revision;
         }
-        self.gone.insert_mut(name.clone(), self.revision);
+        self.gone.insert_mut(name.as_str().to_lowercase(), self.revision);
     }
 
     /// Every service, sorted by name, then group.

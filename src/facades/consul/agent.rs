@@ -88,16 +88,13 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let filter = call.filter()?;
     let mut services = BTreeMap::new();
-    for one in face.registered_seen(&call.caller) {
-        let Some((row, revision)) = face.row(&call, &one.key) else {
-            continue;
-        };
-        let service = local(&row, revision, &face.settings.datacenter);
-        if face.filtered(vec![service.clone()], filter.as_ref())?.len() == 1 {
+    for one in face.own_last(&call.caller, call.peer) {
+        if let Some((row, revision)) = face.row(&call, &one.key) {
+            let service = local(&row, revision, &face.settings.datacenter);
             services.insert(render::id_of(&row), service);
         }
     }
-    Ok(read(1, true, text(&services)))
+    Ok(read(1, true, text(&face.those_that_pass(services, filter.as_ref())?)))
 }
 
 /// `GET agent/service/{id}`

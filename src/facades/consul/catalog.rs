@@ -202,6 +202,21 @@ impl Face {
         others.find(|other| snapshot.service(other).is_some()).unwrap_or(key)
     }
 
+    /// Those that pass, by id: which one an id means is not a matter of the filter.
+    pub(super) fn those_that_pass(
+        &self,
+        all: BTreeMap<String, Value>,
+        filter: Option<&super::filter::Filter>,
+    ) -> Answered<BTreeMap<String, Value>> {
+        let mut passing = BTreeMap::new();
+        for (id, one) in all {
+            if let Some(one) = self.filtered(vec![one], filter)?.pop() {
+                passing.insert(id, one);
+            }
+        }
+        Ok(passing)
+    }
+
     /// Those that pass.
     pub(super) fn filtered(
         &self,

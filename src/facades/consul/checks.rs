@@ -7,13 +7,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use hub_registry_consul::wire::NODE_MAINTENANCE;
 use hub_registry_core::HealthStatus;
 use serde::Deserialize;
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
 use super::check_definition::{self, CheckDefinition};
-use super::places::agent_of;
+use super::places::{agent_of, is_of};
 use super::register::decode;
 use super::render::{self, term};
 use crate::access::{Action, Caller};
@@ -126,16 +127,19 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let filter = call.filter()?;
     let mut checks = BTreeMap::new();
-    for one in face.registered_seen(&call.caller) {
+    for one in face.own_last(&call.caller, call.peer) {
         let Some((row, revision)) = face.row(&call, &one.key) else {
             continue;
         };
-        for check in face.filtered(render::checks(&row, revision), filter.as_ref())? {
+        for check in render::checks(&row, revision) {
             let id = check["CheckID"].as_str().unwrap_or_default().to_owned();
-            checks.insert(id, check);
+            // Another agent's maintenance says nothing of this one.
+            if id != NODE_MAINTENANCE || is_of(&one, call.peer) {
+                checks.insert(id, check);
+            }
         }
     }
-    Ok(read(1, true, text(&checks)))
+    Ok(read(1, true, text(&face.those_that_pass(checks, filter.as_ref())?)))
 }
 
 impl Face {

@@ -123,8 +123,16 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         .route("/agent/check/update/{id}", put(checks::update))
         .route("/kv", any(no_values))
         .route("/kv/", any(no_values))
-        .route("/kv/{*key}", any(no_values));
+        .route("/kv/{*key}", any(no_values))
+        .route("/{*path}", any(unserved));
     Router::new().nest("/v1", v1).with_state(face)
+}
+
+/// What the hub does not serve: 404 as Consul says it, with the words of later ones, for 1.8 has none.
+/// Who asks is looked at first, as with what is served.
+async fn unserved(_: Call) -> Refused {
+    const TEXT: &str = "Invalid URL path: not a recognized HTTP API endpoint";
+    Refused::new(StatusCode::NOT_FOUND, TEXT)
 }
 
 /// The hub keeps no values: who reads one is told that there is none, as Spring's configuration

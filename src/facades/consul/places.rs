@@ -155,6 +155,14 @@ impl Face {
         all
     }
 
+    /// All that registered as services of an agent, and that the caller may see: those of the agent
+    /// beside it last, for of one id theirs is the one that is meant.
+    pub(super) fn own_last(&self, caller: &Caller, peer: IpAddr) -> Vec<Arc<NativeInstance>> {
+        let mut all = self.registered_seen(caller);
+        all.sort_by_key(|one| is_of(one, peer));
+        all
+    }
+
     /// All that registered as services of an agent, and that the caller may see.
     pub(super) fn registered_seen(&self, caller: &Caller) -> Vec<Arc<NativeInstance>> {
         let visible = self.native.visible(caller);
@@ -176,7 +184,7 @@ pub(super) fn agent_of(instance: &NativeInstance) -> Option<IpAddr> {
     instance.native.get(term::AGENT).and_then(|text| text.parse().ok())
 }
 
-fn is_of(instance: &NativeInstance, peer: IpAddr) -> bool {
+pub(super) fn is_of(instance: &NativeInstance, peer: IpAddr) -> bool {
     agent_of(instance) == Some(peer)
 }
 

@@ -207,6 +207,28 @@ async fn the_checks_of_an_only_one_are_anybodys_to_add_and_take_away() {
     assert_eq!((next.as_array().unwrap().len(), &next[0]["CheckID"]), (1, &json!("more")));
 }
 
+/// Both have `web-80`, and the second one said that its own is well.
+async fn each_agent_lists_its_own(hub: &Hub, agents: &[reqwest::Client; 2]) {
+    let list = async |agent: &reqwest::Client, path: &str| {
+        let answer = agent.get(hub.url(&format!("/v1/agent/{path}"))).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    let status = "checks?filter=Status+%3D%3D+critical";
+    for (agent, address, critical) in [(&agents[0], "127.0.0.2", 1), (&agents[1], "127.0.0.3", 0)] {
+        assert_eq!(list(agent, "services").await["web-80"]["Address"], address);
+        let found = list(agent, status).await;
+        assert_eq!(found.as_object().unwrap().len(), critical, "{address}: {found}");
+    }
+    let maintain = async |enable: bool| {
+        let url = hub.url(&format!("/v1/agent/maintenance?enable={enable}"));
+        assert_eq!(agents[1].put(url).send().await.unwrap().status(), 200);
+    };
+    maintain(true).await;
+    let shown = async |agent| list(agent, "checks").await.get("_node_maintenance").is_some();
+    assert_eq!((shown(&agents[0]).await, shown(&agents[1]).await), (false, true));
+    maintain(false).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_unique_with_one_agent_only() {
     let hub = Hub::start().await;
@@ -229,6 +251,7 @@ async fn an_id_is_unique_with_one_agent_only() {
     let passing = read(&hub, "/v1/health/service/web?passing").await;
     assert_eq!(passing[0]["Service"]["Address"], "127.0.0.3");
     assert_eq!(passing.as_array().unwrap().len(), 1);
+    each_agent_lists_its_own(&hub, &agents).await;
     // One that moves takes its old place with it.
     let moved = json!({ "ID": "web-80", "Name": "web", "Port": 81 });
     assert_eq!(

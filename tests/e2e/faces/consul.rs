@@ -393,6 +393,16 @@ async fn rights_are_those_of_the_token_whichever_way_it_is_shown() {
     ] {
         assert_eq!(good.send().await.unwrap().status(), 200);
     }
+    // What is not served is not there, for whom it lets in; what is the hub's own is still its own.
+    for path in ["/v1/acl/tokens", "/v1/session/list", "/v1/agent/nothing"] {
+        let url = hub.url(path);
+        let answer = hub.client.get(&url).header("x-consul-token", &token).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+        assert_eq!(hub.client.get(&url).send().await.unwrap().status(), 403, "{path}");
+    }
+    let own = hub.client.get(hub.url("/api/v1/services")).bearer_auth(&token);
+    assert_eq!(own.send().await.unwrap().status(), 200);
     let body = json!({ "Name": "x", "Port": 80 });
     let write = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
     assert_eq!(write.header("x-consul-token", &token).send().await.unwrap().status(), 403);

@@ -145,3 +145,26 @@ async fn who_waits_for_a_name_in_another_case_hears_of_it() {
     assert_eq!(found[0]["Service"]["Service"], "web");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_of_a_name_in_another_case_does_not_fall_when_it_leaves() {
+    let hub = Hub::start().await;
+    let index = async || {
+        let answer = hub.client.get(hub.url("/v1/health/service/WEB")).send().await.unwrap();
+        answer.headers()["x-consul-index"].to_str().unwrap().parse::<i64>().unwrap()
+    };
+    let mut indexes = vec![index().await];
+    for (id, name) in [("1", "web"), ("2", "Web")] {
+        let body = json!({ "ID": id, "Name": name, "Address": "10.14.4.1", "Port": 80 });
+        let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
+        assert_eq!(put.send().await.unwrap().status(), 200);
+        indexes.push(index().await);
+    }
+    // The later one leaves first.
+    for id in ["2", "1"] {
+        let url = hub.url(&format!("/v1/agent/service/deregister/{id}"));
+        assert_eq!(hub.client.put(url).send().await.unwrap().status(), 200);
+        indexes.push(index().await);
+    }
+    assert!(indexes.is_sorted_by(|a, b| a < b), "{indexes:?}");
+}

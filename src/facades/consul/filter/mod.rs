@@ -8,7 +8,9 @@
 //! ```
 //!
 //! A selector is a field, then fields or keys: `Service.Meta.zone`, `Service.Meta["a.b"]`. Of a list
-//! of objects (`Checks.Status`) any may match. A key that is not there equals nothing.
+//! of objects (`Checks.Status`) any may match, and a negated operator is asked of each: there is a
+//! check that is not critical. `not` before it negates the whole (go-bexpr, `evaluate.go`). A key that
+//! is not there equals nothing.
 
 mod lex;
 mod parse;
@@ -24,7 +26,8 @@ pub(super) enum Filter {
     Or(Box<Self>, Box<Self>),
     And(Box<Self>, Box<Self>),
     Not(Box<Self>),
-    Match(Vec<String>, Test),
+    /// A test of what a selector names, or its negation.
+    Match(Vec<String>, Test, bool),
 }
 
 /// What is asked of the values of a selector.
@@ -46,7 +49,7 @@ impl Filter {
             Self::Or(a, b) => a.passes(value) || b.passes(value),
             Self::And(a, b) => a.passes(value) && b.passes(value),
             Self::Not(inner) => !inner.passes(value),
-            Self::Match(path, test) => any(value, path, test),
+            Self::Match(path, test, negated) => any(value, path, test, *negated),
         }
     }
 
@@ -55,7 +58,7 @@ impl Filter {
         match self {
             Self::Or(a, b) | Self::And(a, b) => a.unknown(value).or_else(|| b.unknown(value)),
             Self::Not(inner) => inner.unknown(value),
-            Self::Match(path, _) => {
+            Self::Match(path, ..) => {
                 let known = path.first().is_some_and(|field| value.get(field).is_some());
                 (!known).then(|| path.join("."))
             }
@@ -63,15 +66,15 @@ impl Filter {
     }
 }
 
-fn any(value: &Value, path: &[String], test: &Test) -> bool {
-    let [first, rest @ ..] = path else { return test.passes(value) };
+fn any(value: &Value, path: &[String], test: &Test, negated: bool) -> bool {
+    let [first, rest @ ..] = path else { return test.passes(value) != negated };
     match value {
-        Value::Array(all) => all.iter().any(|one| any(one, path, test)),
+        Value::Array(all) => all.iter().any(|one| any(one, path, test, negated)),
         Value::Object(fields) => match fields.get(first) {
-            Some(field) => any(field, rest, test),
-            None => matches!(test, Test::IsEmpty),
+            Some(field) => any(field, rest, test, negated),
+            None => matches!(test, Test::IsEmpty) != negated,
         },
-        _ => false,
+        _ => negated,
     }
 }
 
@@ -158,6 +161,33 @@ mod tests {
         }
         let other = parse("Nothing.ID == x").unwrap();
         assert_eq!(other.unknown(&entry), Some("Nothing.ID".to_owned()));
+    }
+
+    /// As Consul 1.8.7 answers.
+    #[test]
+    fn a_negated_operator_is_asked_of_each_of_a_list() {
+        let check = |status: &str, tags: Value| json!({ "Status": status, "ServiceTags": tags });
+        let both = [check("passing", json!([])), check("critical", json!(["a"]))];
+        let both = json!({ "Checks": both, "Service": { "Tags": ["a", "b"] } });
+        let none = json!({ "Checks": [] });
+        let passes = |text: &str, value: &Value| parse(text).unwrap().passes(value);
+        for yes in [
+            "Checks.Status != critical",
+            "Checks.Status != passing",
+            "Checks.Status not matches \"^crit\"",
+            "a not in Checks.ServiceTags",
+        ] {
+            assert!(passes(yes, &both), "{yes}");
+            assert!(!passes(yes, &none), "{yes}");
+        }
+        for no in [
+            "not Checks.Status == critical",
+            "Checks.Status != critical and Checks.Status == warning",
+            "a not in Service.Tags",
+            "Service.Tags not contains a",
+        ] {
+            assert!(!passes(no, &both), "{no}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Words {
             let negated = self.take(&["not"]);
             self.next += 1;
             let path = self.selector()?;
-            return Ok(not(negated, Filter::Match(path, Test::Holds(value))));
+            return Ok(Filter::Match(path, Test::Holds(value), negated));
         }
         let path = self.selector()?;
         let (test, negated) = match self.peek().cloned() {
@@ -124,7 +124,7 @@ impl Words {
             }
             _ => (Test::IsTrue, false),
         };
-        Ok(not(negated, Filter::Match(path, test)))
+        Ok(Filter::Match(path, test, negated))
     }
 
     fn after(&mut self, count: usize) -> Result<String, String> {
@@ -187,8 +187,4 @@ impl Words {
         }
         Ok(path)
     }
-}
-
-fn not(negated: bool, filter: Filter) -> Filter {
-    if negated { Filter::Not(Box::new(filter)) } else { filter }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
+use super::filter::{fields, kept_by_id};
 use super::places::{has_id, is_registered_as};
 use super::register::{self, Defined};
 use super::render;
@@ -86,7 +87,7 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 
 /// `GET agent/services`: what registered here, by id.
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let filter = call.filter()?;
+    let filter = call.filter(&fields::SERVICE)?;
     let mut services = BTreeMap::new();
     for one in face.own_last(&call.caller, call.peer) {
         if let Some((row, revision)) = face.row(&call, &one.key) {
@@ -94,7 +95,7 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
             services.insert(render::id_of(&row), service);
         }
     }
-    Ok(read(1, true, text(&face.those_that_pass(services, filter.as_ref())?)))
+    Ok(read(1, true, text(&kept_by_id(services, filter.as_ref()))))
 }
 
 /// `GET agent/service/{id}`

@@ -14,6 +14,7 @@ use hub_registry_core::duration;
 use serde::Serialize;
 
 use super::Face;
+use super::filter::fields::Kind;
 use super::filter::{self, Filter};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
@@ -116,10 +117,14 @@ impl Call {
         }
     }
 
-    /// The expression, if there is one.
-    pub(super) fn filter(&self) -> Answered<Option<Filter>> {
+    /// The expression, if there is one, over rows of this kind.
+    pub(super) fn filter(&self, row: &Kind) -> Answered<Option<Filter>> {
         let text = self.query("filter").filter(|text| !text.trim().is_empty());
-        let parsed = text.map(filter::parse).transpose();
+        let suiting = |text| {
+            let filter = filter::parse(text)?;
+            filter.suits(row).map(|()| filter)
+        };
+        let parsed = text.map(suiting).transpose();
         parsed.map_err(|error| {
             Refused::bad(format!("Failed to create boolean expression evaluator: {error}"))
         })

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Face;
 use super::call::{Answered, Blocking, Call, Refused, read, text};
+use super::filter::{fields, kept};
 use super::render;
 use crate::access::Visible;
 use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView, Snapshot};
@@ -41,7 +42,7 @@ pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answe
 
 /// `GET catalog/service/{name}`
 pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let filter = call.filter()?;
+    let filter = call.filter(&fields::FLAT)?;
     let (index, whole, view) = face.watched(&call).await?;
     let datacenter = &face.settings.datacenter;
     let tags: Vec<_> = call.all("tag").collect();
@@ -52,13 +53,13 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
             flat
         })
     });
-    let rows = face.filtered(rows.collect(), filter.as_ref())?;
+    let rows = kept(rows.collect(), filter.as_ref());
     Ok(read(index, whole, text(&rows)))
 }
 
 /// `GET catalog/nodes`
 pub(super) async fn nodes(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let (filter, snapshot) = (call.filter()?, face.changed(&call).await?);
+    let (filter, snapshot) = (call.filter(&fields::NODE)?, face.changed(&call).await?);
     let visible = face.native.visible(&call.caller);
     let mut nodes = BTreeMap::new();
     for (_, row) in rows(&snapshot, &visible) {
@@ -68,7 +69,7 @@ pub(super) async fn nodes(State(face): State<Arc<Face>>, call: Call) -> Answered
     if call.asks_for_node_meta() {
         nodes.clear();
     }
-    let nodes = face.filtered(nodes.into_values().collect(), filter.as_ref())?;
+    let nodes = kept(nodes.into_values().collect(), filter.as_ref());
     Ok(read(snapshot.revision, true, text(&nodes)))
 }
 
@@ -200,36 +201,5 @@ impl Face {
         let names = snapshot.named(key.name.as_str()).into_iter();
         let mut others = names.map(|name| ServiceKey::new(key.group.clone(), name));
         others.find(|other| snapshot.service(other).is_some()).unwrap_or(key)
-    }
-
-    /// Those that pass, by id: which one an id means is not a matter of the filter.
-    pub(super) fn those_that_pass(
-        &self,
-        all: BTreeMap<String, Value>,
-        filter: Option<&super::filter::Filter>,
-    ) -> Answered<BTreeMap<String, Value>> {
-        let mut passing = BTreeMap::new();
-        for (id, one) in all {
-            if let Some(one) = self.filtered(vec![one], filter)?.pop() {
-                passing.insert(id, one);
-            }
-        }
-        Ok(passing)
-    }
-
-    /// Those that pass.
-    pub(super) fn filtered(
-        &self,
-        all: Vec<Value>,
-        filter: Option<&super::filter::Filter>,
-    ) -> Answered<Vec<Value>> {
-        let Some(filter) = filter else { return Ok(all) };
-        if let Some(selector) = all.first().and_then(|first| filter.unknown(first)) {
-            let text = format!(
-                "Failed to create boolean expression evaluator: Selector {selector:?} is not valid"
-            );
-            return Err(Refused::bad(text));
-        }
-        Ok(all.into_iter().filter(|one| filter.passes(one)).collect())
     }
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::Face;
 use super::call::{Answered, Call, Refused, read, text};
 use super::check_definition::{self, CheckDefinition};
+use super::filter::{fields, kept_by_id};
 use super::places::{agent_of, is_of};
 use super::register::decode;
 use super::render::{self, term};
@@ -125,7 +126,7 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 
 /// `GET agent/checks`: those of the services that registered here, by id.
 pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let filter = call.filter()?;
+    let filter = call.filter(&fields::CHECK)?;
     let mut checks = BTreeMap::new();
     for one in face.own_last(&call.caller, call.peer) {
         let Some((row, revision)) = face.row(&call, &one.key) else {
@@ -139,7 +140,7 @@ pub(super) async fn list(State(face): State<Arc<Face>>, call: Call) -> Answered 
             }
         }
     }
-    Ok(read(1, true, text(&face.those_that_pass(checks, filter.as_ref())?)))
+    Ok(read(1, true, text(&kept_by_id(checks, filter.as_ref()))))
 }
 
 impl Face {

@@ -12,8 +12,11 @@
 //! check that is not critical. `not` before it negates the whole (go-bexpr, `evaluate.go`). A key that
 //! is not there equals nothing.
 
+pub(super) mod fields;
 mod lex;
 mod parse;
+
+use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::Value;
@@ -42,6 +45,21 @@ pub(super) enum Test {
     IsTrue,
 }
 
+/// Those that pass.
+pub(super) fn kept(mut all: Vec<Value>, filter: Option<&Filter>) -> Vec<Value> {
+    all.retain(|one| filter.is_none_or(|filter| filter.passes(one)));
+    all
+}
+
+/// Those that pass, by id: which one an id means is not a matter of the filter.
+pub(super) fn kept_by_id(
+    mut all: BTreeMap<String, Value>,
+    filter: Option<&Filter>,
+) -> BTreeMap<String, Value> {
+    all.retain(|_, one| filter.is_none_or(|filter| filter.passes(one)));
+    all
+}
+
 impl Filter {
     /// Whether this passes.
     pub(super) fn passes(&self, value: &Value) -> bool {
@@ -50,18 +68,6 @@ impl Filter {
             Self::And(a, b) => a.passes(value) && b.passes(value),
             Self::Not(inner) => !inner.passes(value),
             Self::Match(path, test, negated) => any(value, path, test, *negated),
-        }
-    }
-
-    /// The first selector that is none of this value.
-    pub(super) fn unknown(&self, value: &Value) -> Option<String> {
-        match self {
-            Self::Or(a, b) | Self::And(a, b) => a.unknown(value).or_else(|| b.unknown(value)),
-            Self::Not(inner) => inner.unknown(value),
-            Self::Match(path, ..) => {
-                let known = path.first().is_some_and(|field| value.get(field).is_some());
-                (!known).then(|| path.join("."))
-            }
         }
     }
 }
@@ -82,7 +88,8 @@ impl Test {
     fn passes(&self, value: &Value) -> bool {
         match self {
             Self::Equals(wanted) => match value {
-                Value::Array(all) => all.iter().any(|one| text(one) == *wanted),
+                Value::Bool(value) => truth(wanted) == Some(*value),
+                Value::Number(value) => value.as_i64() == wanted.parse().ok(),
                 other => text(other) == *wanted,
             },
             Self::Holds(wanted) => match value {
@@ -90,10 +97,7 @@ impl Test {
                 Value::Object(fields) => fields.contains_key(wanted),
                 other => text(other).contains(wanted),
             },
-            Self::Matches(pattern) => match value {
-                Value::Array(all) => all.iter().any(|one| pattern.is_match(&text(one))),
-                other => pattern.is_match(&text(other)),
-            },
+            Self::Matches(pattern) => pattern.is_match(&text(value)),
             Self::IsEmpty => match value {
                 Value::Array(all) => all.is_empty(),
                 Value::Object(fields) => fields.is_empty(),
@@ -101,6 +105,15 @@ impl Test {
             },
             Self::IsTrue => *value == Value::Bool(true),
         }
+    }
+}
+
+/// What Go takes for a boolean (`strconv.ParseBool`).
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
     }
 }
 
@@ -130,7 +143,7 @@ mod tests {
         });
         let passes = |text: &str| {
             let filter = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(filter.unknown(&entry), None, "{text}");
+            assert_eq!(filter.suits(&fields::ENTRY), Ok(()), "{text}");
             filter.passes(&entry)
         };
         for yes in [
@@ -146,7 +159,6 @@ mod tests {
             "c not in Service.Tags",
             "Service.Tags not contains c",
             "zone in Service.Meta",
-            "Service.Meta.none is empty",
             "Service.Tags is not empty",
             "Checks.Status == warning",
             "Service.ID matches \"^web-[0-9]$\"",
@@ -159,8 +171,6 @@ mod tests {
             assert!(passes(yes), "{yes}");
             assert!(!passes(&format!("not ({yes})")), "not {yes}");
         }
-        let other = parse("Nothing.ID == x").unwrap();
-        assert_eq!(other.unknown(&entry), Some("Nothing.ID".to_owned()));
     }
 
     /// As Consul 1.8.7 answers.

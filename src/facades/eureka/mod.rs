@@ -39,6 +39,7 @@ use dashmap::DashMap;
 use hub_registry_core::TenantId;
 
 use self::app::App;
+use self::call::Call;
 use self::list::{List, Lists};
 use self::write::Places;
 use crate::access::Caller;

@@ -152,7 +152,7 @@ pub(super) fn changed(
 ) -> Answered<InstancePatch> {
     let is_whole = extent == Extent::Whole;
     let enabled = call.said("enabled").or_else(|| call.said("enable"));
-    let enabled = enabled.or(is_whole.then_some("true"));
+    let enabled = enabled.or_else(|| is_whole.then_some("true"));
     let health = call.said("healthy").filter(|_| now.check == HealthCheckType::None);
     let is_true = |word: &str| word.eq_ignore_ascii_case("true");
     let health = health.map(|word| match is_true(word) {
@@ -167,7 +167,7 @@ pub(super) fn changed(
         status: enabled.map(|word| status(is_true(word))),
         health,
         weight: factor(call)
-            .or(is_whole.then_some(1.0))
+            .or_else(|| is_whole.then_some(1.0))
             .map(weight)
             .transpose()
             .map_err(|error| call.failed(error))?,

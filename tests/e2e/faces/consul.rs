@@ -259,7 +259,7 @@ async fn grpc_checks_are_run_by_the_hub() {
         ("well", format!("127.0.0.1:{port}/well")),
         ("sick", format!("127.0.0.1:{port}/sick")),
         ("unknown", format!("127.0.0.1:{port}/other")),
-        // It speaks another language.
+        // It speaks another language, and hangs up.
         ("web", format!("127.0.0.1:{web}")),
     ] {
         let check =
@@ -279,7 +279,7 @@ async fn grpc_checks_are_run_by_the_hub() {
     for (name, says) in [
         ("sick", "gRPC: NOT_SERVING"),
         ("unknown", "gRPC: NOT_FOUND"),
-        ("web", "the answer is no gRPC"),
+        ("web", "connection closed before the answer"),
     ] {
         let path = format!("/api/v1/services/{name}/instances");
         let (_, body) = hub.get(&path).await;

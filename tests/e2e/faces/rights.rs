@@ -203,6 +203,9 @@ async fn a_reader_may_wait_for_configurations_and_a_path_that_is_not_served_is_n
         let (status, path) = (answer.status(), answer.url().path().to_owned());
         let text = answer.text().await.unwrap();
         assert_eq!(status, 404, "{path}: {text}");
-        assert!(!text.contains("\"time\""), "{path}: not in the words of the hub's own API: {text}");
+        assert!(
+            !text.contains("\"time\""),
+            "{path}: not in the words of the hub's own API: {text}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The protocols of others, spoken by the hub.
 
 mod agents;
+mod blocking;
 mod consul;
 mod consumers;
 mod eureka;

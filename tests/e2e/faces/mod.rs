@@ -7,6 +7,7 @@ mod consumers;
 mod eureka;
 pub(crate) mod grpc;
 mod hubs;
+mod itself;
 mod matrix;
 mod nacos;
 mod names;

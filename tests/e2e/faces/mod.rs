@@ -12,6 +12,7 @@ mod matrix;
 mod nacos;
 mod names;
 mod prometheus;
+mod replication;
 mod rights;
 mod scenario;
 mod secure;

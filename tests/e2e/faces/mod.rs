@@ -16,4 +16,5 @@ mod replication;
 mod rights;
 mod scenario;
 mod secure;
+mod statuses;
 mod watchers;

@@ -8,6 +8,7 @@ mod eureka;
 pub(crate) mod grpc;
 mod hubs;
 mod itself;
+mod large;
 mod matrix;
 mod nacos;
 mod names;

@@ -13,6 +13,7 @@ use crate::hub::Hub;
 pub(crate) mod client;
 mod hostile;
 mod scenario;
+mod setup;
 
 fn port(hub: &Hub) -> u16 {
     hub.port + 1000

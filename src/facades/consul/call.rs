@@ -212,3 +212,60 @@ pub(super) fn read(index: i64, whole: bool, body: impl Into<Bytes>) -> Response 
 pub(super) fn text(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use hub_registry_core::TenantId;
+
+    use super::*;
+
+    fn blocking(query: &[(&str, &str)]) -> Option<Blocking> {
+        let said = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let call = Call {
+            caller: Caller::unlimited(TenantId::default_tenant(), "walt"),
+            peer: IpAddr::from([127, 0, 0, 1]),
+            carried: false,
+            path: HashMap::new(),
+            query: query.iter().map(said).collect(),
+        };
+        call.blocking().ok().unwrap()
+    }
+
+    #[test]
+    fn a_wait_is_five_minutes_ten_at_most_and_a_sixteenth_more() {
+        for (said, expected) in [
+            ("", 300.0),
+            ("0s", 300.0),
+            ("0", 300.0),
+            ("1ms", 0.001),
+            ("4s", 4.0),
+            ("120000ms", 120.0),
+            ("5m", 300.0),
+            ("10m", 600.0),
+            ("601s", 600.0),
+            ("24h", 600.0),
+        ] {
+            let waits = || blocking(&[("index", "7"), ("wait", said)]).unwrap().wait.as_secs_f64();
+            let all: Vec<_> = (0..1000).map(|_| waits()).collect();
+            let least = all.iter().copied().fold(f64::MAX, f64::min);
+            let most = all.iter().copied().fold(0.0, f64::max);
+            assert!(
+                least >= expected && most <= expected * 17.0 / 16.0 + 1e-6,
+                "{said}: {least} to {most}"
+            );
+            // Who came at once does not come back at once.
+            assert!(most - least > expected / 32.0, "{said}: {least} to {most}");
+        }
+        let unsaid = blocking(&[("index", "7")]).unwrap().wait.as_secs_f64();
+        assert!((300.0..=318.75).contains(&unsaid), "{unsaid}");
+    }
+
+    #[test]
+    fn without_an_index_nobody_waits() {
+        for query in [&[][..], &[("wait", "5m")], &[("index", "0")], &[("index", "")]] {
+            assert!(blocking(query).is_none(), "{query:?}");
+        }
+        let index = |text| blocking(&[("index", text)]).unwrap().index;
+        assert_eq!((index("1"), index("18446744073709551615")), (1, i64::MAX));
+    }
+}

@@ -8,6 +8,7 @@ mod copy_fields;
 mod failover;
 mod idlers;
 mod migration;
+mod mute;
 mod pairs;
 mod reaped;
 mod restart;

@@ -251,9 +251,10 @@ impl App {
         });
         metrics_gate.open(metrics_router(api.clone()), None);
         let bounded_ones = bounded(faces.eureka.merge(faces.nacos.clone()), &api);
-        let all = bounded_ones.merge(faces.consul.clone());
+        let all = bounded_ones.merge(faces.consul.clone()).merge(faces.nacos_waiting.clone());
         consul_gate.open(face_router(api.clone(), faces.consul), None);
-        nacos_gate.open(face_router(api.clone(), bounded(faces.nacos, &api)), None);
+        let nacos_ones = bounded(faces.nacos, &api).merge(faces.nacos_waiting);
+        nacos_gate.open(face_router(api.clone(), nacos_ones), None);
         gate.open(router(api.clone(), all), Hot::new(api));
         // Until now they wait to be taken: whoever asks is answered from all that is known.
         let nacos_grpc_address = nacos_ports.grpc_address;
@@ -312,6 +313,8 @@ struct Faces {
     eureka: Router,
     consul: Router,
     nacos: Router,
+    /// What of it waits longer than others may.
+    nacos_waiting: Router,
 }
 
 impl Faces {
@@ -329,6 +332,7 @@ impl Faces {
         }
         if facades.nacos.enabled {
             faces.nacos = nacos.router();
+            faces.nacos_waiting = nacos.waiting();
         }
         faces
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Face;
 use super::beat::renewed;
 use super::call::{Answered, Call};
-use super::register::{Extent, changed, key, registration};
+use super::register::{Change, Extent, key, registration};
 use super::render::{self, DEFAULT_CLUSTER};
 use super::version::{Code, Version};
 use crate::model::instance::NativeInstance;
@@ -34,14 +34,18 @@ pub(super) async fn register(State(face): State<Arc<Face>>, call: Call) -> Answe
     Ok(call.version.answer(json!("ok")))
 }
 
-/// `PUT instance`: what is not said has its usual value (`InstanceOperatorClientImpl.updateInstance`).
+/// `PUT instance`: what is not said has its usual value (`InstanceOperatorClientImpl.updateInstance`),
+/// except for metadata.
 pub(super) async fn update(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    face.change(&call, Extent::Whole).await
+    face.change(&call, Extent::Whole).await?;
+    Ok(call.version.answer(json!("ok")))
 }
 
 /// `PATCH instance`: what is not said stays.
 pub(super) async fn patch(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    face.change(&call, Extent::Said).await
+    face.change(&call, Extent::Said).await?;
+    // In no version it has an envelope (`InstanceControllerV2.patch`).
+    Ok(Version::V1.answer(json!("ok")))
 }
 
 /// `DELETE instance`: `ok` also for one that is not there.
@@ -78,18 +82,18 @@ pub(super) async fn get(State(face): State<Arc<Face>>, call: Call) -> Answered {
 }
 
 impl Face {
-    async fn change(&self, call: &Call, extent: Extent) -> Answered {
+    async fn change(&self, call: &Call, extent: Extent) -> Answered<()> {
         let at = key(call, call.service()?)?;
+        let change = Change::of(call, extent)?;
         let _turn = self.turns.of((call.caller.tenant(), &at)).await;
         let now = self.own(call, &at).ok_or_else(|| {
             let text = format!("instance not found, ip={}, port={}", at.host, at.port);
             call.refused(StatusCode::NOT_FOUND, Code::NoInstance, text)
         })?;
-        let patch = changed(call, &now, extent)?;
-        let outcome = self.native.update(&call.caller, &now.id.to_string(), patch).await;
+        let change = move |now: &NativeInstance| change.patch(now);
+        let outcome = self.native.update_with(&call.caller, now.id, change).await;
         self.metrics.native.ended("update", outcome.is_ok());
-        outcome.map_err(|error| call.failed(error))?;
-        Ok(call.version.answer(json!("ok")))
+        outcome.map(drop).map_err(|error| call.failed(error))
     }
 
     /// The hub's own instance at an address, if the caller may see it.

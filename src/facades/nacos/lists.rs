@@ -23,16 +23,21 @@ const MAX_CLUSTERS: usize = 4096;
 /// The largest page.
 const MAX_PAGE: usize = 10_000;
 
-/// `GET instance/list`: the instances that are enabled, in these `clusters`, `healthyOnly` or all.
+/// `GET instance/list`: the instances that are enabled, in these `clusters`, `healthyOnly` or all. In v3
+/// in one cluster, whatever their health, and nobody is told of changes (`InstanceListForm.validate`,
+/// `InstanceOpenApiController.list`).
 pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let key = call.service()?;
-    let healthy = call.switch("healthyOnly", false);
+    let is_v3 = call.version == Version::V3;
+    let healthy = !is_v3 && call.switch("healthyOnly", false);
     let named = if call.version == Version::V1 { "clusters" } else { "clusterName" };
-    let clusters = clusters_of(call.said(named).unwrap_or_default());
+    let usual = if is_v3 { render::DEFAULT_CLUSTER } else { "" };
+    let clusters = clusters_of(call.said(named).unwrap_or(usual));
     let clusters: Vec<_> = clusters.map_err(|error| call.failed(error))?.collect();
     let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
     let hosts = face.hosts(&call.caller, &key, &found);
-    let port = call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+    let port =
+        call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0 && !is_v3);
     if let (Some(peer), Some(port)) = (call.peer, port) {
         let at = (peer, port);
         face.subscribers.put(&call.caller, &key, &clusters, at, found.revision);
@@ -42,8 +47,8 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
         return Ok((kind, hosts.written(healthy)).into_response());
     }
     let mut value = hosts.value(&clusters, healthy, call.carried);
-    if call.version == Version::V3 {
-        // Of that version the list alone (`InstanceOpenApiController.list`).
+    if is_v3 {
+        // Of that version the list alone.
         value = value["hosts"].take();
     }
     Ok(call.version.answer(value))

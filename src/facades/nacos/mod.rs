@@ -103,9 +103,15 @@ impl Nacos {
         Self(face)
     }
 
-    /// The routes of its HTTP API.
+    /// The routes of its HTTP API whose requests do not wait.
     pub fn router(&self) -> Router {
         router(Arc::clone(&self.0))
+    }
+
+    /// The one whose requests do, for as long as they say.
+    pub fn waiting(&self) -> Router {
+        let listen = post(config::listen);
+        Router::new().route("/nacos/v1/cs/configs/listener", listen).with_state(Arc::clone(&self.0))
     }
 }
 
@@ -134,7 +140,6 @@ fn router(face: Arc<Face>) -> Router {
         .route("/v1/ns/operator/metrics", get(lists::metrics))
         .route("/v1/console/server/state", get(lists::state))
         .route("/v1/cs/configs", get(config::get))
-        .route("/v1/cs/configs/listener", post(config::listen))
         .route("/{*path}", any(unserved));
     Router::new().nest("/nacos", router).with_state(face)
 }

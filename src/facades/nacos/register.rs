@@ -144,36 +144,50 @@ pub(super) enum Extent {
     Said,
 }
 
-/// What an update changes.
-pub(super) fn changed(
-    call: &Call,
-    now: &NativeInstance,
-    extent: Extent,
-) -> Answered<InstancePatch> {
-    let is_whole = extent == Extent::Whole;
-    let enabled = call.said("enabled").or_else(|| call.said("enable"));
-    let enabled = enabled.or_else(|| is_whole.then_some("true"));
-    let health = call.said("healthy").filter(|_| now.check == HealthCheckType::None);
-    let is_true = |word: &str| word.eq_ignore_ascii_case("true");
-    let health = health.map(|word| match is_true(word) {
-        true => HealthStatus::Healthy,
-        false => HealthStatus::Unhealthy,
-    });
-    let metadata = metadata(call)?.or_else(|| is_whole.then(Pairs::default));
-    if let Some(metadata) = &metadata {
-        check_metadata("metadata", metadata).map_err(|error| call.failed(error))?;
+/// What a request changes of an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Change {
+    enabled: Option<bool>,
+    healthy: Option<bool>,
+    weight: Option<Weight>,
+    metadata: Option<Pairs>,
+}
+
+impl Change {
+    /// What is said, and of the whole what is usual where nothing is.
+    pub(super) fn of(call: &Call, extent: Extent) -> Answered<Self> {
+        let is_whole = extent == Extent::Whole;
+        let switch = |name: &str| call.said(name).map(|word| word.eq_ignore_ascii_case("true"));
+        let factor = factor(call).or_else(|| is_whole.then_some(1.0));
+        Ok(Self {
+            enabled: switch("enabled").or_else(|| switch("enable")).or(is_whole.then_some(true)),
+            healthy: switch("healthy"),
+            weight: factor.map(weight).transpose().map_err(|error| call.failed(error))?,
+            metadata: metadata(call)?,
+        })
     }
-    Ok(InstancePatch {
-        status: enabled.map(|word| status(is_true(word))),
-        health,
-        weight: factor(call)
-            .or_else(|| is_whole.then_some(1.0))
-            .map(weight)
-            .transpose()
-            .map_err(|error| call.failed(error))?,
-        metadata,
-        ..InstancePatch::default()
-    })
+
+    /// The change of an instance that is so by now. What it registered with stays under the
+    /// metadata that are said (`InstanceUtil.updateInstanceMetadata`).
+    pub(super) fn patch(self, now: &NativeInstance) -> Result<InstancePatch> {
+        let metadata = self.metadata.map(|said| {
+            let mut all = now.metadata.clone();
+            all.extend(said);
+            all
+        });
+        if let Some(metadata) = &metadata {
+            check_metadata("metadata", metadata)?;
+        }
+        let healthy = self.healthy.filter(|_| now.check == HealthCheckType::None);
+        let health = |is| if is { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
+        Ok(InstancePatch {
+            status: self.enabled.map(status),
+            health: healthy.map(health),
+            weight: self.weight,
+            metadata,
+            ..InstancePatch::default()
+        })
+    }
 }
 
 fn status(enabled: bool) -> InstanceStatus {

@@ -196,14 +196,19 @@ async fn while_a_registry_was_never_heard_nothing_is_said_to_be_all() {
 async fn a_token_is_the_password_and_what_it_buys() {
     let hub = Hub::with_config("security:\n  enabled: true\n").await;
     let writer = hub.command(&["token", "create", "--user", "it", "--role", "writer"]).await;
-    let login = async |password: &str| {
+    let login = async |path: &str, password: &str| {
         let form = [("username", "nacos"), ("password", password)];
-        hub.client.post(hub.url("/nacos/v1/auth/login")).form(&form).send().await.unwrap()
+        hub.client.post(hub.url(&format!("/nacos{path}"))).form(&form).send().await.unwrap()
     };
-    assert_eq!(login("nacos").await.status(), 403);
-    let bought: Value = login(&writer).await.json().await.unwrap();
-    assert_eq!((&bought["tokenTtl"], &bought["username"]), (&json!(18_000), &json!("nacos")));
-    let token = bought["accessToken"].as_str().unwrap();
+    let mut token = String::new();
+    for path in ["/v1/auth/login", "/v1/auth/users/login", "/v3/auth/user/login"] {
+        assert_eq!(login(path, "nacos").await.status(), 403, "{path}");
+        let bought: Value = login(path, &writer).await.json().await.unwrap();
+        let said = (&bought["tokenTtl"], &bought["username"], &bought["globalAdmin"]);
+        assert_eq!(said, (&json!(18_000), &json!("nacos"), &json!(false)), "{path}");
+        token = bought["accessToken"].as_str().unwrap().to_owned();
+    }
+    let token = token.as_str();
     let post = hub.url("/nacos/v1/ns/instance?serviceName=safe&ip=10.7.0.7&port=80");
     assert_eq!(hub.client.post(&post).send().await.unwrap().status(), 403);
     assert_eq!(
@@ -286,6 +291,13 @@ async fn clients_of_3_register_beat_and_list() {
     let all = found["data"].as_array().unwrap();
     assert_eq!((all.len(), &all[0]["ip"], &all[0]["weight"]), (1, &json!("10.7.3.1"), &json!(2.0)));
     assert_eq!(all[0]["metadata"], json!({ "a": "b" }));
+    // It asks for one cluster, and is told of the sick.
+    let other = "/v3/client/ns/instance?serviceName=three&ip=10.7.3.2&port=80&clusterName=c";
+    let sick = format!("{other}&ephemeral=false&healthy=false");
+    assert_eq!(ask(Method::POST, &sick).await.1, ok);
+    assert_eq!(ask(Method::GET, list).await.1["data"].as_array().unwrap().len(), 1);
+    let (_, found) = ask(Method::GET, &format!("{list}&clusterName=c&healthyOnly=true")).await;
+    assert_eq!(found["data"][0]["ip"], "10.7.3.2", "{found}");
     assert_eq!(ask(Method::DELETE, of).await.1, ok);
     assert_eq!(ask(Method::GET, list).await.1["data"], json!([]));
     let (status, answer) = ask(Method::GET, "/v3/client/ns/nothing").await;
@@ -295,17 +307,50 @@ async fn clients_of_3_register_beat_and_list() {
 /// The hub keeps no configurations; a client of 1.x that waits for a change of one asks again at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_configuration_waits() {
-    let hub = Hub::start().await;
-    let ask = |no_hangup: &'static str| {
-        let request = hub.client.post(hub.url("/nacos/v1/cs/configs/listener"));
-        let request = request.header("Long-Pulling-Timeout", "30000");
-        request
-            .header("Long-Pulling-Timeout-No-Hangup", no_hangup)
-            .form(&[("Listening-Configs", "x")])
+    if !servers::require(ServerKind::Nacos) {
+        return;
+    }
+    let real = servers::start(ServerKind::Nacos, ServerOptions::default()).await.unwrap();
+    // It waits for longer than other requests may take.
+    let mut hub = Hub::with_environment(&[("REGISTRY__SERVER__HTTP__REQUESTTIMEOUT", "2s")]).await;
+    let client = hub.client.clone();
+    let ask = async |base: &str, timeout: &str, no_hangup: &str, has: &str| {
+        let request = client.post(format!("{base}/nacos/v1/cs/configs/listener"));
+        let request = request.header("Long-Pulling-Timeout", timeout.to_owned());
+        let request = request.header("Long-Pulling-Timeout-No-Hangup", no_hangup.to_owned());
+        let asked = Instant::now();
+        let answer = request.form(&[("Listening-Configs", has)]).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap(), asked.elapsed())
     };
-    let answer = timeout(Duration::from_secs(5), ask("true").send()).await.unwrap().unwrap();
-    assert_eq!((answer.status(), answer.text().await.unwrap().len()), (StatusCode::OK, 0));
-    assert!(timeout(Duration::from_secs(2), ask("false").send()).await.is_err());
+    let (none, some) = ("a\u{2}g\u{2}\u{2}t\u{1}", "a\u{2}g\u{2}abc\u{2}t\u{1}b\u{2}g\u{2}\u{1}");
+    let bases = [hub.url(""), format!("http://127.0.0.1:{}", real.http_port())];
+    let soon = Duration::from_secs(5);
+    for base in &bases {
+        let (status, text, took) = ask(base, "30000", "true", none).await;
+        assert_eq!((status, text.as_str(), took < soon), (200, "", true), "{base}");
+        // Who has what is not there reads it again.
+        let (status, text, took) = ask(base, "30000", "false", some).await;
+        assert_eq!((status, text.trim(), took < soon), (200, "a%02g%02t%01", true), "{base}");
+        assert_eq!(ask(base, "30000", "false", "a\u{1}").await.0, 400, "{base}");
+    }
+    let (here, there) =
+        tokio::join!(ask(&bases[0], "1", "false", none), ask(&bases[1], "1", "false", none));
+    for (base, (status, text, took)) in bases.iter().zip([here, there]) {
+        assert_eq!((status, text.as_str()), (200, ""), "{base}");
+        assert!(
+            took > Duration::from_secs(9) && took < Duration::from_secs(15),
+            "{base}: {took:?}"
+        );
+    }
+    // A server that stops lets nobody wait.
+    let waiting = ask(&bases[0], "30000", "false", none);
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        hub.terminate().await
+    };
+    let ((status, _, took), code) = tokio::join!(waiting, stopping);
+    assert_eq!((status, code), (200, Some(0)));
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(9), "{took:?}");
 }
 
 /// The next push of a service that a client of 1.x is told by UDP, and where it came from.

@@ -158,9 +158,10 @@ impl Change {
     pub(super) fn of(call: &Call, extent: Extent) -> Answered<Self> {
         let is_whole = extent == Extent::Whole;
         let switch = |name: &str| call.said(name).map(|word| word.eq_ignore_ascii_case("true"));
+        let enabled = switch("enabled").or_else(|| switch("enable"));
         let factor = factor(call).or_else(|| is_whole.then_some(1.0));
         Ok(Self {
-            enabled: switch("enabled").or_else(|| switch("enable")).or(is_whole.then_some(true)),
+            enabled: enabled.or_else(|| is_whole.then_some(true)),
             healthy: switch("healthy"),
             weight: factor.map(weight).transpose().map_err(|error| call.failed(error))?,
             metadata: metadata(call)?,

@@ -145,7 +145,8 @@ async fn reads_are_not_far_from_those_of_a_bare_server() {
     let limit = Limit::start(&headers, &body).await;
     let hub_address = SocketAddr::from(([127, 0, 0, 1], hub.port));
     let mut shares = Vec::new();
-    for round in 0..rounds(7, 21) {
+    // A machine that others use as well is slow for a second or two, now to one of them, now to the other.
+    for round in 0..rounds(15, 21) {
         let (most, own) = match round % 2 {
             0 => {
                 let most = rate(limit.address, length).await;

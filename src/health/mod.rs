@@ -1,4 +1,4 @@
-//! Checks of native instances whose `healthCheckType` is HTTP, TCP or CHECKS.
+//! Checks of native instances whose `healthCheckType` is HTTP, TCP, GRPC or CHECKS.
 //!
 //! ```text
 //! native ── changed instances ──► checker: schedule ─► probe (bounded, judged addresses) ─► outcome

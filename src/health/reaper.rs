@@ -27,7 +27,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often is looked, as an agent does.
 const PAUSE: Duration = Duration::from_secs(30);
-/// What is asked ends so much later while all goes well.
+/// What is asked may end so much later, and is of now still.
 const LATE: Duration = Duration::from_secs(5);
 /// A pause of the process this long may have kept a client from being heard in time.
 const PAUSED: Duration = Duration::from_secs(5);

@@ -163,7 +163,7 @@ fn said_besides(info: &InstanceInfo, host: &str) -> Pairs {
     if let Some(dirty) = info.last_dirty_timestamp {
         add(term::DIRTY, dirty.to_string());
     }
-    // Always: the protocol is that of the service, whatever this instance's is.
+    // Always: the other port is not said by anything else, nor is which of both was open.
     let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
     add(term::PORTS, write_ports(ports));
     let center = info.data_center_info.clone().unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// The key in `extProperty`.
 pub const KEY: &str = "fed-native";
-/// The term of the checks that an instance brought with it ([`Checks`](super::check::Checks)).
+/// The term of the checks that an instance brought with it ([`Checks`]).
 pub const CHECKS: &str = "healthChecks";
 /// The term of the connection that an instance is there as long as.
 pub const CONNECTION: &str = "connection";

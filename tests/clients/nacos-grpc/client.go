@@ -55,10 +55,11 @@ func main() {
 		ServerConfigs: []constant.ServerConfig{{IpAddr: at, Port: server}},
 	})
 	check(err)
-	_, err = client.RegisterInstance(vo.RegisterInstanceParam{
+	self := vo.RegisterInstanceParam{
 		Ip: host, Port: port, ServiceName: name, Weight: 1, Enable: true, Healthy: true,
 		Ephemeral: true, Metadata: map[string]string{"by": "go"},
-	})
+	}
+	_, err = client.RegisterInstance(self)
 	check(err)
 	say(map[string]any{"ready": true})
 	var seen sync.Map
@@ -81,12 +82,15 @@ func main() {
 			last, _ := seen.Load(value)
 			say(map[string]any{"seen": last})
 		case "change":
-			_, err = client.UpdateInstance(vo.UpdateInstanceParam{
-				Ip: host, Port: port, ServiceName: name, Weight: 1, Enable: true, Healthy: true,
-				Ephemeral: true, Metadata: map[string]string{"by": "go", "said": value},
-			})
+			self.Metadata["said"] = value
+			_, err = client.UpdateInstance(vo.UpdateInstanceParam(self))
 			check(err)
 			say(map[string]any{"changed": true})
+		case "status":
+			self.Enable = value == "up"
+			_, err = client.UpdateInstance(vo.UpdateInstanceParam(self))
+			check(err)
+			say(map[string]any{"status": value})
 		}
 	}
 	_, err = client.DeregisterInstance(vo.DeregisterInstanceParam{

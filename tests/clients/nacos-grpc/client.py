@@ -26,10 +26,11 @@ def listed(instances):
 async def main(folder):
     server, name, host, port = sys.argv[1:]
     address = {"service_name": name, "ip": host, "port": int(port)}
+    metadata = {"by": "python"}
     builder = ClientConfigBuilder().server_address(server).cache_dir(folder).log_dir(folder)
     config = builder.load_cache_at_start(False).build().set_update_cache_when_empty(True)
     client = await NacosNamingService.create_naming_service(config)
-    await client.register_instance(RegisterInstanceParam(**address, metadata={"by": "python"}))
+    await client.register_instance(RegisterInstanceParam(**address, metadata=metadata))
     say(ready=True)
     seen = {}
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -49,9 +50,13 @@ async def main(folder):
         elif word == "seen":
             say(seen=seen.get(value))
         elif word == "change":
-            metadata = {"by": "python", "said": value}
+            metadata["said"] = value
             await client.update_instance(RegisterInstanceParam(**address, metadata=metadata))
             say(changed=True)
+        elif word == "status":
+            self = RegisterInstanceParam(**address, metadata=metadata, enabled=value == "up")
+            await client.update_instance(self)
+            say(status=value)
     await client.deregister_instance(DeregisterInstanceParam(**address))
     await client.shutdown()
 

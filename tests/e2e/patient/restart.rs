@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hub_registry_testkit::servers::{self, ServerKind, ServerOptions};
 use reqwest::{Client as Http, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,8 +17,8 @@ use crate::proofs::rounds;
 
 /// How often each says that it lives, and asks who does.
 const EVERY: Duration = Duration::from_secs(1);
-/// What is registered from the start to the end, by nobody of them.
-const STABLE: &str = "stable";
+/// What is there from the start to the end, by nobody of them: registered here, and with a Consul.
+const STABLE: [&str; 2] = ["here", "abroad"];
 
 /// What the clients went through.
 #[derive(Default)]
@@ -64,13 +65,14 @@ async fn eureka(http: Http, base: String, number: usize, told: Arc<Told>) {
         if beat.is_ok_and(|answer| answer.status() == StatusCode::NOT_FOUND) {
             is_known = false;
         }
-        let get =
-            http.get(format!("{base}/eureka/vips/{STABLE}")).header("accept", "application/json");
-        if let Ok(answer) = get.send().await
-            && answer.status() == StatusCode::OK
-            && let Ok(body) = answer.json::<Value>().await
-        {
-            told.list(body["applications"]["application"].as_array().map_or(0, Vec::len));
+        for name in STABLE {
+            let get = http.get(format!("{base}/eureka/vips/{name}"));
+            if let Ok(answer) = get.header("accept", "application/json").send().await
+                && answer.status() == StatusCode::OK
+                && let Ok(body) = answer.json::<Value>().await
+            {
+                told.list(body["applications"]["application"].as_array().map_or(0, Vec::len));
+            }
         }
         sleep(EVERY).await;
     }
@@ -83,7 +85,7 @@ async fn consul(http: Http, base: String, number: usize, told: Arc<Told>) {
         "Check": { "TTL": "30s", "Status": "passing" },
     });
     let mut is_known = false;
-    let mut index = "1".to_owned();
+    let mut indexes = STABLE.map(|_| "1".to_owned());
     loop {
         if !is_known {
             let put =
@@ -95,15 +97,17 @@ async fn consul(http: Http, base: String, number: usize, told: Arc<Told>) {
         if pass.is_ok_and(|answer| answer.status() == StatusCode::INTERNAL_SERVER_ERROR) {
             is_known = false;
         }
-        let url = format!("{base}/v1/health/service/{STABLE}?passing&index={index}&wait=1s");
-        let Ok(answer) = http.get(url).send().await else {
-            sleep(EVERY).await;
-            continue;
-        };
-        if answer.status() == StatusCode::OK {
-            index = answer.headers()["x-consul-index"].to_str().unwrap().to_owned();
-            if let Ok(body) = answer.json::<Value>().await {
-                told.list(body.as_array().map_or(0, Vec::len));
+        for (name, index) in STABLE.into_iter().zip(&mut indexes) {
+            let url = format!("{base}/v1/health/service/{name}?passing&index={index}&wait=500ms");
+            let Ok(answer) = http.get(url).send().await else {
+                sleep(EVERY).await;
+                continue;
+            };
+            if answer.status() == StatusCode::OK {
+                answer.headers()["x-consul-index"].to_str().unwrap().clone_into(index);
+                if let Ok(body) = answer.json::<Value>().await {
+                    told.list(body.as_array().map_or(0, Vec::len));
+                }
             }
         }
     }
@@ -118,7 +122,9 @@ async fn nacos(port: u16, number: usize, told: Arc<Told>) {
         };
         told.registers();
         client.register("by-nacos", &format!("10.12.3.{number}"), &json!({})).await;
-        told.list(client.subscribe(STABLE).await.as_array().map_or(0, Vec::len));
+        for name in STABLE {
+            told.list(client.subscribe(name).await.as_array().map_or(0, Vec::len));
+        }
         while let Some((_, body)) = client.next().await {
             if let Some(hosts) = body["serviceInfo"]["hosts"].as_array() {
                 told.list(hosts.len());
@@ -142,12 +148,27 @@ async fn all_are_there(hub: &Hub, count: usize, time: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_under_clients_of_each_protocol_loses_nobody() {
+    if !servers::require(ServerKind::Consul) {
+        return;
+    }
     let count = rounds(20, 200) as usize;
     let mut hub = Hub::start().await;
+    let [here, abroad] = STABLE;
     let native = json!({
-        "serviceName": STABLE, "hostAddress": "10.12.0.1", "portNumber": 80, "leaseSeconds": 3600,
+        "serviceName": here, "hostAddress": "10.12.0.1", "portNumber": 80, "leaseSeconds": 3600,
     });
     assert_eq!(hub.post("/api/v1/instances", &native).await.0, 201);
+    let real = servers::start(ServerKind::Consul, ServerOptions::default()).await.unwrap();
+    let service = json!({ "Name": abroad, "Address": "10.12.0.2", "Port": 80 });
+    let put = hub.client.put(format!("{}/v1/agent/service/register", real.base_url()));
+    assert!(put.json(&service).send().await.unwrap().status().is_success());
+    let config = json!({
+        "configName": "real", "registryType": "CONSUL",
+        "serverAddress": format!("127.0.0.1:{}", real.http_port()),
+    });
+    assert_eq!(hub.post("/api/v1/external/configs", &config).await.0, 201);
+    let path = format!("/api/v1/services/{abroad}/instances");
+    hub.until(&path, Duration::from_secs(30), |_, body| body["count"] == 1).await;
     let told: [Arc<Told>; 3] = Default::default();
     let mut tasks = JoinSet::new();
     for number in 1..=count {
@@ -166,7 +187,9 @@ async fn a_restart_under_clients_of_each_protocol_loses_nobody() {
     sleep(Duration::from_secs(3)).await;
     hub.run().await;
     all_are_there(&hub, count, Duration::from_secs(12)).await;
+    // It comes back without the Consul, whose instances are as they were last known.
     assert_eq!(hub.terminate().await, Some(0));
+    drop(real);
     hub.run().await;
     all_are_there(&hub, count, Duration::from_secs(65)).await;
     for (name, told) in ["eureka", "consul", "nacos"].into_iter().zip(&told) {

@@ -18,6 +18,16 @@ const GONE: Duration = Duration::from_secs(60);
 /// How long one may take to start: it may be a JVM.
 const START: Duration = Duration::from_secs(60);
 
+/// A program in Java of this class, in `NAME.jar` and what it needs of `NAME-lib`.
+pub(super) fn java(name: &str, class: &str, installed: &Path) -> Command {
+    let path = [installed.join(format!("{name}.jar")), installed.join(format!("{name}-lib/*"))];
+    let path = path.map(|path| path.display().to_string()).join(":");
+    let mut command = Command::new("java");
+    command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path]);
+    command.arg(format!("hub.registry.client.{class}"));
+    command
+}
+
 /// Of the programs in `tests/clients/REGISTRY`, the one in this language, with what it needs from
 /// where `tests/servers/install` put it.
 pub(super) fn program(registry: &str, language: &str, installed: &Path) -> Command {
@@ -119,21 +129,35 @@ impl Client {
         self.child.kill().await.unwrap();
     }
 
-    /// Ends as a client does that was told to.
-    pub(super) async fn leave(mut self) {
+    /// It finds itself, ends as a client does that was told to, and is gone at once: what the hub
+    /// answers at this path is then as expected.
+    pub(super) async fn finds_itself_and_leaves(
+        mut self,
+        hub: &Hub,
+        path: &str,
+        is_gone: impl Fn(u16, &Value) -> bool,
+    ) {
+        let name = self.name;
+        self.until(name, |found| found.len() == 1).await;
         drop(self.input.take());
         let ended = timeout(SOON, self.child.wait()).await;
-        assert!(ended.is_ok(), "{} does not end", self.name);
+        assert!(ended.is_ok(), "{name} does not end");
+        let (status, body) = ask(hub, path).await;
+        assert!(is_gone(status, &body), "{name}, {path}: {status} {body}");
     }
+}
+
+async fn ask(hub: &Hub, path: &str) -> (u16, Value) {
+    let request = hub.client.get(hub.url(path)).header("accept", "application/json");
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
 /// Asks the hub until the answer is as expected.
 pub(super) async fn asked(hub: &Hub, path: &str, expected: impl Fn(u16, &Value) -> bool) {
     let end = Instant::now() + GONE;
     loop {
-        let request = hub.client.get(hub.url(path)).header("accept", "application/json");
-        let answer = request.send().await.unwrap();
-        let (status, body) = (answer.status().as_u16(), answer.json().await.unwrap_or_default());
+        let (status, body) = ask(hub, path).await;
         if expected(status, &body) {
             return;
         }

@@ -83,10 +83,7 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_an_agent() {
         }
         let there = format!("/v1/health/service/{name}");
         asked(&hub, &there, |_, all| all[0]["Checks"][0]["Status"] == "critical").await;
-        let mut again = start(who, &installed, &hub).await;
-        again.until(name, |found| found.len() == 1).await;
-        again.leave().await;
-        let left = hub.client.get(hub.url(&there)).send().await.unwrap();
-        assert_eq!(left.json::<Value>().await.unwrap(), json!([]), "{name}");
+        let again = start(who, &installed, &hub).await;
+        again.finds_itself_and_leaves(&hub, &there, |_, all| *all == json!([])).await;
     }
 }

@@ -100,14 +100,10 @@ async fn clients_in_three_languages_live_at_the_hub_as_at_a_nacos() {
     }
     // Each is, and is gone after that; each comes back and leaves, at once.
     for (who, name) in LANGUAGES.into_iter().enumerate() {
-        let (list, none) = (format!("/nacos/v1/ns/instance/list?serviceName={name}"), json!([]));
+        let list = format!("/nacos/v1/ns/instance/list?serviceName={name}");
+        let is_empty = |_, answer: &Value| answer["hosts"] == json!([]);
         clients[who].kill().await;
-        asked(&hub, &list, |_, answer| answer["hosts"] == none).await;
-        let mut again = start(who, &hub, &installed).await;
-        again.until(name, |found| found.len() == 1).await;
-        again.leave().await;
-        let left: Value =
-            hub.client.get(hub.url(&list)).send().await.unwrap().json().await.unwrap();
-        assert_eq!(left["hosts"], none, "{name}");
+        asked(&hub, &list, is_empty).await;
+        start(who, &hub, &installed).await.finds_itself_and_leaves(&hub, &list, is_empty).await;
     }
 }

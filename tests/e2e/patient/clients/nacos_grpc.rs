@@ -9,10 +9,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{Client, asked, program};
+use super::client::{Client, asked, java, program};
 use crate::hub::Hub;
 
-const LANGUAGES: [&str; 2] = ["python", "go"];
+const LANGUAGES: [&str; 3] = ["python", "go", "java"];
 /// The library in Python registers anew at the next half minute of its life.
 const REDO: Duration = Duration::from_secs(45);
 
@@ -22,7 +22,10 @@ fn host(language: usize) -> String {
 
 async fn start(language: usize, hub: &Hub, installed: &Path) -> Client {
     let name = LANGUAGES[language];
-    let mut command = program("nacos-grpc", name, installed);
+    let mut command = match name {
+        "java" => java("spring-clients", "NacosClient", installed),
+        _ => program("nacos-grpc", name, installed),
+    };
     command.args([&format!("127.0.0.1:{}", hub.port), name, &host(language), "8080"]);
     Client::start(name, command).await
 }
@@ -44,6 +47,9 @@ async fn connection(hub: &Hub, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
     let Some(installed) = servers::require_library("nacos-grpc-clients") else { return };
+    if servers::require_library("spring-clients").is_none() {
+        return;
+    }
     let mut hub = Hub::start().await;
     let mut clients = Vec::new();
     for language in 0..LANGUAGES.len() {
@@ -83,10 +89,18 @@ async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
             client.say(&format!("watch {name}")).await;
         }
     }
-    // A change of a client itself.
+    // What a client itself says is told: another metadata, that it is out of use, and back.
     for (who, name) in LANGUAGES.into_iter().enumerate() {
         assert_eq!(clients[who].say("change new").await["changed"], true);
-        clients[1 - who].seen(name, |seen| seen[0]["metadata"]["said"] == "new").await;
+        for client in &mut clients {
+            client.seen(name, |seen| seen[0]["metadata"]["said"] == "new").await;
+        }
+        for (word, count) in [("down", 0), ("up", 1)] {
+            clients[who].say(&format!("status {word}")).await;
+            for client in &mut clients {
+                client.seen(name, |seen| seen.as_array().is_some_and(|it| it.len() == count)).await;
+            }
+        }
     }
     tokio::time::sleep(Duration::from_secs(62)).await;
     for name in LANGUAGES {
@@ -113,19 +127,15 @@ async fn clients_of_2_and_3_live_at_the_hub_as_at_a_nacos() {
     }
     // Each is killed, and gone with its connection; each comes back and leaves.
     for (who, name) in LANGUAGES.into_iter().enumerate() {
-        let (list, none) = (format!("/nacos/v1/ns/instance/list?serviceName={name}"), json!([]));
+        let list = format!("/nacos/v1/ns/instance/list?serviceName={name}");
+        let is_empty = |_, answer: &Value| answer["hosts"] == json!([]);
         clients[who].kill().await;
         let at = Instant::now();
-        asked(&hub, &list, |_, answer| answer["hosts"] == none).await;
+        asked(&hub, &list, is_empty).await;
         assert!(at.elapsed() < Duration::from_secs(5), "{name}: {:?}", at.elapsed());
         if let Some(other) = clients.get_mut(who + 1) {
-            other.seen(name, |seen| *seen == none).await;
+            other.seen(name, |seen| *seen == json!([])).await;
         }
-        let mut again = start(who, &hub, &installed).await;
-        again.until(name, |found| found.len() == 1).await;
-        again.leave().await;
-        let left: Value =
-            hub.client.get(hub.url(&list)).send().await.unwrap().json().await.unwrap();
-        assert_eq!(left["hosts"], none, "{name}");
+        start(who, &hub, &installed).await.finds_itself_and_leaves(&hub, &list, is_empty).await;
     }
 }

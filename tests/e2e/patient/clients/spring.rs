@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use hub_registry_testkit::servers::{self, ServerKind};
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::client::Client;
+use super::client::{Client, java};
 use crate::hub::Hub;
 
 /// Kind of application, its class, where its jar is, and what it is asked for by.
 const APPS: [(&str, &str, &str); 3] = [
-    ("netflix", "hub.registry.client.EurekaApp", "eureka"),
-    ("consul", "hub.registry.client.ConsulApp", "spring-clients"),
-    ("alibaba", "hub.registry.client.NacosApp", "spring-clients"),
+    ("netflix", "EurekaApp", "eureka"),
+    ("consul", "ConsulApp", "spring-clients"),
+    ("alibaba", "NacosApp", "spring-clients"),
 ];
 
 fn host(app: usize) -> String {
@@ -25,10 +24,7 @@ fn host(app: usize) -> String {
 
 async fn start(app: usize, hub: &Hub, installed: &Path) -> Client {
     let (name, class, jar) = APPS[app];
-    let path = [installed.join(format!("{jar}.jar")), installed.join(format!("{jar}-lib/*"))];
-    let path = path.map(|path| path.display().to_string()).join(":");
-    let mut command = Command::new("java");
-    command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path, class]);
+    let mut command = java(jar, class, installed);
     let address = match name {
         "netflix" => hub.url("/eureka"),
         _ => format!("127.0.0.1:{}", hub.port),

@@ -14,8 +14,8 @@ use hub_registry_core::duration;
 use serde::Serialize;
 
 use super::Face;
+use super::filter::Filter;
 use super::filter::fields::Kind;
-use super::filter::{self, Filter};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
 use crate::http::shown::{asks_for_carried, bearer, is_forwarded};
@@ -118,14 +118,10 @@ impl Call {
     }
 
     /// The expression, if there is one, over rows of this kind.
-    pub(super) fn filter(&self, row: &Kind) -> Answered<Option<Filter>> {
+    pub(super) fn filter(&self, row: &'static Kind) -> Answered<Option<Filter>> {
         let text = self.query("filter").filter(|text| !text.trim().is_empty());
-        let suiting = |text| {
-            let filter = filter::parse(text)?;
-            filter.suits(row).map(|()| filter)
-        };
-        let parsed = text.map(suiting).transpose();
-        parsed.map_err(|error| {
+        let read = text.map(|text| Filter::read(text, row)).transpose();
+        read.map_err(|error| {
             Refused::bad(format!("Failed to create boolean expression evaluator: {error}"))
         })
     }

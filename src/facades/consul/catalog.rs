@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Face;
 use super::call::{Answered, Blocking, Call, Refused, read, text};
-use super::filter::{fields, kept};
+use super::filter::{fields, kept, kept_by_id};
 use super::render;
 use crate::access::Visible;
 use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView, Snapshot};
@@ -20,6 +20,9 @@ use crate::facades::names::key_of;
 
 /// Who waits for the list of all looks again no sooner than this: it may change all the time.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A node, and its services by id.
+type OnNode = (Value, BTreeMap<String, Value>);
 
 /// `GET catalog/services`: `{"NAME": ["TAG", ...]}`
 pub(super) async fn services(State(face): State<Arc<Face>>, call: Call) -> Answered {
@@ -75,20 +78,17 @@ pub(super) async fn nodes(State(face): State<Arc<Face>>, call: Call) -> Answered
 
 /// `GET catalog/node/{name}`: null where there is none, as the real server has it.
 pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered {
-    let snapshot = face.changed(&call).await?;
-    let (visible, name) = (face.native.visible(&call.caller), call.segment("name"));
-    let mut found = Value::Null;
-    for (view, row) in rows(&snapshot, &visible) {
-        if render::node_of(&row.instance) != name {
-            continue;
-        }
-        if found.is_null() {
-            let node = render::node(&row.instance, &face.settings.datacenter, 1);
-            found = json!({ "Node": node, "Services": {} });
-        }
-        found["Services"][render::id_of(row)] = render::service(row, view.revision);
-    }
-    Ok(read(snapshot.revision, true, text(&found)))
+    let (revision, found) = face.on_node(&call).await?;
+    let found = found.map(|(node, services)| json!({ "Node": node, "Services": services }));
+    Ok(read(revision, true, text(&found)))
+}
+
+/// `GET catalog/node-services/{name}`: the same with a list.
+pub(super) async fn node_services(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let (revision, found) = face.on_node(&call).await?;
+    let (node, services) = found.unzip();
+    let services = services.map(|all| all.into_values().collect::<Vec<_>>());
+    Ok(read(revision, true, text(&json!({ "Node": node, "Services": services }))))
 }
 
 /// `GET catalog/datacenters`
@@ -128,6 +128,24 @@ impl Face {
         }
         self.all_heard(tenant)?;
         Ok(self.view.snapshot(tenant))
+    }
+
+    /// The node that the call names, if it is one, with its services by id, those that pass.
+    async fn on_node(&self, call: &Call) -> Answered<(i64, Option<OnNode>)> {
+        let (filter, snapshot) = (call.filter(&fields::SERVICE)?, self.changed(call).await?);
+        let (visible, name) = (self.native.visible(&call.caller), call.segment("name"));
+        let mut node = None;
+        let mut services = BTreeMap::new();
+        for (view, row) in rows(&snapshot, &visible) {
+            if render::node_of(&row.instance) == name {
+                node.get_or_insert_with(|| {
+                    render::node(&row.instance, &self.settings.datacenter, 1)
+                });
+                services.insert(render::id_of(row), render::service(row, view.revision));
+            }
+        }
+        let services = kept_by_id(services, filter.as_ref());
+        Ok((snapshot.revision, node.map(|node| (node, services))))
     }
 
     /// Waits until what is asked for changed; an index from the future is answered at once.

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::check_definition::CheckDefinition;
-use super::filter;
+use super::filter::{Filter, fields};
 use super::register::{self, Defined};
 use crate::facades::names::key_of;
 
@@ -32,11 +32,13 @@ pub(in crate::facades) fn check(bytes: &[u8]) {
 /// A filter.
 pub(in crate::facades) fn expression(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(filter) = filter::parse(text) else { return };
     let entry = json!({
         "Service": { "ID": "a", "Tags": ["x", "y"], "Meta": { "k": "v" }, "Port": 80, "Enabled": true },
         "Checks": [{ "Status": "passing" }, { "Status": "critical" }], "Node": null,
     });
-    filter.passes(&entry);
-    filter.suits(&filter::fields::ENTRY).ok();
+    for (row, value) in [(&fields::ENTRY, &entry), (&fields::SERVICE, &entry["Service"])] {
+        if let Ok(filter) = Filter::read(text, row) {
+            filter.passes(value);
+        }
+    }
 }

@@ -99,6 +99,7 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         .route("/catalog/service/{name}", get(catalog::service))
         .route("/catalog/nodes", get(catalog::nodes))
         .route("/catalog/node/{name}", get(catalog::node))
+        .route("/catalog/node-services/{name}", get(catalog::node_services))
         .route("/catalog/datacenters", get(catalog::datacenters))
         .route("/health/service/{name}", get(health::service))
         .route("/health/checks/{name}", get(health::checks))

@@ -63,8 +63,8 @@ pub(super) struct Definition {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Weights {
-    passing: Option<i64>,
-    warning: Option<i64>,
+    passing: i64,
+    warning: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,11 +169,13 @@ impl Defined {
         for (tag, other) in new.taggedaddresses {
             say(&format!("{}{tag}", term::ADDRESS), format!("{}:{}", other.address, other.port));
         }
-        let weights = new.weights.unwrap_or_default();
-        if let Some(warning) = weights.warning.filter(|warning| *warning != 1) {
+        let Weights { passing, warning } =
+            new.weights.unwrap_or(Weights { passing: 1, warning: 1 });
+        check_weights(passing, warning)?;
+        if warning != 1 {
             say(term::WARNING, warning.to_string());
         }
-        let passing = weights.passing.unwrap_or(1).clamp(0, i64::from(Weight::MAX / 100));
+        let passing = passing.min(i64::from(Weight::MAX / 100));
         // An empty one is none there; in a list it is a mistake.
         let one = new.check.filter(|check| *check != CheckDefinition::default());
         let defined: Vec<_> = one.into_iter().chain(new.checks).collect();
@@ -259,6 +261,17 @@ impl Defined {
         registration.health = Some(checks.health());
         Ok(registration)
     }
+}
+
+/// `agent/structs/structs.go`, `ValidateWeights`.
+fn check_weights(passing: i64, warning: i64) -> Answered<()> {
+    let wrong = match (passing, warning) {
+        (..=0, _) => "Passing must be greater than 0",
+        (_, ..=-1) => "Warning must be greater or equal than 0",
+        (0x1_0000.., _) | (_, 0x1_0000..) => "DNS Weight must be between 0 and 65535",
+        _ => return Ok(()),
+    };
+    Err(Refused::bad(format!("Invalid Weights: {wrong}")))
 }
 
 fn check_meta(meta: &BTreeMap<String, String>) -> Answered<()> {

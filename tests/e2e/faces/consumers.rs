@@ -71,6 +71,24 @@ async fn two_hosts_with_one_id_are_two() {
     let path = "/api/v1/services/dup/instances";
     hub.until(path, Duration::from_secs(10), |_, body| body["count"] == 2).await;
     for base in [hub.url(""), real.base_url()] {
+        let get = async |path: &str, filter: &str| {
+            let get = hub.client.get(format!("{base}/v1/catalog/{path}"));
+            get.query(&[("filter", filter)]).send().await.unwrap()
+        };
+        for (filter, count) in [("Service == dup", 1), ("Port == 81", 0)] {
+            let node: Value = get("node/n1", filter).await.json().await.unwrap();
+            assert_eq!(node["Node"]["Node"], "n1", "{base}");
+            assert_eq!(node["Services"].as_object().unwrap().len(), count, "{base}: {node}");
+            let node: Value = get("node-services/n1", filter).await.json().await.unwrap();
+            assert_eq!(node["Node"]["Node"], "n1", "{base}");
+            assert_eq!(node["Services"].as_array().unwrap().len(), count, "{base}: {node}");
+        }
+        for path in ["node/n1", "node/nobody", "node-services/n1"] {
+            let refused = get(path, "Node == n1").await;
+            assert!(!refused.status().is_success(), "{base} {path}");
+            let text = refused.text().await.unwrap();
+            assert!(text.contains("Selector \"Node\" is not valid"), "{base} {path}: {text}");
+        }
         for keys in keys(&entries(&hub.client, &base, "dup").await) {
             assert_eq!(keys.len(), 2, "{base}: {keys:?}");
         }

@@ -2,7 +2,9 @@
 //! selector is held against them and not against what is answered, so that a wrong one is refused
 //! also where there is nothing.
 
-use super::{Filter, Test, truth};
+use serde_json::Value;
+
+use super::{Expression, Test, truth};
 
 /// What a field is.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub(in super::super) const NODE: Kind = Object(&[
     ("Meta", Map(&Text)),
 ]);
 
-/// Of `agent/services`.
+/// Of `agent/services`, `catalog/node` and `catalog/node-services`.
 pub(in super::super) const SERVICE: Kind = Object(&[
     ("Kind", Text),
     ("ID", Text),
@@ -116,12 +118,24 @@ pub(in super::super) const FLAT: Kind = Object(&[
     ("ServiceConnect", CONNECT),
 ]);
 
-impl Filter {
+impl Kind {
+    /// What a field of this kind is that nobody wrote.
+    pub(super) fn zero(&self) -> Value {
+        match self {
+            Text => Value::from(""),
+            Number => Value::from(0),
+            Truth => Value::from(false),
+            Texts | Map(_) | Object(_) | List(_) => Value::Array(Vec::new()),
+        }
+    }
+}
+
+impl Expression {
     /// Whether all can be asked of rows of this kind.
     ///
     /// # Errors
     /// What cannot, in the words of go-bexpr (`validate.go`).
-    pub(in super::super) fn suits(&self, row: &Kind) -> Result<(), String> {
+    pub(super) fn suits(&self, row: &Kind) -> Result<(), String> {
         match self {
             Self::Or(a, b) | Self::And(a, b) => a.suits(row).and_then(|()| b.suits(row)),
             Self::Not(inner) => inner.suits(row),
@@ -174,7 +188,6 @@ impl Test {
             Self::Holds(_) => matches!(kind, Text | Texts | Map(_)),
             Self::Matches(_) => matches!(kind, Text),
             Self::IsEmpty => matches!(kind, Texts | Map(_) | List(_)),
-            Self::IsTrue => matches!(kind, Truth),
         }
     }
 
@@ -188,7 +201,6 @@ impl Test {
             (Self::Matches(_), true) => "Not Matches",
             (Self::IsEmpty, false) => "Is Empty",
             (Self::IsEmpty, true) => "Is Not Empty",
-            (Self::IsTrue, _) => "Is True",
         }
     }
 }

@@ -4,13 +4,13 @@
 //! expression = term { "or" term }      term = factor { "and" factor }
 //! factor     = "not" factor | "(" expression ")" | match
 //! match      = SELECTOR ( "==" | "!=" | "contains" | "not contains" | "matches" | "not matches" ) VALUE
-//!            | SELECTOR [ "is" [ "not" ] "empty" ] | VALUE [ "not" ] "in" SELECTOR
+//!            | SELECTOR "is" [ "not" ] "empty" | VALUE [ "not" ] "in" SELECTOR
 //! ```
 //!
 //! A selector is a field, then fields or keys: `Service.Meta.zone`, `Service.Meta["a.b"]`. Of a list
 //! of objects (`Checks.Status`) any may match, and a negated operator is asked of each: there is a
 //! check that is not critical. `not` before it negates the whole (go-bexpr, `evaluate.go`). A key that
-//! is not there equals nothing.
+//! is not there equals nothing; a field that is not written is nought.
 
 pub(super) mod fields;
 mod lex;
@@ -21,11 +21,19 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::Value;
 
-pub(super) use parse::parse;
+use self::fields::Kind;
+use self::parse::parse;
+
+/// An expression over rows of a kind.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    expression: Expression,
+    row: &'static Kind,
+}
 
 /// An expression.
 #[derive(Clone, Debug)]
-pub(super) enum Filter {
+enum Expression {
     Or(Box<Self>, Box<Self>),
     And(Box<Self>, Box<Self>),
     Not(Box<Self>),
@@ -35,14 +43,12 @@ pub(super) enum Filter {
 
 /// What is asked of the values of a selector.
 #[derive(Clone, Debug)]
-pub(super) enum Test {
+enum Test {
     Equals(String),
     /// The list, the text or the keys of the map have it.
     Holds(String),
     Matches(Regex),
     IsEmpty,
-    /// A boolean that is true.
-    IsTrue,
 }
 
 /// Those that pass.
@@ -61,26 +67,55 @@ pub(super) fn kept_by_id(
 }
 
 impl Filter {
+    /// Reads an expression over rows of this kind.
+    ///
+    /// # Errors
+    /// What is wrong, and where; what cannot be asked of such a row.
+    pub(super) fn read(text: &str, row: &'static Kind) -> Result<Self, String> {
+        let expression = parse(text)?;
+        expression.suits(row)?;
+        Ok(Self { expression, row })
+    }
+
     /// Whether this passes.
     pub(super) fn passes(&self, value: &Value) -> bool {
+        self.expression.passes(value, self.row)
+    }
+}
+
+impl Expression {
+    fn passes(&self, value: &Value, row: &Kind) -> bool {
         match self {
-            Self::Or(a, b) => a.passes(value) || b.passes(value),
-            Self::And(a, b) => a.passes(value) && b.passes(value),
-            Self::Not(inner) => !inner.passes(value),
-            Self::Match(path, test, negated) => any(value, path, test, *negated),
+            Self::Or(a, b) => a.passes(value, row) || b.passes(value, row),
+            Self::And(a, b) => a.passes(value, row) && b.passes(value, row),
+            Self::Not(inner) => !inner.passes(value, row),
+            Self::Match(path, test, negated) => any(Some(value), row, path, test, *negated),
         }
     }
 }
 
-fn any(value: &Value, path: &[String], test: &Test, negated: bool) -> bool {
-    let [first, rest @ ..] = path else { return test.passes(value) != negated };
-    match value {
-        Value::Array(all) => all.iter().any(|one| any(one, path, test, negated)),
-        Value::Object(fields) => match fields.get(first) {
-            Some(field) => any(field, rest, test, negated),
-            None => matches!(test, Test::IsEmpty) != negated,
+/// A field that is not written has the zero of its kind, as in Go; a key that is not there has nothing.
+fn any(value: Option<&Value>, kind: &Kind, path: &[String], test: &Test, negated: bool) -> bool {
+    let value = value.filter(|value| !value.is_null());
+    let [first, rest @ ..] = path else {
+        let zero = kind.zero();
+        return test.passes(value.unwrap_or(&zero)) != negated;
+    };
+    let inner = value.and_then(|value| value.get(first));
+    match kind {
+        Kind::Object(fields) => match fields.iter().find(|(name, _)| name == first) {
+            Some((_, kind)) => any(inner, kind, rest, test, negated),
+            None => negated,
         },
-        _ => negated,
+        Kind::Map(kind) => match inner {
+            Some(inner) => any(Some(inner), kind, rest, test, negated),
+            None => negated,
+        },
+        Kind::List(kind) => {
+            let all = value.and_then(Value::as_array);
+            all.into_iter().flatten().any(|one| any(Some(one), kind, path, test, negated))
+        }
+        Kind::Text | Kind::Number | Kind::Truth | Kind::Texts => negated,
     }
 }
 
@@ -103,7 +138,6 @@ impl Test {
                 Value::Object(fields) => fields.is_empty(),
                 other => text(other).is_empty(),
             },
-            Self::IsTrue => *value == Value::Bool(true),
         }
     }
 }
@@ -142,9 +176,8 @@ mod tests {
             "Checks": [{ "Status": "passing" }, { "Status": "warning" }],
         });
         let passes = |text: &str| {
-            let filter = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(filter.suits(&fields::ENTRY), Ok(()), "{text}");
-            filter.passes(&entry)
+            let filter = Filter::read(text, &fields::ENTRY);
+            filter.unwrap_or_else(|error| panic!("{text}: {error}")).passes(&entry)
         };
         for yes in [
             "Service.ID == \"web-1\"",
@@ -163,7 +196,7 @@ mod tests {
             "Checks.Status == warning",
             "Service.ID matches \"^web-[0-9]$\"",
             "Service.ID not matches \"^x\"",
-            "Service.EnableTagOverride",
+            "Service.EnableTagOverride == true",
             "not (Service.ID == x or Service.ID == y) and Service.Service == web",
             "Service.ID == x and Service.ID == y or Service.Service == \"web\"",
             "Service.Meta.none != \"x\"",
@@ -180,7 +213,8 @@ mod tests {
         let both = [check("passing", json!([])), check("critical", json!(["a"]))];
         let both = json!({ "Checks": both, "Service": { "Tags": ["a", "b"] } });
         let none = json!({ "Checks": [] });
-        let passes = |text: &str, value: &Value| parse(text).unwrap().passes(value);
+        let passes =
+            |text: &str, value: &Value| Filter::read(text, &fields::ENTRY).unwrap().passes(value);
         for yes in [
             "Checks.Status != critical",
             "Checks.Status != passing",
@@ -200,12 +234,51 @@ mod tests {
         }
     }
 
+    /// As Consul 1.8.7 answers for a service that has none of it.
+    #[test]
+    fn what_is_not_written_is_nought() {
+        let entry = json!({
+            "Service": { "ID": "web", "Meta": {}, "TaggedAddresses": null },
+            "Checks": [{ "Status": "passing" }],
+        });
+        let passes = |text: &str| Filter::read(text, &fields::ENTRY).unwrap().passes(&entry);
+        for yes in [
+            "Service.Kind == \"\"",
+            "Service.Kind matches \"^$\"",
+            "Service.Connect.Native == false",
+            "Service.Proxy.DestinationServiceName == \"\"",
+            "Service.Proxy.LocalServicePort == 0",
+            "Service.Proxy.Upstreams is empty",
+            "Service.Proxy.Expose.Checks == false",
+            "Service.Proxy.Expose.Paths is empty",
+            "Service.TaggedAddresses is empty",
+            "Service.TaggedAddresses.lan.Port != 0",
+            "Service.Meta.x != y",
+            "Checks.Type == \"\"",
+        ] {
+            assert!(passes(yes), "{yes}");
+            assert!(!passes(&format!("not ({yes})")), "not {yes}");
+        }
+        for no in [
+            "web in Service.Kind",
+            "Service.Meta.x == \"\"",
+            "Service.TaggedAddresses.lan.Port == 0",
+            "Service.Proxy.Upstreams.DestinationName == \"\"",
+            "Service.Proxy.Upstreams.DestinationName != x",
+        ] {
+            assert!(!passes(no), "{no}");
+        }
+    }
+
     #[test]
     fn what_is_no_expression_is_refused() {
         let deep = "(".repeat(10_000);
         let long = "not ".repeat(10_000);
         for wrong in [
             "",
+            "Service.EnableTagOverride",
+            "not Service.EnableTagOverride",
+            "Service.EnableTagOverride and Service.ID == x",
             "Service.ID ==",
             "== x",
             "Service.ID = x",

@@ -3,7 +3,7 @@
 use regex::RegexBuilder;
 
 use super::lex::{Token, tokens};
-use super::{Filter, Test};
+use super::{Expression, Test};
 
 /// The longest expression, in bytes, and the deepest.
 const MAX_LEN: usize = 8192;
@@ -17,7 +17,7 @@ const MAX_PATTERN: usize = 64 << 10;
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(in super::super) fn parse(text: &str) -> Result<Filter, String> {
+pub(super) fn parse(text: &str) -> Result<Expression, String> {
     if text.len() > MAX_LEN {
         return Err(format!("must be at most {MAX_LEN} bytes"));
     }
@@ -61,29 +61,29 @@ impl Words {
         }
     }
 
-    fn either(&mut self) -> Result<Filter, String> {
+    fn either(&mut self) -> Result<Expression, String> {
         let mut filter = self.both()?;
         while self.take(&["or"]) {
-            filter = Filter::Or(Box::new(filter), Box::new(self.both()?));
+            filter = Expression::Or(Box::new(filter), Box::new(self.both()?));
         }
         Ok(filter)
     }
 
-    fn both(&mut self) -> Result<Filter, String> {
+    fn both(&mut self) -> Result<Expression, String> {
         let mut filter = self.one()?;
         while self.take(&["and"]) {
-            filter = Filter::And(Box::new(filter), Box::new(self.one()?));
+            filter = Expression::And(Box::new(filter), Box::new(self.one()?));
         }
         Ok(filter)
     }
 
-    fn one(&mut self) -> Result<Filter, String> {
+    fn one(&mut self) -> Result<Expression, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("must be at most {MAX_DEPTH} deep"));
         }
         let filter = if self.take(&["not"]) {
-            Filter::Not(Box::new(self.one()?))
+            Expression::Not(Box::new(self.one()?))
         } else if self.peek() == Some(&Token::Open) {
             self.next += 1;
             let inner = self.either()?;
@@ -99,7 +99,7 @@ impl Words {
         Ok(filter)
     }
 
-    fn test(&mut self) -> Result<Filter, String> {
+    fn test(&mut self) -> Result<Expression, String> {
         // `VALUE in SELECTOR` begins with a value.
         let is_in = self.is_word(1, "in") || (self.is_word(1, "not") && self.is_word(2, "in"));
         if is_in {
@@ -107,7 +107,7 @@ impl Words {
             let negated = self.take(&["not"]);
             self.next += 1;
             let path = self.selector()?;
-            return Ok(Filter::Match(path, Test::Holds(value), negated));
+            return Ok(Expression::Match(path, Test::Holds(value), negated));
         }
         let path = self.selector()?;
         let (test, negated) = match self.peek().cloned() {
@@ -119,12 +119,10 @@ impl Words {
             _ if self.take(&["contains"]) => (Test::Holds(self.value()?), false),
             _ if self.take(&["not", "matches"]) => (self.pattern()?, true),
             _ if self.take(&["matches"]) => (self.pattern()?, false),
-            Some(Token::Word(word)) if word != "and" && word != "or" => {
-                return Err(self.expected("an operator"));
-            }
-            _ => (Test::IsTrue, false),
+            // Consul 1.8 takes no boolean for itself, as later ones do.
+            _ => return Err(self.expected("an operator")),
         };
-        Ok(Filter::Match(path, test, negated))
+        Ok(Expression::Match(path, test, negated))
     }
 
     fn after(&mut self, count: usize) -> Result<String, String> {

@@ -231,6 +231,12 @@ impl ServiceView {
         self.rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count()
     }
 
+    /// The share of the instances that has to be healthy for health to count; 0: it always does.
+    #[must_use]
+    pub fn protect_threshold(&self) -> f64 {
+        self.attributes.protect_threshold
+    }
+
     /// Whether the healthy share is so small that the health filter is lifted.
     #[must_use]
     pub fn is_protected(&self) -> bool {

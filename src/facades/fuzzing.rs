@@ -7,7 +7,7 @@ use super::{consul, dns, eureka, nacos};
 pub type Decoder = fn(&[u8]);
 
 /// The decoders.
-pub const DECODERS: [(&str, Decoder); 10] = [
+pub const DECODERS: [(&str, Decoder); 12] = [
     ("eureka_registration", eureka::fuzzing::registration),
     ("eureka_replication", eureka::fuzzing::replication),
     ("consul_definition", consul::fuzzing::definition),
@@ -17,7 +17,9 @@ pub const DECODERS: [(&str, Decoder); 10] = [
     ("nacos_heartbeat", nacos::fuzzing::heartbeat),
     ("nacos_metadata", nacos::fuzzing::metadata),
     ("nacos_acknowledgement", nacos::fuzzing::acknowledgement),
+    ("nacos_configurations", nacos::fuzzing::configurations),
     ("dns_question", dns::fuzzing::question),
+    ("dns_answer", dns::fuzzing::answer),
 ];
 
 #[cfg(test)]

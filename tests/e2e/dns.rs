@@ -249,6 +249,28 @@ async fn what_is_not_known_for_certain_is_no_there_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_too_few_are_well_the_sick_are_told_too() {
+    let asker = Asker::start("").await;
+    let service = json!({ "serviceName": "web", "metadata": { "protectThreshold": "0.5" } });
+    assert_eq!(asker.hub.post("/api/v1/services", &service).await.0, 201);
+    for number in 1..=4 {
+        let host = format!("10.0.0.{number}");
+        asker.register(json!({ "hostAddress": host, "healthCheckType": "NONE" })).await;
+    }
+    let (_, list) = asker.hub.get("/api/v1/services/web/instances").await;
+    // That nobody knows how they are is no reason.
+    for (sick, told) in [(0, 4), (1, 3), (2, 2), (3, 4)] {
+        if sick > 0 {
+            let id = list["instances"][sick - 1]["instanceId"].as_str().unwrap();
+            let path = format!("/api/v1/instances/{id}/health");
+            let health = json!({ "healthStatus": "UNHEALTHY" });
+            assert_eq!(asker.hub.put(&path, &health).await.0, 200);
+        }
+        assert_eq!(asker.addresses("web.service.consul.").await.len(), told, "{sick} are sick");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_answer_is_cut_and_whole_by_tcp() {
     let asker = Asker::start("").await;
     let instance = |n: u32| {

@@ -10,7 +10,7 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use super::Names;
 use super::question::{self, Asked};
-use super::zone::{Kind, Outcome, Place, Target, Zone};
+use super::zone::{Kind, Lookup, Outcome, Place, Target};
 
 /// An answer without EDNS is no longer than this over UDP (RFC 1035 4.2.1).
 const SHORT: u16 = 512;
@@ -75,7 +75,7 @@ impl Said {
 
 /// The answer to these bytes; none to what is no question, so that two servers never talk to each
 /// other for ever.
-pub(super) fn answer(zone: &Zone, names: &Names, bytes: &[u8], way: Way) -> Option<Answer> {
+pub(super) fn answer(zone: &impl Lookup, names: &Names, bytes: &[u8], way: Way) -> Option<Answer> {
     let header = bytes.first_chunk::<HEADER>()?;
     if header[2] & 0x80 != 0 {
         return None;
@@ -180,7 +180,7 @@ pub(super) fn refused(bytes: &[u8], code: ResponseCode) -> Option<Answer> {
     Some(Answer { bytes: message.to_vec().ok()?, kind: "other", code: word(code) })
 }
 
-fn say(zone: &Zone, names: &Names, query: &Query, way: Way) -> Said {
+fn say(zone: &impl Lookup, names: &Names, query: &Query, way: Way) -> Said {
     let (name, wanted) = (query.name(), query.query_type());
     let is_ours = matches!(query.query_class(), DNSClass::IN | DNSClass::ANY);
     if !is_ours || matches!(wanted, RecordType::AXFR | RecordType::IXFR) {

@@ -54,6 +54,15 @@ pub(super) enum Outcome {
     Unclear,
 }
 
+/// Where names are looked up.
+pub(super) trait Lookup {
+    /// The revision of what is known.
+    fn revision(&self) -> i64;
+
+    /// At most so many instances of the first reading that means a service.
+    fn find(&self, readings: &[Wanted], kind: Kind, most: usize) -> Outcome;
+}
+
 /// The view as those see it who ask by DNS, which has no credentials.
 #[derive(Debug)]
 pub(super) struct Zone {
@@ -62,14 +71,12 @@ pub(super) struct Zone {
     pub(super) caller: Caller,
 }
 
-impl Zone {
-    /// The revision of the view.
-    pub(super) fn revision(&self) -> i64 {
+impl Lookup for Zone {
+    fn revision(&self) -> i64 {
         self.view.snapshot(self.tenant()).revision
     }
 
-    /// At most so many instances of the first reading that means a service.
-    pub(super) fn find(&self, readings: &[Wanted], kind: Kind, most: usize) -> Outcome {
+    fn find(&self, readings: &[Wanted], kind: Kind, most: usize) -> Outcome {
         // Before the snapshot is taken, which then has what each source said.
         let is_whole = self.view.unloaded(self.tenant()).is_empty();
         let snapshot = self.view.snapshot(self.tenant());
@@ -86,7 +93,9 @@ impl Zone {
         }
         none
     }
+}
 
+impl Zone {
     /// By its name as it is written, else by one that differs in case only.
     fn service(&self, snapshot: &Arc<Snapshot>, wanted: &Wanted, visible: &Visible) -> Found {
         let exact = ServiceName::parse(&wanted.service).ok();
@@ -127,9 +136,15 @@ fn group_of(
     exact.or_else(|| names().find(|group| group.as_str().eq_ignore_ascii_case(text))).cloned()
 }
 
+/// Whether so few of those that are up may be used that health is no help.
+fn is_lifted(view: &ServiceView) -> bool {
+    let count = |lifted| view.rows.iter().filter(|row| row.is_usable(lifted)).count();
+    (count(false) as f64) < view.protect_threshold() * count(true) as f64
+}
+
 /// None: it has nothing that can be used.
 fn places(view: &ServiceView, tag: Option<&str>, kind: Kind, most: usize) -> Option<Outcome> {
-    let lifted = view.is_protected();
+    let lifted = is_lifted(view);
     let tagged = |row: &Row| {
         let has = |tag: &str| row.instance.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
         tag.is_none_or(has)

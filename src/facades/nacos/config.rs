@@ -55,7 +55,7 @@ pub(super) async fn listen(
 /// Of what a client says that it has, as `data id, group, MD5, tenant`, what is not empty, in the same
 /// form without the MD5; what is not ended does not count. `None`: it is not of this form
 /// (`MD5Util.getClientMd5Map`).
-fn gone(text: &str) -> Option<String> {
+pub(super) fn gone(text: &str) -> Option<String> {
     let mut gone = String::new();
     let Some((ended, _)) = text.rsplit_once(LINE) else { return Some(gone) };
     for line in ended.split(LINE) {

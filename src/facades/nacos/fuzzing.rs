@@ -1,6 +1,6 @@
 //! What reads messages and heartbeats, for fuzzing.
 
-use super::{beat, grpc, register, udp};
+use super::{beat, config, grpc, register, udp};
 use crate::model::labels::check_metadata;
 
 /// A message by gRPC, and what it says.
@@ -23,4 +23,11 @@ pub(in crate::facades) fn metadata(bytes: &[u8]) {
 /// What is sent by UDP to acknowledge a push.
 pub(in crate::facades) fn acknowledgement(bytes: &[u8]) {
     udp::acknowledged(bytes);
+}
+
+/// Which configurations a client says that it has.
+pub(in crate::facades) fn configurations(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        config::gone(text);
+    }
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hub_registry_fuzz::decode("nacos_configurations", bytes));

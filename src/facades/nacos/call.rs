@@ -23,6 +23,10 @@ const PUBLIC: &str = "public";
 /// Between the group and the name of a service.
 pub(super) const GROUP_END: &str = "@@";
 
+/// What requests of a route need, where their method does not say it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs(pub(super) Action);
+
 /// A refusal.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
@@ -172,10 +176,14 @@ impl FromRequest<Arc<Face>> for Call {
         let tenant = tenant(namespace).map_err(failed)?;
         let said = Said { bearer: shown, tenant, user: None, forwarded };
         let caller = face.authenticator.caller(said).await.map_err(failed)?;
-        // Whoever waits for changes of configurations says which in a form.
-        let reads = matches!(parts.method, Method::GET | Method::HEAD)
-            || parts.uri.path().ends_with("/cs/configs/listener");
-        caller.need(if reads { Action::Read } else { Action::Write }).map_err(failed)?;
+        let needs = parts.extensions.get::<Needs>().map_or_else(
+            || match parts.method {
+                Method::GET | Method::HEAD => Action::Read,
+                _ => Action::Write,
+            },
+            |needs| needs.0,
+        );
+        caller.need(needs).map_err(failed)?;
         Ok(Self { caller, version, peer, carried, parameters })
     }
 }

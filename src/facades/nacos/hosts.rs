@@ -15,7 +15,7 @@ use super::call::GROUP_END;
 use super::lists::Look;
 use super::render;
 use crate::access::Caller;
-use crate::catalog::ServiceView;
+use crate::catalog::{Row, ServiceView};
 
 /// How many services' answers are kept.
 const MAX_KEPT: usize = 100_000;
@@ -75,27 +75,43 @@ impl Hosts {
     }
 
     /// The same as gRPC says it.
-    pub(super) fn info(&self, clusters: &[&str], healthy_only: bool) -> Cow<'_, RawValue> {
+    pub(super) fn info(
+        &self,
+        clusters: &[&str],
+        healthy_only: bool,
+        carried: bool,
+    ) -> Cow<'_, RawValue> {
         let made = || {
-            let value = self.list(Name::Bare, clusters, healthy_only, false);
+            let value = self.list(Name::Bare, clusters, healthy_only, carried);
             // What came out of JSON values is JSON.
             to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
         };
-        if clusters.is_empty() && !healthy_only {
+        if clusters.is_empty() && !healthy_only && !carried {
             return Cow::Borrowed(self.info.get_or_init(made));
         }
         Cow::Owned(made())
     }
 
+    /// Whether so few of those that are asked for are healthy, as clients are told it, that all are said
+    /// to be (`ServiceUtil.doSelectInstances`). Where no threshold is set, never.
+    fn is_protected(&self, rows: &[&Arc<Row>]) -> bool {
+        let threshold = self.view.as_ref().map_or(0.0, |view| view.protect_threshold());
+        let healthy = rows.iter().filter(|row| render::is_healthy(&row.instance)).count();
+        threshold > 0.0 && !rows.is_empty() && healthy as f64 <= threshold * rows.len() as f64
+    }
+
     fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
-        let protected = self.view.as_ref().is_some_and(|view| view.is_protected());
         let rows = self.view.iter().flat_map(|view| &view.rows);
         let rows = rows.filter(|row| {
             let instance = &row.instance;
             render::is_enabled(instance)
                 && (clusters.is_empty() || clusters.contains(&render::cluster(instance)))
-                && (!healthy_only || protected || render::is_healthy(instance))
         });
+        let rows: Vec<_> = rows.collect();
+        let protected = self.is_protected(&rows);
+        let rows = rows
+            .into_iter()
+            .filter(|row| !healthy_only || protected || render::is_healthy(&row.instance));
         let hosts = rows.map(|row| {
             let mut host = render::host(row, protected);
             if carried {

@@ -40,18 +40,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post, put};
+use axum::{Extension, Router};
 use dashmap::DashMap;
 use hub_registry_core::{ServiceKey, TenantId};
 use tokio_util::sync::CancellationToken;
 
-use self::call::Call;
+use self::call::{Call, Needs};
 use self::hosts::Hosts;
 pub use self::ports::Ports;
 use self::version::{Code, Version};
+use crate::access::Action;
 use crate::facades::Doors;
 use crate::facades::turns::Turns;
 use crate::task::TaskGroup;
@@ -110,7 +111,8 @@ impl Nacos {
 
     /// The one whose requests do, for as long as they say.
     pub fn waiting(&self) -> Router {
-        let listen = post(config::listen);
+        // Which configurations is said in a form.
+        let listen = post(config::listen).layer(Extension(Needs(Action::Read)));
         Router::new().route("/nacos/v1/cs/configs/listener", listen).with_state(Arc::clone(&self.0))
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::grpc;
 use super::grpc::client::Client;
 use crate::hub::{Hub, free_port};
 
@@ -232,6 +233,16 @@ async fn what_a_protocol_has_no_word_for_is_told_to_those_who_ask() {
         "metadata": { "k": "v" }, "leaseSeconds": 3600,
     });
     assert_eq!(hub.post("/api/v1/instances", &body).await.0, 201);
+    let plain = json!({ "k": "v" });
+    let is_everything = |told: &Value, by: &str| {
+        let mut told = told.clone();
+        assert!(told.as_object_mut().unwrap().remove("fed-id").is_some(), "{by}: {told}");
+        let everything = json!({
+            "k": "v", "fed-group": "team", "fed-svc": "Rich", "fed-weight": "250",
+            "fed-tags": "a\\,b,c", "fed-path": "/api", "fed-proto": "GRPC",
+        });
+        assert_eq!(told, everything, "{by}");
+    };
     for (path, metadata) in [
         ("/eureka/apps/TEAM--RICH", "/application/instance/0/metadata"),
         ("/eureka/apps", "/applications/application/0/instance/0/metadata"),
@@ -243,19 +254,37 @@ async fn what_a_protocol_has_no_word_for_is_told_to_those_who_ask() {
         ("/nacos/v2/ns/instance/list?serviceName=team%40%40Rich", "/data/hosts/0/metadata"),
     ] {
         let get = || hub.client.get(hub.url(path)).header("accept", "application/json");
-        let plain: Value = get().send().await.unwrap().json().await.unwrap();
-        assert_eq!(plain.pointer(metadata), Some(&json!({ "k": "v" })), "{path}: {plain}");
+        let said: Value = get().send().await.unwrap().json().await.unwrap();
+        assert_eq!(said.pointer(metadata), Some(&plain), "{path}: {said}");
         let asked = get().header("x-registry-carry", "true").send().await.unwrap();
         let asked: Value = asked.json().await.unwrap();
-        let mut told = asked.pointer(metadata).unwrap().clone();
-        assert!(told.as_object_mut().unwrap().remove("fed-id").is_some(), "{path}: {asked}");
-        let expected = json!({
-            "k": "v", "fed-group": "team", "fed-svc": "Rich", "fed-weight": "250",
-            "fed-tags": "a\\,b,c", "fed-path": "/api", "fed-proto": "GRPC",
-        });
-        assert_eq!(told, expected, "{path}");
+        is_everything(asked.pointer(metadata).unwrap(), path);
         // And nobody else is told because somebody asked.
-        let plain: Value = get().send().await.unwrap().json().await.unwrap();
-        assert_eq!(plain.pointer(metadata), Some(&json!({ "k": "v" })), "{path}");
+        let said: Value = get().send().await.unwrap().json().await.unwrap();
+        assert_eq!(said.pointer(metadata), Some(&plain), "{path}");
+    }
+    // By gRPC, answers and pushes: to who asked for it when it said who it is.
+    for (labels, asks) in [
+        (json!({ "registry-carry": "true" }), true),
+        (json!({}), false),
+        (json!({ "registry-carry": "yes" }), false),
+        (json!({ "registry-carry": null }), false),
+    ] {
+        let mut client = Client::connect(grpc::port(&hub), true).await;
+        client.set_up_with(&labels).await;
+        let service = json!({
+            "groupName": "team", "serviceName": "Rich", "clusters": "", "subscribe": true,
+        });
+        let (_, queried) = client.ask("ServiceQueryRequest", service.clone()).await;
+        let (_, subscribed) = client.ask("SubscribeServiceRequest", service).await;
+        let pushed = client.pushed(|kind, _| kind == "NotifySubscriberRequest").await.unwrap();
+        for said in [queried, subscribed, pushed] {
+            let metadata = &said["serviceInfo"]["hosts"][0]["metadata"];
+            if asks {
+                is_everything(metadata, "gRPC");
+            } else {
+                assert_eq!(*metadata, plain, "{labels}");
+            }
+        }
     }
 }

@@ -265,7 +265,7 @@ impl Request<'_> {
         let hosts = connection.face.hosts(&asker.caller, &service, &found);
         let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
         let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);
-        let info = hosts.info(&clusters, healthy);
+        let info = hosts.info(&clusters, healthy, connection.is_told_carried());
         Ok(answer(ask.answer(), id, Info { service_info: &info }))
     }
 
@@ -306,7 +306,7 @@ pub(super) async fn streamed(connection: &Connection, payload: &Payload) -> Resu
     let said = payload.read()?;
     let order = match payload.kind() {
         "ConnectionSetupRequest" => {
-            connection.set_up();
+            connection.set_up(said.asks_for_carried());
             let version: String =
                 said.client_version.unwrap_or_default().chars().take(100).collect();
             tracing::debug!(client = %connection.id, version, "a client of Nacos is connected");

@@ -31,6 +31,7 @@ pub(super) struct Connection {
     /// How many services it subscribed to.
     pub(super) subscriptions: AtomicUsize,
     is_set_up: AtomicBool,
+    is_told_carried: AtomicBool,
     has_stream: AtomicBool,
     began: Instant,
     /// When it was last heard, in milliseconds since it began.
@@ -72,6 +73,7 @@ impl Connection {
             held: Held::default(),
             subscriptions: AtomicUsize::new(0),
             is_set_up: AtomicBool::new(false),
+            is_told_carried: AtomicBool::new(false),
             has_stream: AtomicBool::new(false),
             began: Instant::now(),
             heard: AtomicU64::new(0),
@@ -92,12 +94,18 @@ impl Connection {
     }
 
     /// Its client said who it is.
-    pub(super) fn set_up(&self) {
+    /// `carried`: and that it wants to be told what Nacos has no word for.
+    pub(super) fn set_up(&self, carried: bool) {
+        self.is_told_carried.store(carried, Ordering::Release);
         self.is_set_up.store(true, Ordering::Release);
     }
 
     pub(super) fn is_set_up(&self) -> bool {
         self.is_set_up.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_told_carried(&self) -> bool {
+        self.is_told_carried.load(Ordering::Acquire)
     }
 
     /// Takes its only stream; whether it still had it.

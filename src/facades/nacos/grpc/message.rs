@@ -40,6 +40,9 @@ pub(super) struct Payload {
     body: Option<Body>,
 }
 
+/// The label that asks for what Nacos has no word for: libraries let their users say labels, and no
+/// headers.
+const CARRY: &str = "registry-carry";
 /// The header of a credential.
 const TOKEN: &str = "accessToken";
 
@@ -98,6 +101,14 @@ pub(super) struct Said {
     pub(super) page_size: Option<i64>,
     pub(super) client_version: Option<String>,
     pub(super) ability_table: Option<Value>,
+    labels: Option<Value>,
+}
+
+impl Said {
+    /// Whether it asks for what Nacos has no word for: a label `registry-carry` that is `true`.
+    pub(super) fn asks_for_carried(&self) -> bool {
+        self.labels.as_ref().is_some_and(|labels| labels[CARRY] == "true")
+    }
 }
 
 /// An instance, as a client says it.

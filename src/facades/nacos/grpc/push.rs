@@ -334,7 +334,7 @@ impl Pushes {
             namespace: &subscription.wanted.namespace,
             group_name: service.group.as_str(),
             service_name: service.name.as_str(),
-            service_info: &hosts.info(&clusters, false),
+            service_info: &hosts.info(&clusters, false, self.connection.is_told_carried()),
         };
         permit.send(push.payload());
         subscription.seen = Some(found.revision);

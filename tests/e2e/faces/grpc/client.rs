@@ -138,8 +138,16 @@ impl Client {
 
     /// Says who it is, and waits until that is known.
     pub(crate) async fn set_up(&mut self) {
+        self.set_up_with(&json!({})).await;
+    }
+
+    /// With these labels besides.
+    pub(crate) async fn set_up_with(&mut self, more: &Value) {
         // A real server takes clients with other labels for ones of configurations.
-        let labels = json!({ "source": "sdk", "module": "naming" });
+        let mut labels = json!({ "source": "sdk", "module": "naming" });
+        for (key, value) in more.as_object().unwrap() {
+            labels[key] = value.clone();
+        }
         let setup = json!({ "clientVersion": "test", "tenant": "", "labels": labels });
         self.say("ConnectionSetupRequest", &setup);
         let end = Instant::now() + PATIENCE;

@@ -15,7 +15,7 @@ mod hostile;
 mod scenario;
 mod setup;
 
-fn port(hub: &Hub) -> u16 {
+pub(super) fn port(hub: &Hub) -> u16 {
     hub.port + 1000
 }
 

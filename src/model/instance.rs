@@ -163,8 +163,8 @@ impl NativeInstance {
     }
 
     /// Makes what it says agree: health with checks, since whoever else states one has no say where
-    /// checks have it, and checks that have none are dropped; maintenance with its status, since who
-    /// gives it another one ends it.
+    /// checks have it, and checks that have none are dropped; its status with what stands for one
+    /// (maintenance, Eureka's override and its word), since who gives it another one ends it.
     pub fn settle(&mut self) {
         if self.check == HealthCheckType::Checks {
             let checks = Checks::of(&self.native);
@@ -177,11 +177,8 @@ impl NativeInstance {
                 self.say(|said| drop(said.native.remove(terms::CHECKS)));
             }
         }
-        if self.status != InstanceStatus::OutOfService && self.is_in_maintenance() {
-            self.say(|said| {
-                said.native.remove(terms::MAINTENANCE);
-                said.native.remove(terms::NODE_MAINTENANCE);
-            });
+        for term in ended(self.status, &self.native) {
+            self.say(|said| drop(said.native.remove(term)));
         }
     }
 
@@ -227,6 +224,23 @@ impl NativeInstance {
         self.audit.write(&mut answer);
         Value::Object(answer)
     }
+}
+
+/// What of these terms does not agree with the status. What its client says of itself stands above an
+/// override, if that is worse (`DownOrStartingRule` of Eureka), and maintenance above both.
+fn ended(status: InstanceStatus, native: &Pairs) -> Vec<&'static str> {
+    use InstanceStatus::{Down, OutOfService, Starting};
+    let in_use = status != OutOfService;
+    let is_worse = matches!(status, Down | Starting) || (!in_use && in_maintenance(native));
+    let overridden = native.get(terms::OVERRIDDEN).and_then(|word| word.parse().ok());
+    let all = [
+        (terms::MAINTENANCE, in_use),
+        (terms::NODE_MAINTENANCE, in_use),
+        (terms::OVERRIDDEN, !is_worse && overridden != Some(status)),
+        (terms::STATUS, status != Down),
+    ];
+    let ended = all.into_iter().filter(|(term, ends)| *ends && native.contains_key(term));
+    ended.map(|(term, _)| term).collect()
 }
 
 /// Whether these terms say that an instance is in maintenance.

@@ -24,6 +24,8 @@ pub const MAINTENANCE: &str = "maintenance";
 pub const NODE_MAINTENANCE: &str = "nodeMaintenance";
 /// The status that an operator set for it by Eureka's API, whatever it says itself.
 pub const OVERRIDDEN: &str = "overriddenStatus";
+/// Eureka's word for its status, where the hub has none.
+pub const STATUS: &str = "status";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.

@@ -24,7 +24,7 @@ use hub_registry_core::{
 };
 
 use crate::wire::{
-    Application, InstanceInfo, PORTS, RAW_STATUS, SECURE_PORT, STATUS, terms, usual_ports,
+    Application, InstanceInfo, PORTS, RAW_STATUS, SECURE_PORT, STATUS, VIPS, terms, usual_ports,
     write_ports,
 };
 
@@ -111,7 +111,8 @@ impl Rules {
         let lease = info.lease_info.unwrap_or_default();
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
         instance.native_id = Some(info.id().into());
-        instance.native = terms(&info, instance.key.host.as_str());
+        // Its service's name is not known before all of its application are.
+        instance.native = terms(&info, instance.key.host.as_str(), "");
         let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
         let written = write_ports(ports);
         if written != write_ports(usual_ports(port, protocol == Protocol::Https)) {
@@ -169,6 +170,11 @@ pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
     let shown = all.values().filter_map(|one| one.instance.as_ref().ok());
     let mut shown: Vec<_> = shown.cloned().collect();
     for instance in &mut shown {
+        for vip in VIPS {
+            if instance.native.get(vip).is_some_and(|it| it == key.name.as_str()) {
+                instance.native.remove(vip);
+            }
+        }
         instance.key.service = key.clone();
     }
     let is_copy = |one: &Instance| one.metadata.contains_key(carry::OWNER);

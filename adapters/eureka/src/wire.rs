@@ -18,7 +18,7 @@ use serde_json::Value;
 use lenient::{as_text, flag, list, metadata, number, some_list, text, word};
 
 pub use ports::{Ports, read_ports, usual_ports, write_ports};
-pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, STATUS, terms};
+pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, STATUS, VIPS, terms};
 
 /// The class name Jackson and `XStream` expect of a data centre that is not Amazon's.
 pub const DEFAULT_DATA_CENTER: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";

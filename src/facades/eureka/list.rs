@@ -2,7 +2,7 @@
 //! moved on since somebody last asked for all. One application alone costs no more than it has
 //! instances. Applications that are the same stay as they were written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -233,6 +233,12 @@ fn note(recents: &mut Recents, key: &Key, before: Option<&App>, after: Option<&A
     }
     for (key, row) in &old {
         add(key, "DELETED", row);
+    }
+    // An id that is at another address is not gone, whichever of both a client applies last.
+    let deleted = |recent: &Recent| recent.action == "DELETED";
+    if changes.values().any(deleted) {
+        let there: HashSet<_> = new.values().map(|row| render::id_of(row)).collect();
+        changes.retain(|_, one| !deleted(one) || !there.contains(&render::id_of(&one.row)));
     }
     if changes.is_empty() {
         recents.retain(|_, changes| !changes.is_empty());

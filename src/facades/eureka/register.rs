@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::render::{UNKNOWN, term};
 use crate::error::{Error, ErrorCode, Result};
+use crate::facades::names::qualified;
 use crate::model::names::native_host;
 use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
 use crate::model::words::{ClientType, Flag, HealthCheckType};
@@ -92,13 +93,19 @@ pub(super) fn registration(
     let host = host(&info)?;
     let (port, secure) = port(&info)?;
     let said = if info.status.trim().is_empty() { "UP" } else { &info.status };
+    // One that it brings counts where there is none (`AbstractInstanceRegistry.register`): so a peer
+    // tells of it.
+    let both = [&info.overridden_status, &info.overridden_status_lower];
+    let brought = both.into_iter().flatten().map(String::as_str);
+    let mut brought = brought.filter(|word| *word != UNKNOWN && status(word).is_ok());
+    let overridden = overridden.or_else(|| brought.next());
     // `DownOrStartingRule`, `OverrideExistsRule`: the client's own bad news first.
     let word = match (said, overridden) {
         ("DOWN" | "STARTING", _) | (_, None) => said,
         (_, Some(overridden)) => overridden,
     };
     let (status, is_whole) = status(word)?;
-    let mut native = said_besides(&info, host.as_str());
+    let mut native = said_besides(&info, host.as_str(), &qualified(&service));
     native.remove(term::OVERRIDDEN);
     if let Some(overridden) = overridden {
         native.insert(term::OVERRIDDEN.to_owned(), overridden.to_owned());
@@ -156,8 +163,8 @@ fn lease(info: &InstanceInfo) -> u32 {
 }
 
 /// Everything the hub has no word for.
-fn said_besides(info: &InstanceInfo, host: &str) -> Pairs {
-    let mut said = terms(info, host);
+fn said_besides(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
+    let mut said = terms(info, host, name);
     let mut add = |key: &str, value: String| said.insert(key.to_owned(), value);
     add(term::ID, info.id().to_owned());
     if let Some(dirty) = info.last_dirty_timestamp {

@@ -18,7 +18,7 @@ use hub_registry_core::{
 };
 use hub_registry_eureka::wire::{
     DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, Ports, RAW_STATUS, SECURE_PORT,
-    read_ports, usual_ports,
+    VIPS, read_ports, usual_ports,
 };
 
 use crate::catalog::Row;
@@ -29,8 +29,8 @@ use crate::facades::names::qualified;
 pub(super) mod term {
     pub(in super::super) const ID: &str = "instanceId";
     pub(in super::super) const DIRTY: &str = "lastDirtyTimestamp";
-    pub(in super::super) use crate::model::terms::OVERRIDDEN;
-    pub(in super::super) use hub_registry_eureka::wire::{PORTS, STATUS};
+    pub(in super::super) use crate::model::terms::{OVERRIDDEN, STATUS};
+    pub(in super::super) use hub_registry_eureka::wire::PORTS;
     /// The data centre's description of the machine, as JSON.
     pub(in super::super) const MACHINE: &str = "dataCenterMetadata";
     /// The Java class of the data centre, where it is not the usual.
@@ -79,7 +79,7 @@ pub(super) fn word(instance: &Instance) -> &str {
 
 /// The names it is looked up by.
 pub(super) fn vips(instance: &Instance, secure: bool) -> String {
-    let registered = instance.native.get(if secure { "secureVipAddress" } else { "vipAddress" });
+    let registered = instance.native.get(VIPS[usize::from(secure)]);
     registered.cloned().unwrap_or_else(|| qualified(&instance.key.service))
 }
 

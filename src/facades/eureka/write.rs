@@ -83,13 +83,20 @@ pub(super) async fn add_metadata(
     let (app, id) = (call.segment("app").to_owned(), call.segment("id").to_owned());
     let _turn = face.turns.of((caller.tenant(), &app.to_uppercase(), &id)).await;
     let now = face.own(&caller, &app, &id)?;
-    let mut metadata = now.metadata.clone();
-    for (key, value) in call.pairs() {
-        metadata.insert(key, value);
-    }
-    check_metadata("metadata", &metadata)?;
-    let patch = InstancePatch { metadata: Some(metadata), ..InstancePatch::default() };
-    face.change(&caller, &now, "update", patch).await
+    let pairs = call.pairs();
+    // What others write of it meanwhile is not lost.
+    let patch = move |now: &NativeInstance| {
+        let mut metadata = now.metadata.clone();
+        for (key, value) in pairs {
+            metadata.insert(key, value);
+        }
+        check_metadata("metadata", &metadata)?;
+        Ok(InstancePatch { metadata: Some(metadata), ..InstancePatch::default() })
+    };
+    let outcome = face.native.update_with(&caller, now.id, patch).await;
+    face.metrics.native.ended("update", outcome.is_ok());
+    outcome?;
+    Ok(StatusCode::OK)
 }
 
 impl Face {
@@ -228,19 +235,6 @@ impl Face {
         };
         let outcome = self.native.update_with(caller, now.id, patch).await;
         self.metrics.native.ended("status", outcome.is_ok());
-        outcome?;
-        Ok(StatusCode::OK)
-    }
-
-    async fn change(
-        &self,
-        caller: &Caller,
-        now: &NativeInstance,
-        operation: &'static str,
-        patch: InstancePatch,
-    ) -> Answered<StatusCode> {
-        let outcome = self.native.update(caller, &now.id.to_string(), patch).await;
-        self.metrics.native.ended(operation, outcome.is_ok());
         outcome?;
         Ok(StatusCode::OK)
     }

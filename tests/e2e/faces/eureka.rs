@@ -113,6 +113,64 @@ async fn what_one_face_writes_the_others_read() {
     assert_eq!((&check["Status"], &check["Notes"]), (&json!("critical"), &json!("starting")));
 }
 
+/// Clients apply the changes of a delta by id, in the order they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_moves_is_not_told_to_be_gone() {
+    let hub = Hub::start().await;
+    let changes = async || {
+        let (_, delta) = read(&hub, "/eureka/apps/delta").await;
+        let app = delta["applications"]["application"][0]["instance"].clone();
+        let all = app.as_array().unwrap().iter();
+        let shown = |one: &Value| format!("{} {}", one["actionType"], one["port"]["$"]);
+        all.map(|one| shown(one).replace('"', "")).collect::<Vec<_>>()
+    };
+    // Up and down: one of both is applied last.
+    for (step, port) in [80, 90, 70, 80].into_iter().enumerate() {
+        let mut moved = instance("mover", 1);
+        moved["instance"]["port"]["$"] = json!(port);
+        moved["instance"]["lastDirtyTimestamp"] = json!(format!("170000000000{step}"));
+        let answer = hub.client.post(hub.url("/eureka/apps/MOVER")).json(&moved).send().await;
+        assert_eq!(answer.unwrap().status(), 204);
+        assert_eq!(changes().await, [format!("ADDED {port}")]);
+    }
+    assert_eq!(send(&hub, Method::DELETE, "/eureka/apps/MOVER/mover-1").await, 200);
+    assert_eq!(changes().await, ["DELETED 80"]);
+    assert_eq!(register(&hub, "/eureka", "mover", 1).await, 204);
+    assert_eq!(changes().await, ["ADDED 80"]);
+}
+
+/// A vip is found as it was registered, and no other is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vip_is_spelled_as_its_client_spells_it() {
+    let hub = Hub::start().await;
+    let native = json!({
+        "serviceName": "Spelled", "hostAddress": "10.4.1.9", "portNumber": 80, "leaseSeconds": 3600,
+    });
+    assert_eq!(hub.post("/api/v1/instances", &native).await.0, 201);
+    for (number, vip) in [(1, "spelled"), (2, "SPELLED"), (3, "Spelled,other"), (4, "Spelled")] {
+        let mut one = instance("spelled", number);
+        one["instance"]["vipAddress"] = json!(vip);
+        one["instance"]["secureVipAddress"] = json!(vip);
+        let answer = hub.client.post(hub.url("/eureka/apps/SPELLED")).json(&one).send().await;
+        assert_eq!(answer.unwrap().status(), 204);
+    }
+    for (vip, hosts) in [
+        ("spelled", &["10.4.0.1"][..]),
+        ("SPELLED", &["10.4.0.2"]),
+        ("Spelled", &["10.4.0.3", "10.4.0.4", "10.4.1.9"]),
+        ("other", &["10.4.0.3"]),
+        ("sPELLED", &[]),
+    ] {
+        for kind in ["vips", "svips"] {
+            let (_, found) = read(&hub, &format!("/eureka/{kind}/{vip}")).await;
+            let all = found["applications"]["application"][0]["instance"].as_array();
+            let mut all: Vec<_> = all.into_iter().flatten().map(|one| &one["ipAddr"]).collect();
+            all.sort_by_key(|host| host.to_string());
+            assert_eq!(json!(all), json!(hosts), "{kind}/{vip}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_registered_is_there_after_a_crash_and_beats_on() {
     let mut hub = Hub::start().await;

@@ -18,4 +18,5 @@ mod rights;
 mod scenario;
 mod secure;
 mod statuses;
+mod successors;
 mod watchers;

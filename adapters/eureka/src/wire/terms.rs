@@ -14,13 +14,16 @@ pub const RAW_STATUS: &str = "eureka-status";
 /// Metadata key of the TLS port of an instance that has both ports open: for clients of other protocols.
 pub const SECURE_PORT: &str = "eureka-secure-port";
 
+/// Terms of the names it is looked up by, as it registered them, where they are not its service's.
+pub const VIPS: [&str; 2] = ["vipAddress", "secureVipAddress"];
+
 /// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
 /// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
-/// `secureVipAddress` where they are not the application's name; `dataCenter`; `homePageUrl`,
+/// `secureVipAddress` where they are not `name`, which its service has; `dataCenter`; `homePageUrl`,
 /// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
 /// `renewalIntervalInSecs`, `durationInSecs` of its lease.
 #[must_use]
-pub fn terms(info: &InstanceInfo, host: &str) -> Pairs {
+pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
     let lease = info.lease_info.unwrap_or_default();
     let seconds = |value: Option<i64>, usual| {
         value.filter(|value| *value != usual).map(|value| value.to_string())
@@ -36,8 +39,8 @@ pub fn terms(info: &InstanceInfo, host: &str) -> Pairs {
         ("hostName", info.host_name.clone(), host),
         ("ipAddr", info.ip_addr.clone(), host),
         ("appGroupName", text(&info.app_group_name), ""),
-        ("vipAddress", text(&info.vip_address), &info.app),
-        ("secureVipAddress", text(&info.secure_vip_address), &info.app),
+        (VIPS[0], text(&info.vip_address), name),
+        (VIPS[1], text(&info.secure_vip_address), name),
         ("dataCenter", data_center.to_owned(), "MyOwn"),
         ("homePageUrl", text(&info.home_page_url), &usual_page),
         ("statusPageUrl", text(&info.status_page_url), ""),
@@ -47,8 +50,13 @@ pub fn terms(info: &InstanceInfo, host: &str) -> Pairs {
         ("renewalIntervalInSecs", renewal.unwrap_or_default(), ""),
         ("durationInSecs", duration.unwrap_or_default(), ""),
     ];
-    let said = all
-        .into_iter()
-        .filter(|(_, value, usual)| !value.is_empty() && !value.eq_ignore_ascii_case(usual));
+    let said = all.into_iter().filter(|(key, value, usual)| {
+        // Clients look for a vip as it is written.
+        let is_usual = match VIPS.contains(key) {
+            true => value == usual,
+            false => value.eq_ignore_ascii_case(usual),
+        };
+        !value.is_empty() && !is_usual
+    });
     said.map(|(key, value, _)| (key.to_owned(), value)).collect()
 }

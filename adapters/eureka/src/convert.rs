@@ -24,8 +24,8 @@ use hub_registry_core::{
 };
 
 use crate::wire::{
-    Application, InstanceInfo, PORTS, RAW_STATUS, SECURE_PORT, STATUS, VIPS, terms, usual_ports,
-    write_ports,
+    Application, InstanceInfo, PORTS, RAW_STATUS, SECURE_PORT, SECURE_VIP, STATUS, VIP,
+    context_path, terms, usual_ports, write_ports,
 };
 
 /// Metadata key of the zone: Spring's clients write it, Amazon's say it in their data centre.
@@ -170,7 +170,7 @@ pub(crate) fn state(key: ServiceKey, all: &Registrations) -> ServiceState {
     let shown = all.values().filter_map(|one| one.instance.as_ref().ok());
     let mut shown: Vec<_> = shown.cloned().collect();
     for instance in &mut shown {
-        for vip in VIPS {
+        for vip in [VIP, SECURE_VIP] {
             if instance.native.get(vip).is_some_and(|it| it == key.name.as_str()) {
                 instance.native.remove(vip);
             }
@@ -211,25 +211,6 @@ fn protocol(info: &InstanceInfo) -> Protocol {
         (None, Some(_)) => Protocol::Https,
         _ => Protocol::Http,
     }
-}
-
-/// The path of the home page, unless that is the root or a page elsewhere.
-fn context_path(info: &InstanceInfo) -> Option<String> {
-    let url = info.home_page_url.as_deref()?;
-    let (_, rest) = url.split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find('/')?);
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let own = [&info.host_name, &info.ip_addr];
-    if !own.iter().any(|own| own.eq_ignore_ascii_case(host)) {
-        return None;
-    }
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    let path = path.trim_end_matches('/');
-    (!path.is_empty()).then(|| path.to_owned())
 }
 
 #[cfg(test)]

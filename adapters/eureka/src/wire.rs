@@ -12,16 +12,19 @@ mod terms;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use lenient::{as_text, flag, list, metadata, number, some_list, text, word};
 
 pub use ports::{Ports, read_ports, usual_ports, write_ports};
-pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, STATUS, VIPS, terms};
+pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, SECURE_VIP, STATUS, VIP, context_path, terms};
 
 /// The class name Jackson and `XStream` expect of a data centre that is not Amazon's.
 pub const DEFAULT_DATA_CENTER: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
+/// Every name of a data centre (`DataCenterInfo.Name`).
+pub const DATA_CENTERS: [&str; 3] = ["MyOwn", "Netflix", "Amazon"];
 
 /// `{"applications": ...}`, the answer of lists and deltas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,7 +214,7 @@ impl PortWrapper {
 }
 
 /// Where an instance runs: `MyOwn`, `Netflix` or `Amazon`, the last with metadata.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct DataCenterInfo {
     /// The Java class; the real server wants it.
@@ -221,8 +224,29 @@ pub struct DataCenterInfo {
     #[serde(deserialize_with = "word")]
     pub name: String,
     /// Amazon's description of the machine.
-    #[serde(deserialize_with = "metadata", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "metadata")]
     pub metadata: BTreeMap<String, String>,
+}
+
+impl DataCenterInfo {
+    /// Whether its metadata are written: of Amazon's clients in Java expect them, also empty
+    /// (`EurekaJacksonCodec`, `DataCenterInfoDeserializer`).
+    #[must_use]
+    pub fn has_metadata(&self) -> bool {
+        !self.metadata.is_empty() || self.name == DATA_CENTERS[2]
+    }
+}
+
+impl Serialize for DataCenterInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("@class", &self.class)?;
+        map.serialize_entry("name", &self.name)?;
+        if self.has_metadata() {
+            map.serialize_entry("metadata", &self.metadata)?;
+        }
+        map.end()
+    }
 }
 
 /// A lease; times are milliseconds since 1970.

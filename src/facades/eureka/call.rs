@@ -42,7 +42,10 @@ impl Refused {
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = error.code.status();
-        let text = if error.code == ErrorCode::NotFound { String::new() } else { error.message };
+        let text = match error.code {
+            ErrorCode::NotFound => String::new(),
+            _ => error.sentence(),
+        };
         Self { status, text }
     }
 }

@@ -2,7 +2,7 @@
 //! moved on since somebody last asked for all. One application alone costs no more than it has
 //! instances. Applications that are the same stay as they were written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ impl Lists {
 /// The services that are this application, with instances or without, sorted by group and name.
 pub(super) fn views(snapshot: &Snapshot, app: &str) -> Vec<Arc<ServiceView>> {
     let default = GroupName::default_group();
-    let (group, name) = split(app).unwrap_or((default.as_str(), app));
+    let (group, name) = split(app).unwrap_or_else(|| (default.to_string(), app));
     let is_meant = |view: &&Arc<ServiceView>| {
         let own = &view.key.group;
         own.as_str().to_uppercase() == group.to_uppercase() && render::app_of(&view.key) == app
@@ -231,16 +231,94 @@ fn note(recents: &mut Recents, key: &Key, before: Option<&App>, after: Option<&A
             Some(_) => add(key, "MODIFIED", row),
         }
     }
-    for (key, row) in &old {
-        add(key, "DELETED", row);
-    }
-    // An id that is at another address is not gone, whichever of both a client applies last.
     let deleted = |recent: &Recent| recent.action == "DELETED";
-    if changes.values().any(deleted) {
-        let there: HashSet<_> = new.values().map(|row| render::id_of(row)).collect();
-        changes.retain(|_, one| !deleted(one) || !there.contains(&render::id_of(&one.row)));
+    if !old.is_empty() || changes.values().any(deleted) {
+        // Clients know instances by their ids: one that is at another address is not gone, and whoever
+        // has it where it was is told where it is.
+        let there: HashMap<_, _> = new.values().map(|row| (render::id_of(row), row)).collect();
+        for (key, row) in old {
+            match there.get(&render::id_of(&row)) {
+                None => drop(changes.insert(key, Recent { at: now, action: "DELETED", row })),
+                Some(other) => {
+                    changes.remove(&key);
+                    let other = Arc::clone(other);
+                    let told = Recent { at: now, action: "MODIFIED", row: Arc::clone(&other) };
+                    changes.entry(other.key().clone()).or_insert(told).at = now;
+                }
+            }
+        }
+        changes.retain(|_, one| !deleted(one) || !there.contains_key(&render::id_of(&one.row)));
     }
     if changes.is_empty() {
         recents.retain(|_, changes| !changes.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_registry_core::{
+        Change, ConfigId, Host, Instance, RegistryKind, ServiceKey, ServiceName, ServiceState,
+        TenantId,
+    };
+
+    use super::*;
+    use crate::catalog::{Catalog, Conflict, GuardPolicy, Revisions, SourceId, SourceInfo};
+    use crate::clock::Clock;
+    use crate::telemetry::metrics::Metrics;
+
+    /// A Eureka that has the instance `one` at this port, or nobody.
+    fn has(catalog: &Catalog, source: &SourceId, port: Option<u16>) {
+        let name = ServiceName::parse("web").unwrap();
+        let service = ServiceKey::new(GroupName::default_group(), name);
+        let one = |port| {
+            let host = Host::parse("10.0.0.1").unwrap();
+            let key = InstanceKey { service: service.clone(), host, port };
+            Instance { native_id: Some("one".into()), ..Instance::new(key) }
+        };
+        let state = ServiceState::new(service.clone(), port.map(one));
+        catalog.apply(&TenantId::default_tenant(), source, vec![Change::Reset(vec![state])]);
+    }
+
+    fn told(list: &List) -> Vec<(&'static str, u16)> {
+        let all = list.recents.values().flat_map(BTreeMap::values);
+        all.map(|recent| (recent.action, recent.row.key().port)).collect()
+    }
+
+    /// Two Eurekas with one id, of which one goes: whoever has it where it was would keep it for good,
+    /// since the number of instances is as clients count it.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_an_id_where_it_was_is_told_where_it_is() {
+        let tenant = TenantId::default_tenant();
+        for (left, gone) in [(80, 90), (90, 80)] {
+            let catalog =
+                Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
+            let sources = ["a", "b"].map(|id| SourceId::External(ConfigId::parse(id).unwrap()));
+            for (id, port) in sources.iter().zip([left, gone]) {
+                let info = SourceInfo {
+                    id: id.clone(),
+                    name: id.as_str().to_owned(),
+                    kind: RegistryKind::Eureka,
+                    conflict: Conflict::PrimaryWins,
+                    priority: 1,
+                };
+                catalog.open(&tenant, info, GuardPolicy::Off);
+                has(&catalog, id, Some(port));
+            }
+            let (view, lists) = (catalog.view(), Lists::default());
+            let (begin, later) = (Instant::now(), Instant::now() + RETENTION);
+            let first = lists.list(&view.snapshot(&tenant), None, begin);
+            assert_eq!(told(&first), [("ADDED", 80), ("ADDED", 90)]);
+            let second = lists.list(&view.snapshot(&tenant), Some(&first), later);
+            assert_eq!(told(&second), []);
+            has(&catalog, &sources[1], None);
+            let third = lists.list(&view.snapshot(&tenant), Some(&second), later);
+            assert_eq!(told(&third), [("MODIFIED", left)]);
+            // And when nothing of it is old enough to be forgotten.
+            let third = lists.list(&view.snapshot(&tenant), Some(&first), begin);
+            assert_eq!(told(&third), [("ADDED", left)]);
+            has(&catalog, &sources[0], None);
+            let fourth = lists.list(&view.snapshot(&tenant), Some(&third), later);
+            assert_eq!(told(&fourth), [("DELETED", left)]);
+        }
     }
 }

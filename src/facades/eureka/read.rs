@@ -86,9 +86,8 @@ fn by_vip(face: &Face, call: &Call, secure: bool) -> Answered {
     face.all_heard(call)?;
     let (list, visible) = (face.list(call.caller.tenant()), face.native.visible(&call.caller));
     let wanted = call.segment("vip");
-    let named = |row: &&Arc<Row>| {
-        render::vips(&row.instance, secure).split(',').any(|vip| vip.trim() == wanted)
-    };
+    let named =
+        |row: &&Arc<Row>| render::vips(row, secure).split(',').any(|vip| vip.trim() == wanted);
     let mut counts = super::app::Counts::new();
     let mut found = Vec::new();
     for app in list.apps(&visible) {

@@ -11,7 +11,7 @@
 //! | metadata | whole |
 
 use hub_registry_core::{Host, InstanceKey, InstanceStatus, Pairs, Protocol, ServiceKey};
-use hub_registry_eureka::wire::{DEFAULT_DATA_CENTER, InstanceInfo, terms, write_ports};
+use hub_registry_eureka::wire::{DATA_CENTERS, InstanceInfo, context_path, terms, write_ports};
 use serde_json::json;
 
 use super::render::{UNKNOWN, term};
@@ -20,6 +20,10 @@ use crate::facades::names::qualified;
 use crate::model::names::native_host;
 use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
 use crate::model::words::{ClientType, Flag, HealthCheckType};
+
+/// The classes that a data centre may have besides the usual one.
+const OTHER_CLASSES: [&str; 2] =
+    ["com.netflix.appinfo.MyDataCenterInfo", "com.netflix.appinfo.AmazonInfo"];
 
 /// What the real server asks of a registration, in its order and its words
 /// (`ApplicationResource.addInstance`).
@@ -48,10 +52,22 @@ pub(super) fn check(app: &str, info: &InstanceInfo) -> Result<()> {
         return Err(Error::new(ErrorCode::Invalid, message));
     }
     match &info.data_center_info {
-        None => missing("dataCenterInfo"),
-        Some(center) if is_blank(&center.name) => missing("dataCenterInfo Name"),
-        Some(_) => Ok(()),
+        None => return missing("dataCenterInfo"),
+        Some(center) if is_blank(&center.name) => return missing("dataCenterInfo Name"),
+        // A client in Java that reads another name reads nothing of the whole list.
+        Some(center) if !DATA_CENTERS.contains(&center.name.as_str()) => {
+            let rule = "must be one of MyOwn, Netflix, Amazon";
+            return Err(Error::invalid("dataCenterInfo.name", center.name.as_str(), rule));
+        }
+        Some(_) => {}
     }
+    for (field, port) in [("port", info.port), ("securePort", info.secure_port)] {
+        let number = port.and_then(|port| port.number).unwrap_or_default();
+        if !(0..=i64::from(u16::MAX)).contains(&number) {
+            return Err(Error::invalid(field, number, "must be a whole number from 0 to 65535"));
+        }
+    }
+    Ok(())
 }
 
 /// The status of a word, and whether that says all of it.
@@ -116,9 +132,9 @@ pub(super) fn registration(
     let key = InstanceKey { service, host, port };
     let protocol = if secure { Protocol::Https } else { Protocol::Http };
     let registration = Registration {
-        // Counts when its service is made for it.
-        protocol: Some(protocol),
-        context_path: None,
+        // It says it itself: of its service nothing is said by that.
+        protocol: None,
+        context_path: context_path(&info),
         status: Some(status),
         client_type: Some(ClientType::Service),
         lease_seconds: Some(lease(&info)),
@@ -170,6 +186,11 @@ fn said_besides(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
     if let Some(dirty) = info.last_dirty_timestamp {
         add(term::DIRTY, dirty.to_string());
     }
+    // A page of the port that is not the instance's is not what would be made of it.
+    let home = info.home_page_url.as_ref().filter(|home| !home.is_empty());
+    if let (Some(home), Ok((_, true))) = (home, port(info)) {
+        add("homePageUrl", home.clone());
+    }
     // Always: the other port is not said by anything else, nor is which of both was open.
     let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
     add(term::PORTS, write_ports(ports));
@@ -177,7 +198,8 @@ fn said_besides(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
     if !center.metadata.is_empty() {
         add(term::MACHINE, json!(center.metadata).to_string());
     }
-    if let Some(class) = center.class.filter(|class| class != DEFAULT_DATA_CENTER) {
+    // What no client has is no class to it (`DataCenterTypeInfoResolver`).
+    if let Some(class) = center.class.filter(|class| OTHER_CLASSES.contains(&class.as_str())) {
         add(term::CLASS, class);
     }
     said

@@ -14,11 +14,11 @@
 //! What is "as registered" stands in [`Instance::native`](hub_registry_core::Instance::native).
 
 use hub_registry_core::{
-    HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
+    GroupName, HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
 };
 use hub_registry_eureka::wire::{
-    DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, Ports, RAW_STATUS, SECURE_PORT,
-    VIPS, read_ports, usual_ports,
+    DATA_CENTERS, DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, Ports, RAW_STATUS,
+    SECURE_PORT, SECURE_VIP, VIP, read_ports, usual_ports,
 };
 
 use crate::catalog::Row;
@@ -27,9 +27,8 @@ use crate::facades::names::qualified;
 /// Terms of an instance that only this face writes, besides those of
 /// [`wire::terms`](hub_registry_eureka::wire::terms).
 pub(super) mod term {
-    pub(in super::super) const ID: &str = "instanceId";
     pub(in super::super) const DIRTY: &str = "lastDirtyTimestamp";
-    pub(in super::super) use crate::model::terms::{OVERRIDDEN, STATUS};
+    pub(in super::super) use crate::model::terms::{EUREKA_ID as ID, OVERRIDDEN, STATUS};
     pub(in super::super) use hub_registry_eureka::wire::PORTS;
     /// The data centre's description of the machine, as JSON.
     pub(in super::super) const MACHINE: &str = "dataCenterMetadata";
@@ -66,7 +65,9 @@ fn is_from_eureka(row: &Row) -> bool {
 /// Eureka's word for a state: one that is up and known to be sick is `DOWN`.
 pub(super) fn word(instance: &Instance) -> &str {
     use HealthStatus::{Healthy, Unhealthy, Unknown};
-    if let Some(word) = instance.native.get(term::STATUS) {
+    // Of a row of several registries the terms may be those of one that is away.
+    if let (Some(word), InstanceStatus::Down) = (instance.native.get(term::STATUS), instance.status)
+    {
         return word;
     }
     match (instance.status, instance.health) {
@@ -77,10 +78,16 @@ pub(super) fn word(instance: &Instance) -> &str {
     }
 }
 
-/// The names it is looked up by.
-pub(super) fn vips(instance: &Instance, secure: bool) -> String {
-    let registered = instance.native.get(VIPS[usize::from(secure)]);
-    registered.cloned().unwrap_or_else(|| qualified(&instance.key.service))
+/// The names it is looked up by; empty: its client said that there are none.
+pub(super) fn vips(row: &Row, secure: bool) -> String {
+    let service = &row.instance.key.service;
+    let registered = row.instance.native.get(if secure { SECURE_VIP } else { VIP });
+    // In the Eureka it comes from there are no groups: here the name means another service.
+    let is_bare =
+        |vip: &&String| is_from_eureka(row) && vip.eq_ignore_ascii_case(service.name.as_str());
+    let grouped = service.group != GroupName::default_group();
+    let registered = registered.filter(|vip| !(grouped && is_bare(vip)));
+    registered.cloned().unwrap_or_else(|| qualified(service))
 }
 
 /// The instance as clients of Eureka see it. `action`: what it is in a delta; `ADDED` in lists.
@@ -91,10 +98,8 @@ pub(super) fn info(row: &Row, app: &str, action: &str, carried: bool) -> Instanc
     let (host_name, ip_addr) = (said("hostName"), said("ipAddr"));
     let host_name = host_name.unwrap_or_else(|| host.to_owned());
     let word = word(instance);
-    let overridden = match word {
-        "OUT_OF_SERVICE" => "OUT_OF_SERVICE".to_owned(),
-        _ => said(term::OVERRIDDEN).unwrap_or_else(|| UNKNOWN.to_owned()),
-    };
+    let overridden = said(term::OVERRIDDEN).unwrap_or_else(|| UNKNOWN.to_owned());
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
     let (port, secure_port) = ports(instance);
     let changed = row.origins.first().map_or(0, |origin| origin.observed_at);
     let dirty = instance.native.get(term::DIRTY).and_then(|time| time.parse().ok());
@@ -128,8 +133,8 @@ pub(super) fn info(row: &Row, app: &str, action: &str, carried: bool) -> Instanc
         status_page_url: said("statusPageUrl"),
         health_check_url: said("healthCheckUrl"),
         secure_health_check_url: said("secureHealthCheckUrl"),
-        vip_address: Some(vips(instance, false)),
-        secure_vip_address: Some(vips(instance, true)),
+        vip_address: some(vips(row, false)),
+        secure_vip_address: some(vips(row, true)),
         is_coordinating_discovery_server: Some(false),
         last_updated_timestamp: Some(changed),
         last_dirty_timestamp: Some(dirty.unwrap_or(changed)),
@@ -139,7 +144,8 @@ pub(super) fn info(row: &Row, app: &str, action: &str, carried: bool) -> Instanc
 }
 
 fn lease(instance: &Instance, changed: i64) -> LeaseInfo {
-    let seconds = |key: &str| instance.native.get(key).and_then(|text| text.parse().ok());
+    // Clients in Java read a number of 32 bits, or nothing of the whole list.
+    let seconds = |key: &str| Some(instance.native.get(key)?.parse::<i32>().ok()?.into());
     let registered = instance.registered_at.unwrap_or(changed);
     LeaseInfo {
         renewal_interval_in_secs: Some(seconds("renewalIntervalInSecs").unwrap_or(LEASE.0)),
@@ -156,7 +162,9 @@ fn data_center(instance: &Instance) -> DataCenterInfo {
     let metadata = said(term::MACHINE).and_then(|text| serde_json::from_str(&text).ok());
     DataCenterInfo {
         class: Some(said(term::CLASS).unwrap_or_else(|| DEFAULT_DATA_CENTER.to_owned())),
-        name: said("dataCenter").unwrap_or_else(|| "MyOwn".to_owned()),
+        name: said("dataCenter")
+            .filter(|name| DATA_CENTERS.contains(&name.as_str()))
+            .unwrap_or_else(|| DATA_CENTERS[0].to_owned()),
         metadata: metadata.unwrap_or_default(),
     }
 }

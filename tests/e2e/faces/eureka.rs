@@ -11,6 +11,7 @@ use super::scenario::{self, Side};
 use crate::hub::Hub;
 
 const LIFE: &str = "tests/scenarios/eureka/life.yaml";
+const ODD: &str = "tests/scenarios/eureka/odd.yaml";
 
 /// An instance as a client of Eureka sends it.
 fn instance(app: &str, number: u16) -> Value {
@@ -56,6 +57,11 @@ async fn the_life_of_an_instance_is_that_at_a_real_eureka() {
     }
     let wrong = scenario::run(&steps, &real.base_url(), Side::Real).await;
     assert!(wrong.is_empty(), "the real server:\n{}", wrong.join("\n"));
+    let odd = scenario::steps(ODD);
+    for (base, side) in [(hub.url("/eureka"), Side::Hub), (real.base_url(), Side::Real)] {
+        let wrong = scenario::run(&odd, &base, side).await;
+        assert!(wrong.is_empty(), "{base}:\n{}", wrong.join("\n"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +143,13 @@ async fn one_that_moves_is_not_told_to_be_gone() {
     assert_eq!(changes().await, ["DELETED 80"]);
     assert_eq!(register(&hub, "/eureka", "mover", 1).await, 204);
     assert_eq!(changes().await, ["ADDED 80"]);
+    // With nobody who looks in between.
+    assert_eq!(send(&hub, Method::DELETE, "/eureka/apps/MOVER/mover-1").await, 200);
+    let mut moved = instance("mover", 1);
+    moved["instance"]["port"]["$"] = json!(60);
+    let answer = hub.client.post(hub.url("/eureka/apps/MOVER")).json(&moved).send().await;
+    assert_eq!(answer.unwrap().status(), 204);
+    assert_eq!(changes().await, ["ADDED 60"]);
 }
 
 /// A vip is found as it was registered, and no other is.
@@ -346,12 +359,19 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
         ("app", json!("a/b")),
         ("metadata", json!({ "k": "x".repeat(100_000) })),
         ("statusPageUrl", json!("x".repeat(20_000))),
+        ("dataCenterInfo", json!({ "name": "AWS" })),
+        ("securePort", json!({ "$": 99_999_999_999_u64, "@enabled": "false" })),
     ] {
         let mut body = instance("bad", 1);
         body["instance"]["hostName"] = json!("-");
         body["instance"][field] = value;
         let answer = post(body.to_string(), "application/json").await.unwrap();
         assert_eq!(answer.status(), 400, "{field}");
+        // What it was, if it is short enough to be said again.
+        let wrong = ["65536", "SICK", "no address", "AWS", "99999999999"];
+        let said = wrong.iter().find(|wrong| body["instance"][field].to_string().contains(**wrong));
+        let text = answer.text().await.unwrap();
+        assert!(said.is_none_or(|said| text.contains(said)), "{field}: {text}");
     }
     for path in ["apps/%ff", "t/a%2fb/apps", "t/%00/apps"] {
         assert_eq!(send(&hub, Method::GET, &format!("/eureka/{path}")).await, 400, "{path}");
@@ -361,6 +381,24 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
     assert_eq!(send(&hub, Method::PATCH, "/eureka/apps").await, 405);
     let (_, list) = read(&hub, "/eureka/apps").await;
     assert_eq!(list["applications"]["application"], json!([]));
+}
+
+/// A client in Java that cannot read one instance reads nothing of the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_client_could_read_is_not_written() {
+    let hub = Hub::start().await;
+    let mut odd = instance("odd", 1);
+    odd["instance"]["dataCenterInfo"] = json!({ "@class": "x.Y", "name": "Amazon" });
+    odd["instance"]["leaseInfo"] = json!({ "renewalIntervalInSecs": 99_999_999_999_u64, "durationInSecs": -7_000_000_000_i64 });
+    let answer = hub.client.post(hub.url("/eureka/apps/ODD")).json(&odd).send().await.unwrap();
+    assert_eq!(answer.status(), 204);
+    let (_, list) = read(&hub, "/eureka/apps").await;
+    let shown = &list["applications"]["application"][0]["instance"][0];
+    let usual = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
+    let center = json!({ "@class": usual, "name": "Amazon", "metadata": {} });
+    assert_eq!(shown["dataCenterInfo"], center, "{shown}");
+    let lease = ["renewalIntervalInSecs", "durationInSecs"].map(|key| &shown["leaseInfo"][key]);
+    assert_eq!(lease, [30, 90]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,14 @@ async fn an_instance_over_tls_is_one_beside_others_of_its_service_that_are_not()
     let expected = [("10.6.0.4:443".to_owned(), yes), ("10.6.0.5:8080".to_owned(), no)];
     assert_eq!(seen_by_consul(&hub, "tls").await, expected);
     assert_eq!(seen_by_nacos(&hub, "tls").await, expected);
+    // What others register with a service that somebody over TLS made first is not so for that.
+    let url = hub.url("/v1/agent/service/register");
+    let body = json!({ "ID": "late", "Name": "tls", "Address": "10.6.0.6", "Port": 80 });
+    assert_eq!(hub.client.put(&url).json(&body).send().await.unwrap().status(), 200);
+    let late = ("10.6.0.6:80".to_owned(), Value::Null);
+    assert_eq!(seen_by_consul(&hub, "tls").await.last(), Some(&late));
+    assert_eq!(seen_by_nacos(&hub, "tls").await.last(), Some(&late));
+    assert_eq!(ports(&hub, "TLS", "10.6.0.6:tls:80").await, "80 true, 443 false");
     let all = hub.get("/api/v1/services/mixed/instances").await.1;
     let protocols = all["instances"].as_array().unwrap().iter();
     let protocols: Vec<_> = protocols.map(|one| one["protocolType"].as_str().unwrap()).collect();

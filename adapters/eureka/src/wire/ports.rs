@@ -28,7 +28,9 @@ pub fn write_ports((plain, secure): Ports) -> String {
 #[must_use]
 pub fn read_ports(text: &str) -> Option<Ports> {
     let mut parts = text.split(',');
-    let mut next =
-        || Some(PortWrapper::of(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?));
+    let mut next = || {
+        let number: u16 = parts.next()?.parse().ok()?;
+        Some(PortWrapper::of(number.into(), parts.next()?.parse().ok()?))
+    };
     Some((next()?, next()?))
 }

@@ -14,8 +14,11 @@ pub const RAW_STATUS: &str = "eureka-status";
 /// Metadata key of the TLS port of an instance that has both ports open: for clients of other protocols.
 pub const SECURE_PORT: &str = "eureka-secure-port";
 
-/// Terms of the names it is looked up by, as it registered them, where they are not its service's.
-pub const VIPS: [&str; 2] = ["vipAddress", "secureVipAddress"];
+/// Term of the names it is looked up by, as it registered them, where that is not its service's name;
+/// empty if there are none. And of those by which it is over TLS.
+pub const VIP: &str = "vipAddress";
+/// See [`VIP`].
+pub const SECURE_VIP: &str = "secureVipAddress";
 
 /// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
 /// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
@@ -39,8 +42,8 @@ pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
         ("hostName", info.host_name.clone(), host),
         ("ipAddr", info.ip_addr.clone(), host),
         ("appGroupName", text(&info.app_group_name), ""),
-        (VIPS[0], text(&info.vip_address), name),
-        (VIPS[1], text(&info.secure_vip_address), name),
+        (VIP, text(&info.vip_address), name),
+        (SECURE_VIP, text(&info.secure_vip_address), name),
         ("dataCenter", data_center.to_owned(), "MyOwn"),
         ("homePageUrl", text(&info.home_page_url), &usual_page),
         ("statusPageUrl", text(&info.status_page_url), ""),
@@ -50,13 +53,30 @@ pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
         ("renewalIntervalInSecs", renewal.unwrap_or_default(), ""),
         ("durationInSecs", duration.unwrap_or_default(), ""),
     ];
-    let said = all.into_iter().filter(|(key, value, usual)| {
-        // Clients look for a vip as it is written.
-        let is_usual = match VIPS.contains(key) {
-            true => value == usual,
-            false => value.eq_ignore_ascii_case(usual),
-        };
-        !value.is_empty() && !is_usual
+    let said = all.into_iter().filter(|(key, value, usual)| match *key {
+        // Clients look for a vip as it is written, and who has none is not found by any.
+        VIP | SECURE_VIP => value != usual,
+        _ => !value.is_empty() && !value.eq_ignore_ascii_case(usual),
     });
     said.map(|(key, value, _)| (key.to_owned(), value)).collect()
+}
+
+/// The path of the home page, unless that is the root or a page elsewhere.
+#[must_use]
+pub fn context_path(info: &InstanceInfo) -> Option<String> {
+    let url = info.home_page_url.as_deref()?;
+    let (_, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let own = [&info.host_name, &info.ip_addr];
+    if !own.iter().any(|own| own.eq_ignore_ascii_case(host)) {
+        return None;
+    }
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = path.trim_end_matches('/');
+    (!path.is_empty()).then(|| path.to_owned())
 }

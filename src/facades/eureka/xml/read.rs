@@ -36,7 +36,9 @@ struct Open {
 impl Open {
     fn value(self) -> Value {
         if self.name == "port" || self.name == "securePort" {
-            let enabled = self.attributes.get("enabled").cloned().unwrap_or_default();
+            // `Converters.InstanceInfoConverter`: where it is not said, the plain one is open.
+            let usual = || Value::Bool(self.name == "port");
+            let enabled = self.attributes.get("enabled").cloned().unwrap_or_else(usual);
             return json!({ "$": self.text.trim(), "@enabled": enabled });
         }
         let holds = matches!(&*self.name, "instance" | "leaseInfo" | "dataCenterInfo" | FREE);

@@ -127,7 +127,7 @@ impl Writer<'_> {
         self.text(center.class.as_deref().unwrap_or(DEFAULT_DATA_CENTER));
         self.raw("\">");
         self.element("name", &center.name);
-        if !center.metadata.is_empty() {
+        if center.has_metadata() {
             self.pairs("metadata", center.metadata.iter());
         }
         self.raw("</dataCenterInfo>");

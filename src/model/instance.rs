@@ -94,14 +94,16 @@ impl NativeInstance {
     /// The instance as readers of any source see it: most often no other than it says itself.
     #[must_use]
     pub fn shown(&self, service: &NativeService) -> Arc<Instance> {
-        let path = self.said.context_path.as_ref().or(service.context_path.as_ref());
+        let said = self.said.context_path.clone();
+        let said = said.or_else(|| conventions::context_path(&self.said.metadata));
+        let path = said.or_else(|| service.context_path.clone());
         let term = self.said.native.get(terms::PROTOCOL).and_then(|word| word.parse().ok());
         let own = term.or_else(|| conventions::said_protocol(&self.said.metadata));
         let protocol = own.unwrap_or(service.protocol);
-        if protocol == self.said.protocol && path == self.said.context_path.as_ref() {
+        if protocol == self.said.protocol && path == self.said.context_path {
             return Arc::clone(&self.said);
         }
-        Arc::new(Instance { protocol, context_path: path.cloned(), ..Instance::clone(&self.said) })
+        Arc::new(Instance { protocol, context_path: path, ..Instance::clone(&self.said) })
     }
 
     /// When it first registered.
@@ -232,7 +234,7 @@ fn ended(status: InstanceStatus, native: &Pairs) -> Vec<&'static str> {
     use InstanceStatus::{Down, OutOfService, Starting};
     let in_use = status != OutOfService;
     let is_worse = matches!(status, Down | Starting) || (!in_use && in_maintenance(native));
-    let overridden = native.get(terms::OVERRIDDEN).and_then(|word| word.parse().ok());
+    let overridden = terms::overridden(native);
     let all = [
         (terms::MAINTENANCE, in_use),
         (terms::NODE_MAINTENANCE, in_use),

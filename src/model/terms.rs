@@ -4,7 +4,7 @@
 //!
 //! [`Instance::native`]: hub_registry_core::Instance::native
 
-use hub_registry_core::Pairs;
+use hub_registry_core::{InstanceStatus, Pairs};
 use serde_json::{Map, Value, json};
 
 use super::check::Checks;
@@ -26,6 +26,8 @@ pub const NODE_MAINTENANCE: &str = "nodeMaintenance";
 pub const OVERRIDDEN: &str = "overriddenStatus";
 /// Eureka's word for its status, where the hub has none.
 pub const STATUS: &str = "status";
+/// The id by which clients of Eureka know it, where one of them registered it.
+pub const EUREKA_ID: &str = "instanceId";
 /// The rule of an `extProperty` that comes from outside.
 pub(super) const FREE: &str = "must be a JSON object, without the hub's own key fed-native";
 /// Where an `extProperty` is put that is no object: somebody wrote it by SQL.
@@ -36,6 +38,23 @@ const MAX: usize = 16 << 10;
 /// See [`FREE`].
 pub(super) fn is_free(value: &Value) -> bool {
     value.as_object().is_some_and(|object| !object.contains_key(KEY))
+}
+
+/// The status that an operator set for it by Eureka's API. Its `UNKNOWN` is down here.
+pub fn overridden(terms: &Pairs) -> Option<InstanceStatus> {
+    let word = terms.get(OVERRIDDEN)?;
+    Some(word.parse().unwrap_or(InstanceStatus::Down))
+}
+
+/// What is left of these when somebody else than its client says the status of an instance: an override
+/// of Eureka's is no other word then, and whoever takes one of its instances out of use has set one.
+pub fn told(terms: &mut Pairs, status: InstanceStatus) {
+    terms.remove(STATUS);
+    if status == InstanceStatus::OutOfService && terms.contains_key(EUREKA_ID) {
+        terms.insert(OVERRIDDEN.to_owned(), status.to_string());
+    } else if overridden(terms).is_some_and(|it| it != status) {
+        terms.remove(OVERRIDDEN);
+    }
 }
 
 /// How much its client said, in bytes. What befalls an instance does not count: who registered it must

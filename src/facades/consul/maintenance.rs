@@ -125,6 +125,5 @@ pub(super) fn status_without(native: &Pairs) -> InstanceStatus {
     if in_maintenance(native) {
         return InstanceStatus::OutOfService;
     }
-    let overridden = native.get(terms::OVERRIDDEN).and_then(|word| word.parse().ok());
-    overridden.unwrap_or(InstanceStatus::Up)
+    terms::overridden(native).unwrap_or(InstanceStatus::Up)
 }

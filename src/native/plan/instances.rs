@@ -189,7 +189,11 @@ impl Draft {
             set(&mut said.metadata, patch.metadata);
             set(&mut said.tags, patch.tags.map(Into::into));
             set(&mut said.context_path, patch.context_path);
-            set(&mut said.native, patch.native);
+            match (patch.native, patch.status) {
+                (Some(native), _) => said.native = native,
+                (None, Some(status)) => terms::told(&mut said.native, status),
+                (None, None) => {}
+            }
         });
         instance.audit.note(|notes| {
             set(&mut notes.note_text, patch.note_text);

@@ -23,6 +23,13 @@ async fn send(hub: &Hub, method: Method, path: &str) -> u16 {
     hub.client.request(method, hub.url(path)).send().await.unwrap().status().as_u16()
 }
 
+async fn set_by_rest(hub: &Hub, word: &str) {
+    let (_, list) = hub.get("/api/v1/services/web/instances").await;
+    let id = list["instances"][0]["instanceId"].as_str().unwrap();
+    let path = format!("/api/v1/instances/{id}/status");
+    assert_eq!(hub.put(&path, &json!({ "instanceStatus": word })).await.0, 200);
+}
+
 /// Sets the status by another protocol than Eureka's.
 async fn set(hub: &Hub, by: &str, up: bool) {
     if by == "nacos" {
@@ -32,11 +39,7 @@ async fn set(hub: &Hub, by: &str, up: bool) {
         assert_eq!(send(hub, Method::PUT, &path).await, 200, "{path}");
         return;
     }
-    let (_, list) = hub.get("/api/v1/services/web/instances").await;
-    let id = list["instances"][0]["instanceId"].as_str().unwrap();
-    let word = if up { "UP" } else { "OUT_OF_SERVICE" };
-    let path = format!("/api/v1/instances/{id}/status");
-    assert_eq!(hub.put(&path, &json!({ "instanceStatus": word })).await.0, 200);
+    set_by_rest(hub, if up { "UP" } else { "OUT_OF_SERVICE" }).await;
 }
 
 /// Status and override as clients of Eureka read them, and how many a client of Nacos has.
@@ -77,23 +80,51 @@ async fn an_override_ends_with_another_status_by_whatever_way() {
         assert_eq!(send(&hub, Method::PUT, &format!("{INSTANCE}/status?value=UP")).await, 200);
         set(&hub, by, false).await;
         assert_eq!(seen(&hub).await, is("OUT_OF_SERVICE", "OUT_OF_SERVICE", 0), "{by}");
+        // Nor does its client bring it back before whoever took it out does.
+        registers(&hub, "UP").await;
+        assert_eq!(seen(&hub).await, is("OUT_OF_SERVICE", "OUT_OF_SERVICE", 0), "{by}");
         set(&hub, by, true).await;
         assert_eq!(seen(&hub).await, is("UP", "UNKNOWN", 1), "{by}");
     }
+    let hub = Hub::start().await;
+    registers(&hub, "UP").await;
+    let status = format!("{INSTANCE}/status?value=OUT_OF_SERVICE");
+    assert_eq!(send(&hub, Method::PUT, &status).await, 200);
+    set_by_rest(&hub, "DOWN").await;
+    assert_eq!(seen(&hub).await, is("DOWN", "UNKNOWN", 0));
+    registers(&hub, "UP").await;
+    assert_eq!(seen(&hub).await, is("UP", "UNKNOWN", 1));
 }
 
 /// An override is there again when a maintenance ends that was above it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_outlives_the_maintenance_of_its_agent() {
-    let hub = Hub::start().await;
-    registers(&hub, "UP").await;
-    assert_eq!(send(&hub, Method::PUT, &format!("{INSTANCE}/status?value=DOWN")).await, 200);
-    for enable in [true, false] {
-        let path = format!("/v1/agent/maintenance?enable={enable}");
-        assert_eq!(send(&hub, Method::PUT, &path).await, 200);
+    for (word, critical) in [("DOWN", 1), ("UP", 0), ("UNKNOWN", 1), ("OUT_OF_SERVICE", 1)] {
+        let hub = Hub::start().await;
+        let body = json!({ "ID": "b", "Name": "web", "Address": "10.24.0.2", "Port": 83 });
+        let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
+        assert_eq!(put.send().await.unwrap().status(), 200);
+        let id = "/eureka/apps/WEB/10.24.0.2:web:83";
+        assert_eq!(send(&hub, Method::PUT, &format!("{id}/status?value={word}")).await, 200);
+        let shown = async || {
+            let get = hub.client.get(hub.url(id)).header("accept", "application/json");
+            let one: Value = get.send().await.unwrap().json().await.unwrap();
+            let word = |name: &str| one["instance"][name].as_str().unwrap().to_owned();
+            (word("status"), word("overriddenStatus"))
+        };
+        let before = shown().await;
+        assert_eq!(before, (word.to_owned(), word.to_owned()));
+        for (enable, status) in [(true, "OUT_OF_SERVICE"), (false, word)] {
+            let path = format!("/v1/agent/maintenance?enable={enable}");
+            assert_eq!(send(&hub, Method::PUT, &path).await, 200);
+            let (now, overridden) = shown().await;
+            // What the hub has no word for is down when it comes back.
+            let expected = if (word, enable) == ("UNKNOWN", false) { "DOWN" } else { status };
+            assert_eq!((&*now, &*overridden), (expected, word), "{word} {enable}");
+        }
+        let (_, all) = hub.get("/v1/health/service/web?passing").await;
+        assert_eq!(all.as_array().unwrap().len(), 1 - critical, "{word}: {all}");
     }
-    let (status, overridden, _) = seen(&hub).await;
-    assert_eq!((&*status, &*overridden), ("DOWN", "DOWN"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +138,11 @@ async fn unknown_ends_with_another_status_by_whatever_way() {
         assert_eq!(seen(&hub).await, is("UP", "UNKNOWN", 1), "{by}");
         assert_eq!(send(&hub, Method::PUT, INSTANCE).await, 200, "{by}");
     }
+    let hub = Hub::start().await;
+    registers(&hub, "UNKNOWN").await;
+    set_by_rest(&hub, "DOWN").await;
+    assert_eq!(seen(&hub).await, is("DOWN", "UNKNOWN", 0));
+    assert_eq!(send(&hub, Method::PUT, INSTANCE).await, 200);
 }
 
 /// Two write pairs at once, by two protocols: both have them.

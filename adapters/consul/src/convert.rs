@@ -83,8 +83,8 @@ fn instance(service: &ServiceKey, entry: ServiceEntry) -> Option<Instance> {
 }
 
 /// What else Consul says of it: `node`, `datacenter`, `checks` (`id=status`, in the order of the
-/// ids), `warningWeight` if it is not that of a passing one, and `address.TAG` for addresses that
-/// are not the instance's own.
+/// ids), `warningWeight` if it is not 1, `nodeAddress` if that is not the instance's own, and
+/// `address.TAG` for addresses that are not.
 fn native(node: &Node, found: &AgentService, checks: &[Check]) -> Pairs {
     let mut native = Pairs::new();
     let mut keep = |key: &str, value: &str| {
@@ -93,12 +93,15 @@ fn native(node: &Node, found: &AgentService, checks: &[Check]) -> Pairs {
         }
     };
     keep("node", &node.node);
+    if !found.address.is_empty() && found.address != node.address {
+        keep("nodeAddress", &node.address);
+    }
     keep("datacenter", &node.datacenter);
     let mut all: Vec<_> =
         checks.iter().map(|check| format!("{}={}", check.check_id, check.status)).collect();
     all.sort();
     keep("checks", &all.join(","));
-    if let Some(weights) = found.weights.filter(|weights| weights.warning != weights.passing) {
+    if let Some(weights) = found.weights.filter(|weights| weights.warning != 1) {
         keep("warningWeight", &weights.warning.to_string());
     }
     let own = if found.address.is_empty() { &node.address } else { &found.address };

@@ -58,7 +58,7 @@ impl From<Error> for Refused {
             ErrorCode::Forbidden => {
                 (StatusCode::FORBIDDEN, format!("Permission denied: {}", error.message))
             }
-            code => (code.status(), error.message),
+            code => (code.status(), error.sentence()),
         };
         Self { status, text }
     }

@@ -58,12 +58,27 @@ pub(super) struct Definition {
     check: Option<CheckDefinition>,
     #[serde(deserialize_with = "or_default")]
     checks: Vec<CheckDefinition>,
+    #[serde(deserialize_with = "or_default")]
+    kind: String,
+    #[serde(deserialize_with = "or_default")]
+    connect: Connect,
+}
+
+/// What a service has to do with a mesh.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Connect {
+    #[serde(deserialize_with = "or_default")]
+    native: bool,
+    sidecarservice: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Weights {
+    #[serde(deserialize_with = "or_default")]
     passing: i64,
+    #[serde(deserialize_with = "or_default")]
     warning: i64,
 }
 
@@ -153,6 +168,9 @@ impl Defined {
         now: DateTime<Utc>,
     ) -> Answered<Self> {
         check_meta(&new.meta)?;
+        if !new.kind.is_empty() || new.connect.native || new.connect.sidecarservice.is_some() {
+            return Err(Refused::bad("Kind and Connect must be empty: the hub is no service mesh"));
+        }
         let address = if new.address.is_empty() { peer.to_string() } else { new.address };
         let host = native_host("Address", &address)?;
         let port = u16::try_from(new.port).ok().filter(|port| *port > 0);

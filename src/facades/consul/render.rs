@@ -111,7 +111,10 @@ pub(super) fn node(instance: &Instance, datacenter: &str, index: i64) -> Value {
     let address = match agent_of(instance) {
         Some(agent) => agent.to_string(),
         None if name == NODE => NODE_ADDRESS.to_owned(),
-        None => instance.key.host.to_string(),
+        None => {
+            let own = instance.native.get("nodeAddress");
+            own.cloned().unwrap_or_else(|| instance.key.host.to_string())
+        }
     };
     json!({
         "ID": node_id(&name), "Node": name, "Address": address, "Datacenter": datacenter,

@@ -63,11 +63,22 @@ async fn two_hosts_with_one_id_are_two() {
         let url = format!("{}/v1/catalog/register", real.base_url());
         assert_eq!(hub.client.put(url).json(&body).send().await.unwrap().status(), 200);
     }
+    let body = json!({
+        "Node": "n1", "ID": "00000000-1111-2222-3333-000000000001", "Address": "10.14.1.1",
+        "Service": {
+            "ID": "own", "Service": "own", "Port": 81, "Address": "10.14.2.1",
+            "Weights": { "Passing": 10, "Warning": 10 },
+        },
+    });
+    let url = format!("{}/v1/catalog/register", real.base_url());
+    assert_eq!(hub.client.put(url).json(&body).send().await.unwrap().status(), 200);
     let config = json!({
         "configName": "real", "registryType": "CONSUL",
         "serverAddress": format!("127.0.0.1:{}", real.http_port()),
     });
     assert_eq!(hub.post("/api/v1/external/configs", &config).await.0, 201);
+    let path = "/api/v1/services/own/instances";
+    hub.until(path, Duration::from_secs(10), |_, body| body["count"] == 1).await;
     let path = "/api/v1/services/dup/instances";
     hub.until(path, Duration::from_secs(10), |_, body| body["count"] == 2).await;
     for base in [hub.url(""), real.base_url()] {
@@ -75,7 +86,7 @@ async fn two_hosts_with_one_id_are_two() {
             let get = hub.client.get(format!("{base}/v1/catalog/{path}"));
             get.query(&[("filter", filter)]).send().await.unwrap()
         };
-        for (filter, count) in [("Service == dup", 1), ("Port == 81", 0)] {
+        for (filter, count) in [("Service == dup", 1), ("Port == 82", 0)] {
             let node: Value = get("node/n1", filter).await.json().await.unwrap();
             assert_eq!(node["Node"]["Node"], "n1", "{base}");
             assert_eq!(node["Services"].as_object().unwrap().len(), count, "{base}: {node}");
@@ -83,6 +94,15 @@ async fn two_hosts_with_one_id_are_two() {
             assert_eq!(node["Node"]["Node"], "n1", "{base}");
             assert_eq!(node["Services"].as_array().unwrap().len(), count, "{base}: {node}");
         }
+        // Its node is where that is, whatever its own address.
+        let own = &entries(&hub.client, &base, "own").await[0];
+        let seen =
+            json!([own["Node"]["Address"], own["Service"]["Address"], own["Service"]["Weights"]]);
+        assert_eq!(
+            seen,
+            json!(["10.14.1.1", "10.14.2.1", { "Passing": 10, "Warning": 10 }]),
+            "{base}"
+        );
         for path in ["node/n1", "node/nobody", "node-services/n1"] {
             let refused = get(path, "Node == n1").await;
             assert!(!refused.status().is_success(), "{base} {path}");

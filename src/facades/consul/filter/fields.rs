@@ -125,6 +125,7 @@ impl Kind {
             Text => Value::from(""),
             Number => Value::from(0),
             Truth => Value::from(false),
+            // Of a map as of a list it is asked only whether it is empty, and whether it has something.
             Texts | Map(_) | Object(_) | List(_) => Value::Array(Vec::new()),
         }
     }

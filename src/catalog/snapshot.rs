@@ -1,5 +1,6 @@
 //! An immutable state of a tenant's view.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -231,10 +232,11 @@ impl ServiceView {
         self.rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count()
     }
 
-    /// The share of the instances that has to be healthy for health to count; 0: it always does.
+    /// How the share of so many well ones of all that count compares with `protectThreshold`. `None`:
+    /// none is set, or nobody counts. Who counts, and as well, is the reader's to say.
     #[must_use]
-    pub fn protect_threshold(&self) -> f64 {
-        self.attributes.protect_threshold
+    pub fn against_threshold(&self, well: usize, all: usize) -> Option<Ordering> {
+        self.attributes.against_threshold(well, all)
     }
 
     /// Whether the healthy share is so small that the health filter is lifted.
@@ -250,9 +252,6 @@ fn is_up(row: &Row, by_health: bool) -> bool {
 }
 
 fn is_protected(rows: &[Arc<Row>], attributes: &Attributes) -> bool {
-    if attributes.protect_threshold <= 0.0 || rows.is_empty() {
-        return false;
-    }
     let healthy = rows.iter().filter(|row| row.instance.health == HealthStatus::Healthy).count();
-    (healthy as f64) < attributes.protect_threshold * rows.len() as f64
+    attributes.against_threshold(healthy, rows.len()) == Some(Ordering::Less)
 }

@@ -141,11 +141,13 @@ impl Weight {
         Self(value.min(Self::MAX))
     }
 
-    /// From a factor where 1.0 is the default; what is negative or not a number counts as 0.
+    /// From a factor where 1.0 is the default, to two decimals; one that is small is not none. What is
+    /// negative or not a number counts as 0.
     #[must_use]
     pub fn from_factor(factor: f64) -> Self {
         // `as` saturates and turns NaN into 0, which is the rule wanted here.
-        Self::new((factor * 100.0).round() as u32)
+        let rounded = (factor * 100.0).round() as u32;
+        Self::new(if factor > 0.0 { rounded.max(1) } else { rounded })
     }
 
     /// 0 to 1,000,000.

@@ -214,7 +214,9 @@ fn say(zone: &impl Lookup, names: &Names, query: &Query, way: Way) -> Said {
                 Outcome::Unclear => Said::only(ResponseCode::ServFail),
                 Outcome::Nothing => Said::none(ResponseCode::NXDomain),
                 Outcome::Places { places, more } => {
-                    Said { more, ..there(names, name, wanted, &places) }
+                    let said = there(names, name, wanted, &places);
+                    // What there is none of is not cut.
+                    Said { more: more && !said.answers.is_empty(), ..said }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! From what is asked for to addresses and ports: the view, as a zone.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -139,7 +140,7 @@ fn group_of(
 /// Whether so few of those that are up may be used that health is no help.
 fn is_lifted(view: &ServiceView) -> bool {
     let count = |lifted| view.rows.iter().filter(|row| row.is_usable(lifted)).count();
-    (count(false) as f64) < view.protect_threshold() * count(true) as f64
+    view.against_threshold(count(false), count(true)) == Some(Ordering::Less)
 }
 
 /// None: it has nothing that can be used.

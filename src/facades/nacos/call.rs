@@ -146,7 +146,7 @@ fn refused(version: Version, error: Error) -> Refused {
         ErrorCode::Unauthorized => StatusCode::FORBIDDEN,
         code => code.status(),
     };
-    Refused { version, status, code, text: error.message }
+    Refused { version, status, code, text: error.sentence() }
 }
 
 impl FromRequest<Arc<Face>> for Call {

@@ -1,7 +1,8 @@
 //! The instances of a service as most ask for them, written once per change of it.
 
 use std::borrow::Cow;
-use std::sync::atomic::Ordering;
+use std::cmp::Ordering;
+use std::sync::atomic;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -95,9 +96,10 @@ impl Hosts {
     /// Whether so few of those that are asked for are healthy, as clients are told it, that all are said
     /// to be (`ServiceUtil.doSelectInstances`). Where no threshold is set, never.
     fn is_protected(&self, rows: &[&Arc<Row>]) -> bool {
-        let threshold = self.view.as_ref().map_or(0.0, |view| view.protect_threshold());
         let healthy = rows.iter().filter(|row| render::is_healthy(&row.instance)).count();
-        threshold > 0.0 && !rows.is_empty() && healthy as f64 <= threshold * rows.len() as f64
+        let view = self.view.as_ref();
+        let share = view.and_then(|view| view.against_threshold(healthy, rows.len()));
+        share.is_some_and(Ordering::is_le)
     }
 
     fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
@@ -141,7 +143,7 @@ impl Face {
         if found.view.is_none() {
             // Before it is known whether there is a list: one that is made from now on is later.
             let now = self.clock.now_ms();
-            let now = now.max(self.time.fetch_max(now, Ordering::AcqRel));
+            let now = now.max(self.time.fetch_max(now, atomic::Ordering::AcqRel));
             if !found.is_visible || !self.hosts.contains_key(&place) {
                 return Arc::new(Hosts::new(key, None, found.revision, now));
             }
@@ -156,7 +158,7 @@ impl Face {
         // Under the lock of its entry, so that no two lists have one time, and no older one the later.
         match self.hosts.entry(place) {
             Entry::Vacant(place) => {
-                let emptied = self.time.load(Ordering::Acquire);
+                let emptied = self.time.load(atomic::Ordering::Acquire);
                 Arc::clone(&place.insert(made(emptied)))
             }
             Entry::Occupied(mut place) => {

@@ -122,7 +122,7 @@ pub(super) async fn catalog_service(State(face): State<Arc<Face>>, call: Call) -
     });
     let clusters: Vec<_> = clusters.collect();
     let service = json!({
-        "name": key.name, "groupName": key.group, "protectThreshold": 0.0,
+        "name": key.name, "groupName": key.group, "protectThreshold": view.attributes.protect_threshold,
         "selector": { "type": "none" }, "metadata": {},
     });
     Ok(call.version.answer(json!({ "service": service, "clusters": clusters })))

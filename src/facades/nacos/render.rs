@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use hub_registry_core::{HealthStatus, Instance, InstanceStatus, carry, conventions};
+use hub_registry_core::{HealthStatus, Instance, InstanceStatus, RegistryKind, carry, conventions};
 use hub_registry_nacos::wire::Host;
 
 use super::call::GROUP_END;
@@ -57,12 +57,20 @@ pub(super) fn host(row: &Row, protected: bool) -> Host {
         ephemeral: instance.native.get(term::EPHEMERAL).is_none_or(|word| word != "false"),
         cluster_name: Some(cluster.to_owned()),
         service_name: Some(service),
-        metadata: metadata(instance),
+        metadata: metadata(row),
     }
 }
 
-fn metadata(instance: &Instance) -> BTreeMap<String, String> {
-    let pairs = instance.metadata.iter().filter(|(key, _)| !carry::is_carried(key));
+fn metadata(row: &Row) -> BTreeMap<String, String> {
+    let instance = &row.instance;
+    // That of a real Nacos is said there for others; here it has a field.
+    let from_nacos = row.origins.first().is_some_and(|first| first.kind == RegistryKind::Nacos);
+    let cluster = instance.native.get(term::CLUSTER).filter(|_| from_nacos);
+    let is_shown = |(key, value): &(&String, &String)| {
+        let is_cluster = key.as_str() == term::CLUSTER && Some(*value) == cluster;
+        !is_cluster && !carry::is_carried(key)
+    };
+    let pairs = instance.metadata.iter().filter(is_shown);
     let said = pairs.map(|(key, value)| (key.clone(), value.clone()));
     let secure = conventions::secure(instance).into_iter();
     said.chain(secure.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()

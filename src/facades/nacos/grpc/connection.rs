@@ -93,8 +93,7 @@ impl Connection {
         self.began + Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
 
-    /// Its client said who it is.
-    /// `carried`: and that it wants to be told what Nacos has no word for.
+    /// Its client said who it is, and whether it wants to be told what Nacos has no word for.
     pub(super) fn set_up(&self, carried: bool) {
         self.is_told_carried.store(carried, Ordering::Release);
         self.is_set_up.store(true, Ordering::Release);

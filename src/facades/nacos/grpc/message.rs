@@ -187,7 +187,7 @@ pub(super) fn failed(request_id: Option<&str>, error: &Error) -> Payload {
         ErrorCode::NotFound => 404,
         _ => 500,
     };
-    refusal("ErrorResponse", request_id, code, &error.message)
+    refusal("ErrorResponse", request_id, code, &error.sentence())
 }
 
 /// Nothing besides.

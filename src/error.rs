@@ -120,6 +120,16 @@ impl Error {
             .with_details(json!({ "field": field, "value": value, "rule": rule }))
     }
 
+    /// All of it in one sentence, for protocols whose errors have no room for more: with the value, if
+    /// it is one that breaks a rule.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.details.get("value") {
+            Some(value) => format!("{}, not {value}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// There is no such thing.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::NotFound, message)

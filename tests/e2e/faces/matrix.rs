@@ -223,6 +223,36 @@ async fn what_anybody_writes_everybody_reads_within_a_second() {
     }
 }
 
+/// A path prefix is the same to all, whichever way it is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_prefix_is_the_same_whoever_says_it() {
+    let hub = Hub::start().await;
+    let by_consul = json!({
+        "Name": "by-consul", "Address": "10.11.2.1", "Port": 80, "Meta": { "contextPath": "/api" },
+    });
+    let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&by_consul);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let metadata = "serviceName=by-nacos&ip=10.11.2.2&port=80&metadata=contextPath%3D%2Fapi";
+    let post = hub.client.post(hub.url(&format!("/nacos/v1/ns/instance?{metadata}")));
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    let by_eureka = json!({ "instance": {
+        "instanceId": "e", "hostName": "10.11.2.3", "ipAddr": "10.11.2.3", "app": "BY-EUREKA",
+        "vipAddress": "by-eureka", "status": "UP", "port": { "$": 80, "@enabled": "true" },
+        "dataCenterInfo": { "name": "MyOwn" }, "homePageUrl": "http://10.11.2.3:80/api/",
+    } });
+    let post = hub.client.post(hub.url("/eureka/apps/BY-EUREKA")).json(&by_eureka);
+    assert_eq!(post.send().await.unwrap().status(), 204);
+    for (number, name) in ["by-consul", "by-nacos", "by-eureka"].into_iter().enumerate() {
+        let (_, list) = hub.get(&format!("/api/v1/services/{name}/instances")).await;
+        assert_eq!(list["instances"][0]["contextPath"], "/api", "{list}");
+        let get = hub.client.get(hub.url(&format!("/eureka/apps/{name}")));
+        let app = get.header("accept", "application/json").send().await.unwrap();
+        let app: Value = app.json().await.unwrap();
+        let page = format!("http://10.11.2.{}:80/api/", number + 1);
+        assert_eq!(app["application"]["instance"][0]["homePageUrl"], page, "{app}");
+    }
+}
+
 /// What no protocol has a word for, or not each, for who asks for it: all faces say the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_protocol_has_no_word_for_is_told_to_those_who_ask() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use hub_registry_core::{InstanceKey, ServiceKey};
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ use super::places::{has_id, is_registered_as};
 use super::register::{self, Defined};
 use super::render;
 use crate::catalog::Row;
-use crate::facades::names::key_of;
+use crate::facades::names::{key_of, qualified};
+use crate::http::Meant;
 use crate::model::instance::NativeInstance;
 use crate::model::names::{InstanceId, native_group, native_service};
 use crate::native::Known;
@@ -38,6 +40,7 @@ pub(super) async fn register(
     let turn = face.turns.of((tenant, &id)).await;
     let new = Defined::of(service, new, call.peer, face.native.now())?;
     let (named, peer) = (new.names(), call.peer);
+    face.vet(caller, peer, &id, &named)?;
     // By whatever way a request comes: of one id at one address it is the same.
     let there = InstanceId::of(tenant, new.key());
     let before = face.by_agent(caller, call.peer, &id).map_or(there, |before| before.id);
@@ -105,6 +108,67 @@ pub(super) async fn service(State(face): State<Arc<Face>>, call: Call) -> Answer
     let known = face.by_id(&call.caller, call.peer, id).ok_or_else(unknown)?;
     let (row, revision) = face.row(&call, &known.key).ok_or_else(unknown)?;
     Ok(read(1, true, text(&local(&row, revision, &face.settings.datacenter))))
+}
+
+/// `GET agent/health/service/id/{id}`: a service of the agent with its checks; the status of the answer
+/// says how it is (`AgentHealthServiceByID`).
+pub(super) async fn health_by_id(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let known = face.by_id(&call.caller, call.peer, call.segment("id"));
+    let row = known.and_then(|known| face.row(&call, &known.key));
+    let Some((row, revision)) = row else {
+        let none = json!({ "AggregatedStatus": "critical", "Service": null, "Checks": null });
+        return Ok(how(&call, StatusCode::NOT_FOUND, "critical", &none));
+    };
+    let (status, whole) = aggregated(&row, revision, &face.settings.datacenter);
+    Ok(how(&call, code_of(status), status, &whole))
+}
+
+/// `GET agent/health/service/name/{name}`: all of the agent's of this name; the worst of them is the
+/// status of the answer (`AgentHealthServiceByName`).
+pub(super) async fn health_by_name(State(face): State<Arc<Face>>, call: Call) -> Answered {
+    let name = call.segment("name");
+    let own = face.own_last(&call.caller, call.peer).into_iter();
+    let own = own.filter(|one| qualified(&one.key.service) == name);
+    let rows = own.filter_map(|one| face.row(&call, &one.key));
+    let all: Vec<_> =
+        rows.map(|(row, revision)| aggregated(&row, revision, &face.settings.datacenter)).collect();
+    let worst = all.iter().map(|(status, _)| *status).max_by_key(|status| code_of(status).as_u16());
+    let (code, status) = match worst {
+        Some(status) => (code_of(status), status),
+        None => (StatusCode::NOT_FOUND, "critical"),
+    };
+    let all: Vec<_> = all.into_iter().map(|(_, whole)| whole).collect();
+    Ok(how(&call, code, status, &json!(all)))
+}
+
+fn how(call: &Call, code: StatusCode, status: &'static str, whole: &Value) -> Response {
+    let as_text = call.query("format") == Some("text");
+    let mut answer = if as_text { status.into_response() } else { read(1, true, text(whole)) };
+    *answer.status_mut() = code;
+    answer.extensions_mut().insert(Meant);
+    answer
+}
+
+fn code_of(status: &str) -> StatusCode {
+    match status {
+        "passing" => StatusCode::OK,
+        "warning" => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// The worst of its checks (`HealthChecks.AggregatedStatus`), and all of it.
+fn aggregated(row: &Row, revision: i64, datacenter: &str) -> (&'static str, Value) {
+    let checks = render::checks(row, revision);
+    let is = |status: &str| checks.iter().any(|check| check["Status"] == status);
+    let status = match () {
+        () if checks.iter().any(|check| check["Type"] == "maintenance") => "maintenance",
+        () if is("critical") => "critical",
+        () if is("warning") => "warning",
+        () => "passing",
+    };
+    let service = local(row, revision, datacenter);
+    (status, json!({ "AggregatedStatus": status, "Service": service, "Checks": checks }))
 }
 
 /// As an agent shows its own.

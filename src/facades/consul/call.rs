@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -18,6 +19,7 @@ use super::filter::Filter;
 use super::filter::fields::Kind;
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
+use crate::http::Meant;
 use crate::http::shown::{asks_for_carried, bearer, is_forwarded};
 
 /// The result of a handler.
@@ -33,11 +35,13 @@ const MAX_WAIT: Duration = Duration::from_secs(600);
 pub(super) struct Refused {
     status: StatusCode,
     text: String,
+    /// Whether Consul's protocol has it so.
+    meant: bool,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), meant: true }
     }
 
     pub(super) fn bad(text: impl Into<String>) -> Self {
@@ -60,14 +64,15 @@ impl From<Error> for Refused {
             }
             code => (code.status(), error.sentence()),
         };
-        Self { status, text }
+        Self { status, text, meant: false }
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.text)
-            .into_response()
+        let meant = self.meant.then_some(Extension(Meant));
+        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        (self.status, meant, kind, self.text).into_response()
     }
 }
 
@@ -119,7 +124,7 @@ impl Call {
 
     /// The expression, if there is one, over rows of this kind.
     pub(super) fn filter(&self, row: &'static Kind) -> Answered<Option<Filter>> {
-        let text = self.query("filter").filter(|text| !text.trim().is_empty());
+        let text = self.query("filter").filter(|text| !text.is_empty());
         let read = text.map(|text| Filter::read(text, row)).transpose();
         read.map_err(|error| {
             Refused::bad(format!("Failed to create boolean expression evaluator: {error}"))

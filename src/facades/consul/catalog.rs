@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use hub_registry_core::{ServiceKey, TenantId};
+use hub_registry_core::{GroupName, ServiceKey, TenantId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -175,22 +175,24 @@ impl Face {
         let (tenant, name) = (call.caller.tenant(), call.segment("name"));
         let visible = self.native.visible(&call.caller);
         let Some(named) = key_of(name) else { return Ok((1, true, None)) };
-        let group = GroupChoice::Named(named.group.clone());
+        let group = |key: &ServiceKey| GroupChoice::Named(key.group.clone());
         let spelled = || self.spelled(tenant, named.clone(), &visible);
         if let Some(blocking) = call.blocking()? {
             let key = spelled();
             let snapshot = self.view.snapshot(tenant);
             if snapshot.service(&key).is_some_and(|_| visible.sees(&key.group)) {
                 let Blocking { index, wait } = blocking;
+                let wanted = (&group(&key), &visible);
                 tokio::select! {
                     () = self.stopping.cancelled() => {}
-                    () = self.view.wait(tenant, &key.name, (&group, &visible), index, wait) => {}
+                    () = self.view.wait(tenant, &key.name, wanted, index, wait) => {}
                 }
             } else {
                 // It may come in whatever spelling.
                 let changed = |revision: &mut i64, index| {
                     *revision = self.view.snapshot(tenant).revision;
-                    let look = self.view.look(tenant, &spelled().name, &group, &visible);
+                    let key = spelled();
+                    let look = self.view.look(tenant, &key.name, &group(&key), &visible);
                     !look.found.is_nothing() || look.index > index
                 };
                 self.wait_for_any(tenant, blocking, changed).await;
@@ -198,7 +200,8 @@ impl Face {
         }
         let key = spelled();
         let whole = self.view.unloaded(tenant).is_empty();
-        let Looked { found, index, unheard } = self.view.look(tenant, &key.name, &group, &visible);
+        let looked = self.view.look(tenant, &key.name, &group(&key), &visible);
+        let Looked { found, index, unheard } = looked;
         match found {
             Found::One(_) if call.asks_for_node_meta() => Ok((index, whole, None)),
             Found::One(view) if whole || !view.rows.is_empty() => Ok((index, whole, Some(view))),
@@ -213,11 +216,17 @@ impl Face {
     /// (`agent/consul/state/catalog.go`), but where two differ in nothing else.
     fn spelled(&self, tenant: &TenantId, key: ServiceKey, visible: &Visible) -> ServiceKey {
         let snapshot = self.view.snapshot(tenant);
-        if snapshot.service(&key).is_some() || !visible.sees(&key.group) {
+        if snapshot.service(&key).is_some() {
             return key;
         }
-        let names = snapshot.named(key.name.as_str()).into_iter();
-        let mut others = names.map(|name| ServiceKey::new(key.group.clone(), name));
-        others.find(|other| snapshot.service(other).is_some()).unwrap_or(key)
+        let same = |group: &GroupName| group.as_str().eq_ignore_ascii_case(key.group.as_str());
+        let views = snapshot.named(key.name.as_str()).into_iter();
+        let views = views.filter_map(|name| snapshot.services.get(&name));
+        let views = views.flat_map(|groups| groups.values());
+        let others = views.map(|view| &view.key);
+        let others = others.filter(|other| same(&other.group) && visible.sees(&other.group));
+        // Of groups that differ in case only the one that is named.
+        let other = others.max_by_key(|other| other.group == key.group);
+        other.cloned().unwrap_or(key)
     }
 }

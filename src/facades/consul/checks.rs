@@ -94,6 +94,7 @@ pub(super) async fn register(
         );
         return Err(Refused::bad(text));
     }
+    face.vet(&call.caller, call.peer, &service, std::slice::from_ref(&id))?;
     let new = new.check(face.native.now(), call.peer)?;
     let add = move |checks: &mut Checks| {
         let had = checks.clone();
@@ -282,7 +283,9 @@ impl Face {
             if !all.iter().any(|one| one.id == owner.id) {
                 continue;
             }
-            for other in all.iter().filter(|one| one.id != owner.id) {
+            // Who does not see one another has ids of its own.
+            let same = |one: &&NativeInstance| one.audit.add_who == owner.audit.add_who;
+            for other in all.iter().filter(|one| one.id != owner.id).filter(same) {
                 let (instance, to) = (other.key.to_string(), owner.key.to_string());
                 match self.drop_check(caller, other, &id).await {
                     Ok(()) => tracing::info!(%instance, check = %id, %to,

@@ -60,10 +60,12 @@ pub(super) async fn node(State(face): State<Arc<Face>>, call: Call) -> Answered<
 }
 
 fn enabled(call: &Call) -> Answered<bool> {
-    if call.query("enable").is_none() {
-        return Err(Refused::bad("Missing value for enable"));
+    match call.query("enable") {
+        None => Err(Refused::bad("Missing value for enable")),
+        // Whoever left it out did not mean "yes".
+        Some("") => Err(Refused::bad("Invalid value for enable: \"\"")),
+        Some(_) => call.switch("enable"),
     }
-    call.switch("enable")
 }
 
 impl Face {

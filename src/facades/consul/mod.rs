@@ -116,6 +116,8 @@ pub fn router(doors: Doors, settings: Settings, tasks: &TaskGroup) -> Router {
         .route("/agent/service/deregister/{*id}", put(agent::deregister))
         .route("/agent/service/maintenance/{*id}", put(maintenance::service))
         .route("/agent/maintenance", put(maintenance::node))
+        .route("/agent/health/service/id/{*id}", get(agent::health_by_id))
+        .route("/agent/health/service/name/{name}", get(agent::health_by_name))
         .route("/agent/checks", get(checks::list))
         .route("/agent/check/register", put(checks::register))
         .route("/agent/check/deregister/{*id}", put(checks::deregister))

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use dashmap::DashMap;
 use hub_registry_core::TenantId;
 use parking_lot::Mutex;
 
 use super::Face;
+use super::call::{Answered, Refused};
 use super::render::term;
-use crate::access::Caller;
+use crate::access::{Action, Caller};
 use crate::model::instance::NativeInstance;
 use crate::model::names::InstanceId;
 
@@ -83,7 +85,45 @@ impl Face {
         id: &str,
     ) -> Option<NativeInstance> {
         let found = self.known(caller, id, Some(peer));
-        found.into_iter().find(|one| is_registered_as(one, peer, id))
+        let found = found.into_iter().filter(|one| is_registered_as(one, peer, id));
+        found.max_by_key(|one| self.is_meant(caller, one))
+    }
+
+    /// Ids are unique with an agent: one that is, there, of a service that the caller sees and may not change
+    /// is not to be had (`agent/acl.go`, `vetServiceRegister`, `vetCheckRegister`). What it does not see is
+    /// not there: then two have one id, and whoever sees both means the own one.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn vet(
+        &self,
+        caller: &Caller,
+        agent: IpAddr,
+        id: &str,
+        checks: &[String],
+    ) -> Answered<()> {
+        let there = |key: &str| self.known(caller, key, Some(agent)).into_iter();
+        let own = there(id).filter(|one| is_registered_as(one, agent, id));
+        let with = |check: &String| {
+            let check = check.clone();
+            let all = there(&of_check(&check));
+            all.filter(move |one| is_of(one, agent) && one.checks().get(&check).is_some())
+        };
+        let mut taken = own.chain(checks.iter().flat_map(with));
+        if taken.any(|one| !self.may_write(caller, &one)) {
+            let text = "Permission denied: the id is of another service of this agent";
+            return Err(Refused::new(StatusCode::FORBIDDEN, text));
+        }
+        Ok(())
+    }
+
+    fn may_write(&self, caller: &Caller, one: &NativeInstance) -> bool {
+        self.native.need(caller, Action::Write, &one.key.service.group).is_ok()
+    }
+
+    /// Of several with one id: the largest is the one that the caller means.
+    fn is_meant(&self, caller: &Caller, one: &NativeInstance) -> (bool, bool) {
+        (self.may_write(caller, one), *one.audit.add_who == *caller.user())
     }
 
     /// The hub's own instance whose check this is.
@@ -106,7 +146,7 @@ impl Face {
         only(found)
     }
 
-    /// All that registered from there and have a check of this id.
+    /// All that registered from there and have a check of this id, the one that is meant last.
     pub(super) fn with_check(
         &self,
         caller: &Caller,
@@ -115,12 +155,20 @@ impl Face {
     ) -> Vec<NativeInstance> {
         let mut found = self.known(caller, &of_check(check), Some(agent));
         found.retain(|one| is_of(one, agent) && one.checks().get(check).is_some());
+        found.sort_by_key(|one| self.is_meant(caller, one));
+        found
+    }
+
+    /// Of those that are there what the caller may see.
+    fn known(&self, caller: &Caller, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
+        let visible = self.native.visible(caller);
+        let mut found = self.there(caller.tenant(), key, agent);
+        found.retain(|one| visible.sees(&one.key.service.group));
         found
     }
 
     /// What had this id when it was last seen; if that is said, from this agent.
-    fn known(&self, caller: &Caller, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
-        let tenant = caller.tenant();
+    fn there(&self, tenant: &TenantId, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
         let ids = match self.places.0.get(tenant) {
             Some(ids) => Arc::clone(&ids),
             // Names of tenants are free: for those that have nothing there is nothing to keep.
@@ -143,9 +191,7 @@ impl Face {
         // One may have registered from several.
         found.sort_unstable();
         found.dedup();
-        let visible = self.native.visible(caller);
-        let found = found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok());
-        found.filter(|one| visible.sees(&one.key.service.group)).collect()
+        found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok()).collect()
     }
 
     /// All that registered from there, and that the caller may see.

@@ -154,6 +154,15 @@ async fn names_are_found_in_whatever_case_and_metadata_of_nodes_hide_all() {
             assert_eq!(answer.json::<Value>().await.unwrap(), expected, "{base} {path}");
         }
     }
+    // Those of a group likewise, as long as no other group has the name.
+    let body = json!({ "Name": "Team--Cased", "Address": "10.14.2.3", "Port": 80 });
+    let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    for name in ["Team--Cased", "team--cased", "TEAM--CASED"] {
+        let found = entries(&hub.client, &hub.url(""), name).await;
+        assert_eq!(found.len(), 1, "{name}");
+        assert_eq!(found[0]["Service"]["Address"], "10.14.2.3", "{name}");
+    }
     // Two that differ in nothing else are two.
     let body = json!({ "Name": "cased", "Address": "10.14.2.2", "Port": 80 });
     let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);

@@ -143,6 +143,58 @@ async fn no_call_changes_what_is_hidden_or_says_that_it_is_there() {
     assert_eq!(pass.status(), 200);
     let after = world.text("/v1/agent/checks", true).await;
     assert!(before.contains("critical") && after.contains("passing"), "{before} {after}");
+    // Who sees both means the own one.
+    let own =
+        json!({ "ID": "hidden-1", "Name": "closed--hidden", "Address": "10.9.0.1", "Port": 81 });
+    let moved = world.owner(Method::PUT, "/v1/agent/service/register").json(&own);
+    assert_eq!(moved.send().await.unwrap().status(), 200);
+    let places = async |service: &str| {
+        let all = world.text(&format!("/v1/catalog/service/{service}"), true).await;
+        let all: Value = serde_json::from_str(&all).unwrap();
+        let port = |one: &Value| one["ServicePort"].as_u64().unwrap();
+        all.as_array().unwrap().iter().map(port).collect::<Vec<_>>()
+    };
+    assert_eq!((places("closed--hidden").await, places("mine").await), (vec![81], vec![80]));
+    let leave = world.owner(Method::PUT, "/v1/agent/service/deregister/hidden-1");
+    assert_eq!(leave.send().await.unwrap().status(), 200);
+    assert_eq!((places("closed--hidden").await, places("mine").await), (vec![], vec![80]));
+}
+
+/// What one may read and not change is no more to be had by its id than by its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_what_one_may_only_read_is_refused() {
+    let world = World::start().await;
+    let group = json!({
+        "groupName": "shown", "ownerUserId": "olga", "readUserIds": ["stan"], "accessControlEnabled": "Y",
+    });
+    let made = world.owner(Method::POST, "/api/v1/groups").json(&group);
+    assert_eq!(made.send().await.unwrap().status(), 201);
+    let service = json!({
+        "ID": "shown-1", "Name": "shown--web", "Address": "10.9.1.1", "Port": 80,
+        "Check": { "TTL": "1h", "CheckID": "shown-check", "Status": "passing" },
+    });
+    let made = world.owner(Method::PUT, "/v1/agent/service/register").json(&service);
+    assert_eq!(made.send().await.unwrap().status(), 200);
+    for mine in [
+        json!({ "ID": "shown-1", "Name": "mine", "Address": "10.9.1.2", "Port": 80 }),
+        json!({
+            "ID": "mine-1", "Name": "mine", "Address": "10.9.1.2", "Port": 80,
+            "Check": { "TTL": "1h", "CheckID": "shown-check" },
+        }),
+    ] {
+        let refused = world.stranger(Method::PUT, "/v1/agent/service/register").json(&mine);
+        assert_eq!(refused.send().await.unwrap().status(), 403, "{mine}");
+    }
+    let plain = json!({ "ID": "mine-1", "Name": "mine", "Address": "10.9.1.2", "Port": 80 });
+    let made = world.stranger(Method::PUT, "/v1/agent/service/register").json(&plain);
+    assert_eq!(made.send().await.unwrap().status(), 200);
+    let check = json!({ "Name": "shown-check", "ServiceID": "mine-1", "TTL": "1h" });
+    let refused = world.stranger(Method::PUT, "/v1/agent/check/register").json(&check);
+    assert_eq!(refused.send().await.unwrap().status(), 403);
+    let there = world.text("/v1/health/service/shown--web?passing", true).await;
+    assert!(there.contains("shown-check"), "{there}");
+    let leave = world.stranger(Method::PUT, "/v1/agent/service/deregister/mine-1");
+    assert_eq!(leave.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

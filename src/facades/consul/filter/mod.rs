@@ -270,6 +270,78 @@ mod tests {
         }
     }
 
+    /// As Consul 1.8.7 answers.
+    #[test]
+    fn words_are_those_of_its_grammar() {
+        let entry =
+            json!({ "Service": { "ID": "f1", "Port": 80, "Tags": ["t"], "Meta": { "a-b": "x" } } });
+        let read = |text: &str| {
+            Filter::read(text, &fields::ENTRY).ok().map(|filter| filter.passes(&entry))
+        };
+        for (text, expected) in [
+            ("Service.ID==f1", Some(true)),
+            ("  Service.ID\t==\nf1  ", Some(true)),
+            ("Service.ID == f.a", Some(false)),
+            ("Service.ID == f_1", Some(false)),
+            ("Service.ID == x_", Some(false)),
+            ("Service.ID == and", Some(false)),
+            ("Service.ID == in", Some(false)),
+            ("Service.ID == -1", Some(false)),
+            ("Service.ID == 1.5", Some(false)),
+            ("Service.ID == \"f\\x31\"", Some(true)),
+            ("Service.ID == \"f\\u0031\"", Some(true)),
+            ("Service.ID == \"\\146\\061\"", Some(true)),
+            ("Service.ID == `f\"1`", Some(false)),
+            ("Service.ID == \"é\"", Some(false)),
+            ("Service.ID matches `f\\d`", Some(true)),
+            ("Service.ID matches \"f\\\\d\"", Some(true)),
+            ("Service.Port != -80", Some(true)),
+            ("Service.Port == 0", Some(false)),
+            ("Service.Meta[ `a-b` ]==x", Some(true)),
+            ("Service.Tags is  not  empty", Some(true)),
+            ("(Service.Tags is empty) or (Service.ID == f1)", Some(true)),
+            ("not not Service.ID == f1", Some(true)),
+            ("( Service.ID == f1 )", Some(true)),
+            ("t not in Service.Tags", Some(false)),
+            // What is none.
+            ("   ", None),
+            ("Service.ID == f/1", None),
+            ("Service.ID == f-1", None),
+            ("Service.ID == f.1", None),
+            ("Service.ID == 'f1'", None),
+            ("Service.ID == f1;", None),
+            ("Service.ID == $x", None),
+            ("Service.ID == _x", None),
+            ("Service.ID == 1abc", None),
+            ("Service.ID == -a", None),
+            ("Service.ID == é", None),
+            ("Service.ID == \"f\\\"1\"", None),
+            ("Service.ID == \"a\nb\"", None),
+            ("Service.ID matches \"f\\d\"", None),
+            ("Service.Port == 080", None),
+            ("Service.Port == 8a", None),
+            ("Service.Port == 80.0", None),
+            ("Service.Port == 80)", None),
+            ("Service.Meta.a-b == x", None),
+            ("Service.Meta['a-b'] == x", None),
+            ("Service.Meta [\"a-b\"] == x", None),
+            ("Service.Meta.1 == x", None),
+            ("Service.Meta._a == x", None),
+            ("_Service.ID == x", None),
+            ("and == x", None),
+            ("not(Service.ID == x)", None),
+            ("Service.ID == \"f1\"and Service.Port == 80", None),
+            ("(Service.ID == f1)and (Service.Port == 80)", None),
+            ("(Service.ID == f1) and(Service.Port == 80)", None),
+            ("Service.ID == f1 AND Service.Port == 80", None),
+            ("\"t\"in Service.Tags", None),
+            ("Service.Tags contains\"t\"", None),
+            ("Service.Tags isempty", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
     #[test]
     fn what_is_no_expression_is_refused() {
         let deep = "(".repeat(10_000);

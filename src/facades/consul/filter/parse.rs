@@ -2,7 +2,7 @@
 
 use regex::RegexBuilder;
 
-use super::lex::{Token, tokens};
+use super::lex::{Placed, Token, tokens};
 use super::{Expression, Test};
 
 /// The longest expression, in bytes, and the deepest.
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
 }
 
 struct Words {
-    tokens: Vec<(usize, Token)>,
+    tokens: Vec<Placed>,
     next: usize,
     depth: usize,
     patterns: usize,
@@ -38,16 +38,26 @@ struct Words {
 
 impl Words {
     fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.next).map(|(_, token)| token)
+        self.tokens.get(self.next).map(|placed| &placed.token)
     }
 
     fn is_word(&self, ahead: usize, word: &str) -> bool {
-        let token = self.tokens.get(self.next + ahead).map(|(_, token)| token);
-        matches!(token, Some(Token::Word(text)) if text == word)
+        let placed = self.tokens.get(self.next + ahead);
+        matches!(placed, Some(Placed { token: Token::Word(text), .. }) if text == word)
     }
 
+    fn is_spaced(&self, ahead: usize) -> bool {
+        self.tokens.get(self.next + ahead).is_some_and(|placed| placed.spaced)
+    }
+
+    /// Key words that come next, each with space around it; none is needed after the last of them if
+    /// that is `empty`.
     fn take(&mut self, words: &[&str]) -> bool {
-        let found = words.iter().enumerate().all(|(ahead, word)| self.is_word(ahead, word));
+        let there = words.iter().enumerate();
+        let found = there.clone().all(|(ahead, word)| self.is_word(ahead, word));
+        let ends = words.last() == Some(&"empty");
+        let around = if ends { words.len() } else { words.len() + 1 };
+        let found = found && (0..around).all(|ahead| self.is_spaced(ahead));
         if found {
             self.next += words.len();
         }
@@ -56,7 +66,7 @@ impl Words {
 
     fn expected(&self, what: &str) -> String {
         match self.tokens.get(self.next) {
-            Some((at, _)) => format!("expected {what} at {at}"),
+            Some(Placed { at, .. }) => format!("expected {what} at {at}"),
             None => format!("expected {what} at the end"),
         }
     }
@@ -82,7 +92,8 @@ impl Words {
         if self.depth > MAX_DEPTH {
             return Err(format!("must be at most {MAX_DEPTH} deep"));
         }
-        let filter = if self.take(&["not"]) {
+        let filter = if self.is_word(0, "not") && self.is_spaced(1) {
+            self.next += 1;
             Expression::Not(Box::new(self.one()?))
         } else if self.peek() == Some(&Token::Open) {
             self.next += 1;
@@ -104,8 +115,10 @@ impl Words {
         let is_in = self.is_word(1, "in") || (self.is_word(1, "not") && self.is_word(2, "in"));
         if is_in {
             let value = self.value()?;
-            let negated = self.take(&["not"]);
-            self.next += 1;
+            let negated = self.take(&["not", "in"]);
+            if !negated && !self.take(&["in"]) {
+                return Err(self.expected("space around in"));
+            }
             let path = self.selector()?;
             return Ok(Expression::Match(path, Test::Holds(value), negated));
         }
@@ -132,7 +145,7 @@ impl Words {
 
     fn value(&mut self) -> Result<String, String> {
         match self.peek() {
-            Some(Token::Word(text) | Token::Quoted(text)) => {
+            Some(Token::Word(text) | Token::Number(text) | Token::Quoted(text)) => {
                 let text = text.clone();
                 self.next += 1;
                 Ok(text)
@@ -157,17 +170,14 @@ impl Words {
     }
 
     fn selector(&mut self) -> Result<Vec<String>, String> {
-        const KEY_WORDS: [&str; 8] =
-            ["and", "or", "not", "in", "is", "empty", "contains", "matches"];
-        let mut path = Vec::new();
         let Some(Token::Word(word)) = self.peek() else { return Err(self.expected("a field")) };
-        if KEY_WORDS.contains(&word.as_str()) {
-            return Err(self.expected("a field"));
-        }
-        path.extend(word.split('.').map(str::to_owned));
+        let mut path: Vec<_> = word.split('.').map(str::to_owned).collect();
         self.next += 1;
-        while self.peek() == Some(&Token::OpenKey) {
-            path.push(self.after(1)?);
+        while self.peek() == Some(&Token::OpenKey) && !self.is_spaced(0) {
+            self.next += 1;
+            let Some(Token::Quoted(key)) = self.peek() else { return Err(self.expected("a key")) };
+            path.push(key.clone());
+            self.next += 1;
             if self.peek() != Some(&Token::CloseKey) {
                 return Err(self.expected("]"));
             }
@@ -179,9 +189,6 @@ impl Words {
                 path.extend(more.split('.').map(str::to_owned));
                 self.next += 1;
             }
-        }
-        if path.iter().any(String::is_empty) {
-            return Err(self.expected("a field before"));
         }
         Ok(path)
     }

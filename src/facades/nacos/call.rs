@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use super::Face;
 use super::version::{Code, Version};
 use crate::access::{Action, Caller, Said};
 use crate::error::{Error, ErrorCode};
+use crate::http::Meant;
 use crate::http::shown::{asks_for_carried, bearer, is_forwarded, named_tenant};
 
 /// The result of a handler.
@@ -34,11 +36,14 @@ pub(super) struct Refused {
     status: StatusCode,
     code: Code,
     text: String,
+    /// Whether Nacos' protocol has it so.
+    meant: bool,
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        self.version.refusal(self.status, self.code, &self.text)
+        let answer = self.version.refusal(self.status, self.code, &self.text);
+        (self.meant.then_some(Extension(Meant)), answer).into_response()
     }
 }
 
@@ -80,7 +85,14 @@ impl Call {
 
     /// A switch; `usual` where none is said.
     pub(super) fn switch(&self, name: &str, usual: bool) -> bool {
-        self.said(name).map_or(usual, |word| word.eq_ignore_ascii_case("true"))
+        self.switched(name).unwrap_or(usual)
+    }
+
+    /// A switch, if it is said: on by any of the words that a Nacos takes for it (`ConvertUtils.toBoolean`).
+    pub(super) fn switched(&self, name: &str) -> Option<bool> {
+        const ON: [&str; 5] = ["true", "yes", "on", "y", "t"];
+        let word = self.said(name)?;
+        Some(ON.iter().any(|on| on.eq_ignore_ascii_case(word)))
     }
 
     /// The group that is asked for.
@@ -117,7 +129,7 @@ impl Call {
         code: Code,
         text: impl Into<String>,
     ) -> Refused {
-        Refused { version: self.version, status, code, text: text.into() }
+        Refused { version: self.version, status, code, text: text.into(), meant: true }
     }
 
     /// Whatever the hub says of it.
@@ -146,7 +158,7 @@ fn refused(version: Version, error: Error) -> Refused {
         ErrorCode::Unauthorized => StatusCode::FORBIDDEN,
         code => code.status(),
     };
-    Refused { version, status, code, text: error.sentence() }
+    Refused { version, status, code, text: error.sentence(), meant: false }
 }
 
 impl FromRequest<Arc<Face>> for Call {

@@ -102,18 +102,28 @@ impl Hosts {
         share.is_some_and(Ordering::is_le)
     }
 
-    fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
+    /// Those that are asked for, and whether all of them are said to be healthy.
+    fn chosen(&self, clusters: &[&str], healthy_only: bool) -> (Vec<&Arc<Row>>, bool) {
         let rows = self.view.iter().flat_map(|view| &view.rows);
         let rows = rows.filter(|row| {
             let instance = &row.instance;
             render::is_enabled(instance)
                 && (clusters.is_empty() || clusters.contains(&render::cluster(instance)))
         });
-        let rows: Vec<_> = rows.collect();
+        let mut rows: Vec<_> = rows.collect();
         let protected = self.is_protected(&rows);
-        let rows = rows
-            .into_iter()
-            .filter(|row| !healthy_only || protected || render::is_healthy(&row.instance));
+        rows.retain(|row| !healthy_only || protected || render::is_healthy(&row.instance));
+        (rows, protected)
+    }
+
+    /// Whether none of those is there.
+    pub(super) fn is_empty(&self, clusters: &[&str], healthy_only: bool) -> bool {
+        self.chosen(clusters, healthy_only).0.is_empty()
+    }
+
+    fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
+        let (rows, protected) = self.chosen(clusters, healthy_only);
+        let rows = rows.into_iter();
         let hosts = rows.map(|row| {
             let mut host = render::host(row, protected);
             if carried {

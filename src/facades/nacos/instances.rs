@@ -48,12 +48,15 @@ pub(super) async fn patch(State(face): State<Arc<Face>>, call: Call) -> Answered
     Ok(Version::V1.answer(json!("ok")))
 }
 
-/// `DELETE instance`: `ok` also for one that is not there.
+/// `DELETE instance`: `ok` also for one that is not there, or that is of the other kind: at a Nacos what
+/// beats and what stays are told apart by who keeps them.
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let at = key(&call, call.service()?)?;
     let _turn = face.turns.of((call.caller.tenant(), &at)).await;
+    let ephemeral = call.switch("ephemeral", true);
+    let now = face.own(&call, &at).filter(|now| render::is_ephemeral(now) == ephemeral);
     // What a connection registered is not for others to remove.
-    if let Some(now) = face.own(&call, &at).filter(|now| !now.native.contains_key(CONNECTION)) {
+    if let Some(now) = now.filter(|now| !now.native.contains_key(CONNECTION)) {
         let outcome = face.native.deregister(&call.caller, &now.id.to_string()).await;
         face.metrics.native.ended("deregister", outcome.is_ok());
         outcome.map_err(|error| call.failed(error))?;
@@ -64,14 +67,17 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 /// `GET instance`
 pub(super) async fn get(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let at = key(&call, call.service()?)?;
-    let missing = || call.refused(StatusCode::NOT_FOUND, Code::NoResource, "no matched ip found!");
-    let view = face.view(&call, &at.service)?.ok_or_else(missing)?;
-    let row = view.rows.binary_search_by(|row| row.key().cmp(&at)).map_err(|_| missing())?;
-    let row = &view.rows[row];
+    let view = face.view(&call, &at.service)?;
     let cluster = call.said("clusterName").unwrap_or(DEFAULT_CLUSTER);
-    if render::cluster(&row.instance) != cluster {
-        return Err(missing());
-    }
+    let row = view.as_ref().and_then(|view| {
+        let row = view.rows.binary_search_by(|row| row.key().cmp(&at)).ok()?;
+        Some(&view.rows[row]).filter(|row| render::cluster(&row.instance) == cluster)
+    });
+    let Some(row) = row else {
+        face.heard(&call.caller).map_err(|error| call.unheard(&error.0))?;
+        let text = "no matched ip found!";
+        return Err(call.refused(StatusCode::NOT_FOUND, Code::NoResource, text));
+    };
     let mut host = json!(render::host(row, false));
     // The first version has a name of its own for it.
     if let (Version::V1, Value::Object(fields)) = (call.version, &mut host) {

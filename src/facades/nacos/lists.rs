@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, GROUP_END};
+use super::hosts::Hosts;
 use super::render;
 use super::version::{Code, Version};
 use crate::access::Caller;
@@ -36,6 +37,8 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
     let clusters: Vec<_> = clusters.map_err(|error| call.failed(error))?.collect();
     let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
     let hosts = face.hosts(&call.caller, &key, &found);
+    let told = face.is_told(&call.caller, &hosts, &clusters, healthy);
+    told.map_err(|error| call.unheard(&error.0))?;
     let port =
         call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0 && !is_v3);
     if let (Some(peer), Some(port)) = (call.peer, port) {
@@ -211,7 +214,21 @@ impl Face {
         Ok(Look { view, revision: index, is_visible: visible.sees(&key.group) })
     }
 
-    fn heard(&self, caller: &Caller) -> Result<(), Unheard> {
+    /// That none of those that are asked for is there is only told if all were heard that might know one.
+    pub(super) fn is_told(
+        &self,
+        caller: &Caller,
+        hosts: &Hosts,
+        clusters: &[&str],
+        healthy_only: bool,
+    ) -> Result<(), Unheard> {
+        match self.heard(caller) {
+            Err(unheard) if hosts.is_empty(clusters, healthy_only) => Err(unheard),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn heard(&self, caller: &Caller) -> Result<(), Unheard> {
         self.unheard(caller.tenant()).map_or(Ok(()), |names| Err(Unheard(names)))
     }
 

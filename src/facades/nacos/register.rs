@@ -64,6 +64,14 @@ impl Told {
     pub(super) fn registration(self, key: InstanceKey, stay: Stay) -> Result<Registration> {
         let mut native = Pairs::new();
         let cluster = self.cluster.filter(|name| !name.is_empty() && name != DEFAULT_CLUSTER);
+        // `InstanceUtil.checkInstanceIsLegal`: with a comma it could not be asked for.
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if let Some(name) = cluster.as_ref().filter(|name| !name.chars().all(legal)) {
+            let shown: String = name.chars().take(100).collect();
+            return Err(bad(format!(
+                "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. (current: {shown})"
+            )));
+        }
         native.extend(cluster.map(|cluster| (term::CLUSTER.to_owned(), cluster)));
         match &stay {
             Stay::Beating => {}
@@ -157,12 +165,11 @@ impl Change {
     /// What is said, and of the whole what is usual where nothing is.
     pub(super) fn of(call: &Call, extent: Extent) -> Answered<Self> {
         let is_whole = extent == Extent::Whole;
-        let switch = |name: &str| call.said(name).map(|word| word.eq_ignore_ascii_case("true"));
-        let enabled = switch("enabled").or_else(|| switch("enable"));
+        let enabled = call.switched("enabled").or_else(|| call.switched("enable"));
         let factor = factor(call).or_else(|| is_whole.then_some(1.0));
         Ok(Self {
             enabled: enabled.or_else(|| is_whole.then_some(true)),
-            healthy: switch("healthy"),
+            healthy: call.switched("healthy"),
             weight: factor.map(weight).transpose().map_err(|error| call.failed(error))?,
             metadata: metadata(call)?,
         })
@@ -223,15 +230,16 @@ fn metadata(call: &Call) -> Answered<Option<Pairs>> {
 pub(super) fn pairs(text: &str) -> Option<Pairs> {
     if let Ok(object) = serde_json::from_str::<Map<String, Value>>(text) {
         let pairs = object.into_iter().map(|(key, value)| match value {
-            Value::String(text) => (key, text),
-            Value::Null => (key, String::new()),
-            other => (key, other.to_string()),
+            Value::String(text) => Some((key, text)),
+            Value::Null => Some((key, String::new())),
+            Value::Bool(_) | Value::Number(_) => Some((key, value.to_string())),
+            Value::Array(_) | Value::Object(_) => None,
         });
-        return Some(pairs.collect());
+        return pairs.collect();
     }
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
-        Some((key.to_owned(), value.to_owned()))
+        (!value.contains('=')).then(|| (key.to_owned(), value.to_owned()))
     };
     text.split(',').map(pair).collect()
 }

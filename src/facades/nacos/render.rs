@@ -37,6 +37,11 @@ pub(super) fn is_enabled(instance: &Instance) -> bool {
     instance.status == InstanceStatus::Up
 }
 
+/// Whether it is there as long as it is heard.
+pub(super) fn is_ephemeral(instance: &Instance) -> bool {
+    instance.native.get(term::EPHEMERAL).is_none_or(|word| word != "false")
+}
+
 pub(super) fn is_healthy(instance: &Instance) -> bool {
     instance.health != HealthStatus::Unhealthy
 }
@@ -54,7 +59,7 @@ pub(super) fn host(row: &Row, protected: bool) -> Host {
         weight: f64::from(instance.weight.get()) / 100.0,
         healthy: protected || is_healthy(instance),
         enabled: is_enabled(instance),
-        ephemeral: instance.native.get(term::EPHEMERAL).is_none_or(|word| word != "false"),
+        ephemeral: is_ephemeral(instance),
         cluster_name: Some(cluster.to_owned()),
         service_name: Some(service),
         metadata: metadata(row),

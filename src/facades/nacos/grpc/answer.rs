@@ -265,6 +265,10 @@ impl Request<'_> {
         let hosts = connection.face.hosts(&asker.caller, &service, &found);
         let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
         let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);
+        if ask == Ask::Query || self.said.subscribe == Some(true) {
+            let told = connection.face.is_told(&asker.caller, &hosts, &clusters, healthy);
+            told.map_err(unheard)?;
+        }
         let info = hosts.info(&clusters, healthy, connection.is_told_carried());
         Ok(answer(ask.answer(), id, Info { service_info: &info }))
     }

@@ -323,10 +323,13 @@ impl Pushes {
         if tries == 0 && subscription.seen == Some(found.revision) {
             return self.wait(topic, Until::Changed);
         }
-        self.next += 1;
-        let id = self.next;
         let hosts = face.hosts(caller, service, &found);
         let clusters: Vec<_> = subscription.wanted.clusters.iter().map(String::as_str).collect();
+        if face.is_told(caller, &hosts, &clusters, false).is_err() {
+            return self.wait(topic, Until::Again);
+        }
+        self.next += 1;
+        let id = self.next;
         let push = Push {
             request_id: &id.to_string(),
             headers: Nothing {},

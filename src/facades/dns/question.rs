@@ -103,10 +103,10 @@ fn wanted(labels: &[&str], group: Option<String>) -> Vec<Wanted> {
     }
 }
 
-/// `_SERVICE._PROTOCOL`; what is neither TCP nor UDP is a tag.
+/// `_SERVICE._PROTOCOL`; what is not TCP is a tag, as at a Consul.
 fn by_protocol<'a>(service: &'a str, protocol: &'a str) -> Option<(&'a str, Option<&'a str>)> {
     let (service, protocol) = (service.strip_prefix('_')?, protocol.strip_prefix('_')?);
-    let tag = (!is_transport(&format!("_{protocol}"))).then_some(protocol);
+    let tag = (!protocol.eq_ignore_ascii_case("tcp")).then_some(protocol);
     (!service.is_empty()).then_some((service, tag))
 }
 
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(
             ask("_web._udp.prod.consul"),
             Asked::Service(vec![
-                one("web", Some("prod"), None),
+                one("web", Some("prod"), Some("udp")),
                 one("_web", Some("_udp.prod"), None)
             ])
         );

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
-use hub_registry_core::{GroupName, InstanceKey};
+use hub_registry_core::GroupName;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -38,8 +38,8 @@ struct Recent {
 /// case have applications of one name.
 type Key = (String, GroupName);
 
-/// By application, then instance.
-type Recents = BTreeMap<Key, BTreeMap<InstanceKey, Recent>>;
+/// By application, then by the id that clients know the instance by.
+type Recents = BTreeMap<Key, BTreeMap<String, Recent>>;
 
 /// The applications as of one revision.
 #[derive(Debug)]
@@ -213,41 +213,26 @@ impl List {
     }
 }
 
-/// Notes what became of an application's instances.
+/// Notes what became of an application's instances, which clients know by their ids: one that is at
+/// another address has changed, and one whose address another one has by now is gone.
 fn note(recents: &mut Recents, key: &Key, before: Option<&App>, after: Option<&App>, now: Instant) {
-    let rows = |app: Option<&App>| -> BTreeMap<InstanceKey, Arc<Row>> {
+    // Of two with one id clients have the one that comes last.
+    let by_id = |app: Option<&App>| -> BTreeMap<String, Arc<Row>> {
         let rows = app.into_iter().flat_map(App::rows);
-        rows.map(|row| (row.key().clone(), Arc::clone(row))).collect()
+        rows.map(|row| (render::id_of(row), Arc::clone(row))).collect()
     };
-    let (mut old, new) = (rows(before), rows(after));
+    let mut old = by_id(before);
     let changes = recents.entry(key.clone()).or_default();
-    let mut add = |key: &InstanceKey, action, row: &Arc<Row>| {
-        changes.insert(key.clone(), Recent { at: now, action, row: Arc::clone(row) });
-    };
-    for (key, row) in &new {
-        match old.remove(key) {
-            None => add(key, "ADDED", row),
-            Some(before) if Arc::ptr_eq(&before, row) => {}
-            Some(_) => add(key, "MODIFIED", row),
+    let mut tell = |id, action, row| changes.insert(id, Recent { at: now, action, row });
+    for (id, row) in by_id(after) {
+        match old.remove(&id) {
+            None => drop(tell(id, "ADDED", row)),
+            Some(before) if Arc::ptr_eq(&before, &row) => {}
+            Some(_) => drop(tell(id, "MODIFIED", row)),
         }
     }
-    let deleted = |recent: &Recent| recent.action == "DELETED";
-    if !old.is_empty() || changes.values().any(deleted) {
-        // Clients know instances by their ids: one that is at another address is not gone, and whoever
-        // has it where it was is told where it is.
-        let there: HashMap<_, _> = new.values().map(|row| (render::id_of(row), row)).collect();
-        for (key, row) in old {
-            match there.get(&render::id_of(&row)) {
-                None => drop(changes.insert(key, Recent { at: now, action: "DELETED", row })),
-                Some(other) => {
-                    changes.remove(&key);
-                    let other = Arc::clone(other);
-                    let told = Recent { at: now, action: "MODIFIED", row: Arc::clone(&other) };
-                    changes.entry(other.key().clone()).or_insert(told).at = now;
-                }
-            }
-        }
-        changes.retain(|_, one| !deleted(one) || !there.contains_key(&render::id_of(&one.row)));
+    for (id, row) in old {
+        tell(id, "DELETED", row);
     }
     if changes.is_empty() {
         recents.retain(|_, changes| !changes.is_empty());
@@ -257,8 +242,8 @@ fn note(recents: &mut Recents, key: &Key, before: Option<&App>, after: Option<&A
 #[cfg(test)]
 mod tests {
     use hub_registry_core::{
-        Change, ConfigId, Host, Instance, RegistryKind, ServiceKey, ServiceName, ServiceState,
-        TenantId,
+        Change, ConfigId, Host, Instance, InstanceKey, RegistryKind, ServiceKey, ServiceName,
+        ServiceState, TenantId,
     };
 
     use super::*;
@@ -289,36 +274,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_an_id_where_it_was_is_told_where_it_is() {
         let tenant = TenantId::default_tenant();
-        for (left, gone) in [(80, 90), (90, 80)] {
-            let catalog =
-                Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
-            let sources = ["a", "b"].map(|id| SourceId::External(ConfigId::parse(id).unwrap()));
-            for (id, port) in sources.iter().zip([left, gone]) {
-                let info = SourceInfo {
-                    id: id.clone(),
-                    name: id.as_str().to_owned(),
-                    kind: RegistryKind::Eureka,
-                    conflict: Conflict::PrimaryWins,
-                    priority: 1,
-                };
-                catalog.open(&tenant, info, GuardPolicy::Off);
-                has(&catalog, id, Some(port));
-            }
-            let (view, lists) = (catalog.view(), Lists::default());
-            let (begin, later) = (Instant::now(), Instant::now() + RETENTION);
-            let first = lists.list(&view.snapshot(&tenant), None, begin);
-            assert_eq!(told(&first), [("ADDED", 80), ("ADDED", 90)]);
-            let second = lists.list(&view.snapshot(&tenant), Some(&first), later);
-            assert_eq!(told(&second), []);
-            has(&catalog, &sources[1], None);
-            let third = lists.list(&view.snapshot(&tenant), Some(&second), later);
-            assert_eq!(told(&third), [("MODIFIED", left)]);
-            // And when nothing of it is old enough to be forgotten.
-            let third = lists.list(&view.snapshot(&tenant), Some(&first), begin);
-            assert_eq!(told(&third), [("ADDED", left)]);
-            has(&catalog, &sources[0], None);
-            let fourth = lists.list(&view.snapshot(&tenant), Some(&third), later);
-            assert_eq!(told(&fourth), [("DELETED", left)]);
+        let catalog = Catalog::new(Revisions::from_zero(), Clock::fixed(1_000).0, Metrics::new());
+        let sources = ["a", "b"].map(|id| SourceId::External(ConfigId::parse(id).unwrap()));
+        for (id, port) in sources.iter().zip([80, 90]) {
+            let info = SourceInfo {
+                id: id.clone(),
+                name: id.as_str().to_owned(),
+                kind: RegistryKind::Eureka,
+                conflict: Conflict::PrimaryWins,
+                priority: 1,
+            };
+            catalog.open(&tenant, info, GuardPolicy::Off);
+            has(&catalog, id, Some(port));
         }
+        let (view, lists) = (catalog.view(), Lists::default());
+        let (begin, later) = (Instant::now(), Instant::now() + RETENTION);
+        let first = lists.list(&view.snapshot(&tenant), None, begin);
+        assert_eq!(told(&first), [("ADDED", 90)]);
+        let second = lists.list(&view.snapshot(&tenant), Some(&first), later);
+        assert_eq!(told(&second), []);
+        has(&catalog, &sources[1], None);
+        let third = lists.list(&view.snapshot(&tenant), Some(&second), later);
+        assert_eq!(told(&third), [("MODIFIED", 80)]);
+        // The other way round nobody has it where it was.
+        has(&catalog, &sources[1], Some(90));
+        let fourth = lists.list(&view.snapshot(&tenant), Some(&third), later);
+        assert_eq!(told(&fourth), [("MODIFIED", 90)]);
+        has(&catalog, &sources[0], None);
+        let fifth = lists.list(&view.snapshot(&tenant), Some(&fourth), later + RETENTION);
+        assert_eq!(told(&fifth), []);
+        has(&catalog, &sources[1], None);
+        let sixth = lists.list(&view.snapshot(&tenant), Some(&fifth), later + RETENTION);
+        assert_eq!(told(&sixth), [("DELETED", 90)]);
     }
 }

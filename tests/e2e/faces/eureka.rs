@@ -130,14 +130,14 @@ async fn one_that_moves_is_not_told_to_be_gone() {
         let shown = |one: &Value| format!("{} {}", one["actionType"], one["port"]["$"]);
         all.map(|one| shown(one).replace('"', "")).collect::<Vec<_>>()
     };
-    // Up and down: one of both is applied last.
     for (step, port) in [80, 90, 70, 80].into_iter().enumerate() {
         let mut moved = instance("mover", 1);
         moved["instance"]["port"]["$"] = json!(port);
         moved["instance"]["lastDirtyTimestamp"] = json!(format!("170000000000{step}"));
         let answer = hub.client.post(hub.url("/eureka/apps/MOVER")).json(&moved).send().await;
         assert_eq!(answer.unwrap().status(), 204);
-        assert_eq!(changes().await, [format!("ADDED {port}")]);
+        let action = if step == 0 { "ADDED" } else { "MODIFIED" };
+        assert_eq!(changes().await, [format!("{action} {port}")]);
     }
     assert_eq!(send(&hub, Method::DELETE, "/eureka/apps/MOVER/mover-1").await, 200);
     assert_eq!(changes().await, ["DELETED 80"]);
@@ -149,7 +149,18 @@ async fn one_that_moves_is_not_told_to_be_gone() {
     moved["instance"]["port"]["$"] = json!(60);
     let answer = hub.client.post(hub.url("/eureka/apps/MOVER")).json(&moved).send().await;
     assert_eq!(answer.unwrap().status(), 204);
-    assert_eq!(changes().await, ["ADDED 60"]);
+    assert_eq!(changes().await, ["MODIFIED 60"]);
+    // One that comes back with another id, and one of another protocol, take its address.
+    moved["instance"]["instanceId"] = json!("other");
+    let answer = hub.client.post(hub.url("/eureka/apps/MOVER")).json(&moved).send().await;
+    assert_eq!(answer.unwrap().status(), 204);
+    assert_eq!(changes().await, ["DELETED 60", "ADDED 60"]);
+    let body = json!({ "ID": "c", "Name": "mover", "Address": "10.4.0.1", "Port": 60 });
+    let put = hub.client.put(hub.url("/v1/agent/service/register")).json(&body);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let mut told = changes().await;
+    told.sort();
+    assert_eq!(told, ["ADDED 60", "DELETED 60", "DELETED 60"]);
 }
 
 /// A vip is found as it was registered, and no other is.

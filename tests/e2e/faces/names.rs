@@ -119,6 +119,7 @@ async fn names_mean_what_they_mean_at_a_real_consul() {
         "none.web.service.consul.",
         "_web._tcp.service.consul.",
         "_web._blue.service.consul.",
+        "_web._udp.service.consul.",
         "mixed-case.service.consul.",
         "sick.service.consul.",
         "nobody.service.consul.",

@@ -119,8 +119,14 @@ pub(super) fn numbers(api: &Api, caller: &Caller) -> Value {
         "successRate": (made > 0).then(|| numbers.passed as f64 / made as f64),
         "meanMs": numbers.mean.map(millis),
         "p99Ms": numbers.p99.map(millis),
+        "removalsHeld": removals_held(api, caller),
         "checker": checker(api, caller),
     })
+}
+
+/// Of the tenant, over all groups: for whoever runs it.
+fn removals_held(api: &Api, caller: &Caller) -> Option<usize> {
+    caller.need(Action::Operate).ok().map(|()| api.health.removals_held(caller.tenant()))
 }
 
 /// How the checker stands over all tenants: for whoever runs one.

@@ -15,6 +15,7 @@ use tracing::Level;
 use super::error::{ApiError, problem};
 use super::state::Api;
 use crate::error::{Error, ErrorCode};
+use crate::http::Meant;
 use crate::telemetry::logging::{ACCESS, within_request};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +49,8 @@ async fn answer(api: Api, id: Bytes, request: Request, next: Next) -> Response {
     let (status, took) = (response.status(), start.elapsed());
     let sent = response.body().size_hint().exact();
     let route = route.as_ref().map_or("other", |route| of_closed_set(&method, status, route));
-    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+    let is_meant = response.extensions().get::<Meant>().is_some();
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE && !is_meant {
         tracing::error!(%method, route, status = status.as_u16(), "a request failed");
     }
     metrics.sent(sent);

@@ -227,7 +227,7 @@ impl Reaper {
     /// Whose time is over: as many as may leave at once, and none that a cut explains.
     fn choose(&mut self, looks: BTreeMap<TenantId, Look>, now: Instant) -> Vec<Candidate> {
         let rules = self.native.preservation();
-        let (mut held, mut leave) = (0, Vec::new());
+        let (mut held, mut leave) = (BTreeMap::new(), Vec::new());
         for (tenant, Look { all, candidates }) in looks {
             let (is_cut, mut room) = (self.cuts.holds(&tenant), rules.at_once(all));
             let was_cut = is_cut || self.cuts.frees(&tenant);
@@ -241,7 +241,9 @@ impl Reaper {
                         true => bad.since + now.duration_since(self.looked),
                         false => now,
                     };
-                    held += usize::from(is_cut);
+                    if is_cut {
+                        *held.entry(tenant.clone()).or_default() += 1;
+                    }
                     continue;
                 }
                 let is_due = bad.is_due(one.after, one.found, now);
@@ -252,7 +254,8 @@ impl Reaper {
                 }
             }
         }
-        self.metrics.checks.set_removals_held(held);
+        self.metrics.checks.set_removals_held(held.values().sum());
+        self.checks.set_removals_held(held);
         leave
     }
 

@@ -1,5 +1,6 @@
 //! What others see of the checks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub_registry_core::{GroupName, TenantId};
@@ -52,6 +53,7 @@ pub struct HealthChecks {
     pub(super) board: Board,
     pub(super) numbers: Numbers,
     pub(super) standing: Mutex<Standing>,
+    removals_held: Mutex<BTreeMap<TenantId, usize>>,
 }
 
 impl HealthChecks {
@@ -71,6 +73,7 @@ impl HealthChecks {
             board: Board::default(),
             numbers: Numbers::default(),
             standing: Mutex::new(standing),
+            removals_held: Mutex::default(),
         });
         // Clients speak for their own whether or not the hub asks.
         let reaper = Reaper::new(Arc::clone(&native), Arc::clone(&checks), metrics.clone());
@@ -104,6 +107,17 @@ impl HealthChecks {
     #[must_use]
     pub fn numbers(&self, tenant: &TenantId, sees: impl Fn(&GroupName) -> bool) -> CheckNumbers {
         self.numbers.of(tenant, sees)
+    }
+
+    /// For how many critical checks of a tenant no instance is removed, since too many are silent together
+    /// to be believed; half a minute old at most.
+    #[must_use]
+    pub fn removals_held(&self, tenant: &TenantId) -> usize {
+        self.removals_held.lock().get(tenant).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set_removals_held(&self, held: BTreeMap<TenantId, usize>) {
+        *self.removals_held.lock() = held;
     }
 
     /// How the checker stands, over all tenants; a few seconds old at most.

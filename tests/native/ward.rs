@@ -186,7 +186,10 @@ impl Ward {
     pub(super) fn removals_held(&self) -> String {
         let text = String::from_utf8(self.metrics.scrape(|| ())).unwrap();
         let name = "hub_registry_health_check_removals_held ";
-        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+        let told = text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+        let tenant = TenantId::default_tenant();
+        assert_eq!(told, self.checks.removals_held(&tenant).to_string(), "of the only tenant");
+        told
     }
 
     /// Its client says how a check is.

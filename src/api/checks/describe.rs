@@ -62,6 +62,15 @@ pub(in crate::api) fn numbers() -> Shape {
         ("successRate", share().or_null()),
         ("meanMs", number().about("Over the last five to ten minutes.").or_null()),
         ("p99Ms", number().about("Over the last five to ten minutes.").or_null()),
+        (
+            "removalsHeld",
+            count()
+                .about(
+                    "Critical checks of the tenant for which no instance is removed, since too many are \
+                     silent together to be believed; for operators.",
+                )
+                .or_null(),
+        ),
         ("checker", checker.about("Over all tenants; for operators.").or_null()),
     ])
 }

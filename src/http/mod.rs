@@ -9,3 +9,8 @@
 pub mod body;
 pub mod gzip;
 pub mod shown;
+
+/// Of an answer whose status is that of a failure because its protocol has it so, while the hub has not
+/// failed: a client's mistake, or that it is not known yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Meant;

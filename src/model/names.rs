@@ -46,7 +46,11 @@ pub fn native_host(field: &str, value: &str) -> Result<Host> {
         return Err(Error::invalid(field, value, "must be at most 100 bytes long"));
     }
     let host = Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))?;
-    if host.as_str().parse::<IpAddr>().is_ok() || is_host_name(host.as_str()) {
+    let address = host.as_str().parse::<IpAddr>();
+    if address.as_ref().is_ok_and(IpAddr::is_unspecified) {
+        return Err(Error::invalid(field, value, "must be where somebody is, and not any address"));
+    }
+    if address.is_ok() || is_host_name(host.as_str()) {
         return Ok(host);
     }
     Err(Error::invalid(field, value, "must be an IP address or a host name, without a port"))

@@ -262,6 +262,9 @@ mod tests {
             assert_eq!(error.details["rule"], NAME_RULE);
         }
         assert!(native_host("hostAddress", "[::1]").is_ok());
+        for any in ["0.0.0.0", "::", "[0:0::0]"] {
+            assert!(native_host("hostAddress", any).is_err(), "{any}");
+        }
         assert!(native_host("hostAddress", &"h".repeat(101)).is_err());
     }
 }

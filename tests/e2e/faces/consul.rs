@@ -133,6 +133,31 @@ async fn the_list_of_names_wakes_for_names_and_tags_only() {
     assert_eq!(answer.json::<Value>().await.unwrap()["b"], json!(["t"]));
 }
 
+/// A failure that Consul has for a client's mistake is none of the hub's.
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_clients_are_no_errors_in_the_log() {
+    let hub = Hub::start().await;
+    for (method, path) in [
+        (Method::PUT, "/v1/agent/check/pass/nobody"),
+        (Method::GET, "/v1/catalog/services?dc=elsewhere"),
+        (Method::GET, "/nacos/v1/ns/instance?serviceName=nobody&ip=10.5.0.1&port=80"),
+    ] {
+        let answer = hub.client.request(method, hub.url(path)).send().await.unwrap();
+        assert!(!answer.status().is_success(), "{path}");
+    }
+    let deaf =
+        json!({ "configName": "deaf", "registryType": "NACOS", "serverAddress": "127.0.0.1:1" });
+    assert_eq!(hub.post("/api/v1/external/configs", &deaf).await.0, 201);
+    for path in [
+        "/v1/catalog/services",
+        "/nacos/v1/ns/instance/list?serviceName=nobody",
+        "/nacos/v1/ns/instance?serviceName=nobody&ip=10.5.0.1&port=80",
+    ] {
+        assert_eq!(get(&hub, path).await.status(), 500, "{path}");
+    }
+    assert!(!hub.log().contains("ERROR"), "{}", hub.log_end());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ttl_that_runs_out_is_critical_and_its_service_stays() {
     let mut hub = Hub::start().await;

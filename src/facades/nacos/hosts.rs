@@ -116,11 +116,6 @@ impl Hosts {
         (rows, protected)
     }
 
-    /// Whether none of those is there.
-    pub(super) fn is_empty(&self, clusters: &[&str], healthy_only: bool) -> bool {
-        self.chosen(clusters, healthy_only).0.is_empty()
-    }
-
     fn list(&self, name: Name, clusters: &[&str], healthy_only: bool, carried: bool) -> Value {
         let (rows, protected) = self.chosen(clusters, healthy_only);
         let rows = rows.into_iter();

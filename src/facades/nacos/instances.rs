@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Face;
 use super::beat::renewed;
 use super::call::{Answered, Call};
+use super::lists::Unheard;
 use super::register::{Change, Extent, key, registration};
 use super::render::{self, DEFAULT_CLUSTER};
 use super::version::{Code, Version};
@@ -67,14 +68,10 @@ pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Ans
 /// `GET instance`
 pub(super) async fn get(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let at = key(&call, call.service()?)?;
-    let view = face.view(&call, &at.service)?;
     let cluster = call.said("clusterName").unwrap_or(DEFAULT_CLUSTER);
-    let row = view.as_ref().and_then(|view| {
-        let row = view.rows.binary_search_by(|row| row.key().cmp(&at)).ok()?;
-        Some(&view.rows[row]).filter(|row| render::cluster(&row.instance) == cluster)
-    });
-    let Some(row) = row else {
-        face.heard(&call.caller).map_err(|error| call.unheard(&error.0))?;
+    let unheard = |error: Unheard| call.unheard(&error.0);
+    let found = face.find(&call.caller, &at.service).map_err(unheard)?;
+    let Some(row) = found.one(&at, cluster).map_err(unheard)? else {
         let text = "no matched ip found!";
         return Err(call.refused(StatusCode::NOT_FOUND, Code::NoResource, text));
     };

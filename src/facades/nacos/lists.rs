@@ -6,16 +6,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hub_registry_core::{GroupName, ServiceKey};
+use hub_registry_core::{GroupName, InstanceKey, ServiceKey};
 use serde_json::{Value, json};
 
 use super::Face;
 use super::call::{Answered, Call, GROUP_END};
-use super::hosts::Hosts;
 use super::render;
 use super::version::{Code, Version};
 use crate::access::Caller;
-use crate::catalog::{Found, GroupChoice, Looked, ServiceView};
+use crate::catalog::{Found, GroupChoice, Looked, Row, ServiceView};
 use crate::error::{Error, ErrorCode};
 use crate::facades::doors::names;
 
@@ -37,8 +36,7 @@ pub(super) async fn instances(State(face): State<Arc<Face>>, call: Call) -> Answ
     let clusters: Vec<_> = clusters.map_err(|error| call.failed(error))?.collect();
     let found = face.find(&call.caller, &key).map_err(|error| call.unheard(&error.0))?;
     let hosts = face.hosts(&call.caller, &key, &found);
-    let told = face.is_told(&call.caller, &hosts, &clusters, healthy);
-    told.map_err(|error| call.unheard(&error.0))?;
+    found.is_whole(&clusters).map_err(|error| call.unheard(&error.0))?;
     let port =
         call.said("udpPort").and_then(|port| port.parse().ok()).filter(|port| *port > 0 && !is_v3);
     if let (Some(peer), Some(port)) = (call.peer, port) {
@@ -169,12 +167,40 @@ pub(super) struct Look {
     pub(super) revision: i64,
     /// Whether the caller may see the group at all.
     pub(super) is_visible: bool,
+    /// Those that were never heard, before it was looked.
+    unheard: Option<Unheard>,
 }
 
 impl Look {
     /// Nobody, as far as it goes.
     pub(super) const fn nothing() -> Self {
-        Self { view: None, revision: 0, is_visible: false }
+        Self { view: None, revision: 0, is_visible: false, unheard: None }
+    }
+
+    /// That nobody of it is in these clusters is only told if all were heard that might know one. Who is
+    /// there and may not be used is nobody to keep a client waiting for.
+    pub(super) fn is_whole(&self, clusters: &[&str]) -> Result<(), Unheard> {
+        let is_in = |row: &Row| clusters.contains(&render::cluster(&row.instance));
+        let mut rows = self.view.iter().flat_map(|view| &view.rows);
+        match &self.unheard {
+            Some(unheard) if !rows.any(|row| clusters.is_empty() || is_in(row)) => {
+                Err(unheard.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The one at an address, if it is in this cluster.
+    pub(super) fn one(&self, at: &InstanceKey, cluster: &str) -> Result<Option<&Row>, Unheard> {
+        let view = self.view.as_ref();
+        let row = view.and_then(|view| {
+            let row = view.rows.binary_search_by(|row| row.key().cmp(at)).ok()?;
+            Some(&*view.rows[row]).filter(|row| render::cluster(&row.instance) == cluster)
+        });
+        match (row, &self.unheard) {
+            (None, Some(unheard)) => Err(unheard.clone()),
+            (row, _) => Ok(row),
+        }
     }
 }
 
@@ -200,6 +226,8 @@ impl Face {
 
     /// A service; nothing is "there is none" only if all that might know it were heard.
     pub(super) fn find(&self, caller: &Caller, key: &ServiceKey) -> Result<Look, Unheard> {
+        // Before it is looked: who is heard meanwhile is in what is found.
+        let silent = self.unheard(caller.tenant()).map(Unheard);
         let visible = self.native.visible(caller);
         let group = GroupChoice::Named(key.group.clone());
         let looked = self.view.look(caller.tenant(), &key.name, &group, &visible);
@@ -207,28 +235,18 @@ impl Face {
         let view = match found {
             Found::One(view) if !view.rows.is_empty() => Some(view),
             // It is there, and has no instances that anybody told of.
-            Found::One(_) => self.heard(caller).map(|()| None)?,
+            Found::One(_) => match &silent {
+                Some(unheard) => return Err(unheard.clone()),
+                None => None,
+            },
             _ if unheard.is_empty() => None,
             _ => return Err(Unheard(names(&unheard))),
         };
-        Ok(Look { view, revision: index, is_visible: visible.sees(&key.group) })
+        let is_visible = visible.sees(&key.group);
+        Ok(Look { view, revision: index, is_visible, unheard: silent })
     }
 
-    /// That none of those that are asked for is there is only told if all were heard that might know one.
-    pub(super) fn is_told(
-        &self,
-        caller: &Caller,
-        hosts: &Hosts,
-        clusters: &[&str],
-        healthy_only: bool,
-    ) -> Result<(), Unheard> {
-        match self.heard(caller) {
-            Err(unheard) if hosts.is_empty(clusters, healthy_only) => Err(unheard),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn heard(&self, caller: &Caller) -> Result<(), Unheard> {
+    fn heard(&self, caller: &Caller) -> Result<(), Unheard> {
         self.unheard(caller.tenant()).map_or(Ok(()), |names| Err(Unheard(names)))
     }
 

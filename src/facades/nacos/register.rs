@@ -19,7 +19,7 @@ use super::render::{DEFAULT_CLUSTER, term};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::labels::check_metadata;
-use crate::model::names::{native_group, native_host, native_service};
+use crate::model::names::{native_group, native_service, reachable_host};
 use crate::model::registration::MAX_LEASE_SECONDS;
 use crate::model::terms::CONNECTION;
 use crate::model::words::{Flag, HealthCheckType};
@@ -124,7 +124,7 @@ pub(super) fn key(call: &Call, service: ServiceKey) -> Answered<InstanceKey> {
 pub(super) fn address(service: ServiceKey, host: &str, port: Option<u64>) -> Result<InstanceKey> {
     let group = native_group("groupName", service.group.as_str())?;
     let name = native_service("serviceName", service.name.as_str())?;
-    let host = native_host("ip", host)?;
+    let host = reachable_host("ip", host)?;
     let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let port = port.ok_or_else(|| bad("Param 'port' must be from 1 to 65535"))?;
     Ok(InstanceKey { service: ServiceKey::new(group, name), host, port })
@@ -239,6 +239,8 @@ pub(super) fn pairs(text: &str) -> Option<Pairs> {
     }
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
+        // Java drops what is empty at the end.
+        let value = value.trim_end_matches('=');
         (!value.contains('=')).then(|| (key.to_owned(), value.to_owned()))
     };
     text.split(',').map(pair).collect()

@@ -220,8 +220,8 @@ impl Pusher {
         let is_news = found.revision > subscriber.seen;
         let hosts = self.face.hosts(&subscriber.caller, &place.service, &found);
         let clusters: Vec<_> = subscriber.clusters.iter().map(String::as_str).collect();
-        let told = self.face.is_told(&subscriber.caller, &hosts, &clusters, false).is_ok();
-        let data = (is_news && told).then(|| hosts.value(&clusters, false, false).to_string());
+        let is_whole = found.is_whole(&clusters).is_ok();
+        let data = (is_news && is_whole).then(|| hosts.value(&clusters, false, false).to_string());
         let wait = self.wait(&place, &subscriber.caller, found.revision);
         let Some(subscriber) = self.all.get_mut(&place) else { return };
         subscriber.wait = wait;

@@ -183,13 +183,23 @@ async fn while_a_registry_was_never_heard_nothing_is_said_to_be_all() {
         assert_eq!(status, 500, "{path}");
         assert!(text.contains("deaf"), "{path}: {text}");
     }
-    assert_eq!(
-        read(&hub, "/v1/ns/instance/list?serviceName=known").await["hosts"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let count = async |query: &str| {
+        let list = read(&hub, &format!("/v1/ns/instance/list?serviceName=known{query}")).await;
+        list["hosts"].as_array().unwrap().len()
+    };
+    assert_eq!(count("").await, 1);
+    // Nor that nobody is in a cluster, or at an address.
+    for path in [
+        "/v1/ns/instance/list?serviceName=known&clusters=elsewhere",
+        "/v1/ns/instance?serviceName=known&ip=10.7.0.9&port=80",
+        "/v1/ns/instance?serviceName=known&ip=10.7.0.6&port=80&clusterName=elsewhere",
+    ] {
+        assert_eq!(send(&hub, Method::GET, path).await.0, 500, "{path}");
+    }
+    // That one is out of use is known, and told.
+    let out = "/v1/ns/instance?serviceName=known&ip=10.7.0.6&port=80&enabled=false";
+    assert_eq!(send(&hub, Method::PUT, out).await.0, 200);
+    assert_eq!((count("").await, count("&clusters=DEFAULT&healthyOnly=true").await), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -266,8 +266,7 @@ impl Request<'_> {
         let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
         let healthy = ask == Ask::Query && self.said.healthy_only.unwrap_or(false);
         if ask == Ask::Query || self.said.subscribe == Some(true) {
-            let told = connection.face.is_told(&asker.caller, &hosts, &clusters, healthy);
-            told.map_err(unheard)?;
+            found.is_whole(&clusters).map_err(unheard)?;
         }
         let info = hosts.info(&clusters, healthy, connection.is_told_carried());
         Ok(answer(ask.answer(), id, Info { service_info: &info }))

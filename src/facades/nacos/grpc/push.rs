@@ -325,7 +325,7 @@ impl Pushes {
         }
         let hosts = face.hosts(caller, service, &found);
         let clusters: Vec<_> = subscription.wanted.clusters.iter().map(String::as_str).collect();
-        if face.is_told(caller, &hosts, &clusters, false).is_err() {
+        if found.is_whole(&clusters).is_err() {
             return self.wait(topic, Until::Again);
         }
         self.next += 1;

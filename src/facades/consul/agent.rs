@@ -18,10 +18,12 @@ use super::register::{self, Defined};
 use super::render;
 use crate::catalog::Row;
 use crate::facades::names::{key_of, qualified};
-use crate::http::Meant;
 use crate::model::instance::NativeInstance;
 use crate::model::names::{InstanceId, native_group, native_service};
 use crate::native::Known;
+
+/// How a service can be, the worst first (`HealthChecks.AggregatedStatus`).
+const STATUSES: [&str; 4] = ["maintenance", "critical", "warning", "passing"];
 
 /// `PUT agent/service/register`
 pub(super) async fn register(
@@ -127,17 +129,21 @@ pub(super) async fn health_by_id(State(face): State<Arc<Face>>, call: Call) -> A
 /// status of the answer (`AgentHealthServiceByName`).
 pub(super) async fn health_by_name(State(face): State<Arc<Face>>, call: Call) -> Answered {
     let name = call.segment("name");
-    let own = face.own_last(&call.caller, call.peer).into_iter();
-    let own = own.filter(|one| qualified(&one.key.service) == name);
-    let rows = own.filter_map(|one| face.row(&call, &one.key));
-    let all: Vec<_> =
-        rows.map(|(row, revision)| aggregated(&row, revision, &face.settings.datacenter)).collect();
-    let worst = all.iter().map(|(status, _)| *status).max_by_key(|status| code_of(status).as_u16());
+    let mut all = BTreeMap::new();
+    for one in face.own_last(&call.caller, call.peer) {
+        if qualified(&one.key.service).eq_ignore_ascii_case(name)
+            && let Some((row, revision)) = face.row(&call, &one.key)
+        {
+            let whole = aggregated(&row, revision, &face.settings.datacenter);
+            all.insert(render::id_of(&row), whole);
+        }
+    }
+    let worst = STATUSES.into_iter().find(|status| all.values().any(|(own, _)| own == status));
     let (code, status) = match worst {
         Some(status) => (code_of(status), status),
         None => (StatusCode::NOT_FOUND, "critical"),
     };
-    let all: Vec<_> = all.into_iter().map(|(_, whole)| whole).collect();
+    let all: Vec<_> = all.into_values().map(|(_, whole)| whole).collect();
     Ok(how(&call, code, status, &json!(all)))
 }
 
@@ -145,7 +151,6 @@ fn how(call: &Call, code: StatusCode, status: &'static str, whole: &Value) -> Re
     let as_text = call.query("format") == Some("text");
     let mut answer = if as_text { status.into_response() } else { read(1, true, text(whole)) };
     *answer.status_mut() = code;
-    answer.extensions_mut().insert(Meant);
     answer
 }
 
@@ -157,7 +162,7 @@ fn code_of(status: &str) -> StatusCode {
     }
 }
 
-/// The worst of its checks (`HealthChecks.AggregatedStatus`), and all of it.
+/// The worst of its checks, and all of it.
 fn aggregated(row: &Row, revision: i64, datacenter: &str) -> (&'static str, Value) {
     let checks = render::checks(row, revision);
     let is = |status: &str| checks.iter().any(|check| check["Status"] == status);

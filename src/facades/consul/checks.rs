@@ -114,6 +114,10 @@ pub(super) async fn register(
 pub(super) async fn deregister(State(face): State<Arc<Face>>, call: Call) -> Answered<StatusCode> {
     let (id, caller) = (call.segment("id"), &call.caller);
     let mut known = face.with_check(caller, call.peer, id);
+    // What one may not change is another's, as long as there is an own one.
+    if known.last().is_some_and(|meant| face.may_write(caller, meant)) {
+        known.retain(|one| face.may_write(caller, one));
+    }
     if known.is_empty() {
         // That of the only one may be spoken for and taken away from anywhere.
         let only = face.by_check(caller, call.peer, id);
@@ -283,9 +287,10 @@ impl Face {
             if !all.iter().any(|one| one.id == owner.id) {
                 continue;
             }
-            // Who does not see one another has ids of its own.
-            let same = |one: &&NativeInstance| one.audit.add_who == owner.audit.add_who;
-            for other in all.iter().filter(|one| one.id != owner.id).filter(same) {
+            // Two of one id do not see one another: each has checks of its own.
+            let service = owner.native.get(term::ID);
+            let others = all.iter().filter(|one| one.native.get(term::ID) != service);
+            for other in others {
                 let (instance, to) = (other.key.to_string(), owner.key.to_string());
                 match self.drop_check(caller, other, &id).await {
                     Ok(()) => tracing::info!(%instance, check = %id, %to,

@@ -102,14 +102,9 @@ impl Face {
         id: &str,
         checks: &[String],
     ) -> Answered<()> {
-        let there = |key: &str| self.known(caller, key, Some(agent)).into_iter();
-        let own = there(id).filter(|one| is_registered_as(one, agent, id));
-        let with = |check: &String| {
-            let check = check.clone();
-            let all = there(&of_check(&check));
-            all.filter(move |one| is_of(one, agent) && one.checks().get(&check).is_some())
-        };
-        let mut taken = own.chain(checks.iter().flat_map(with));
+        let own = self.by_agent(caller, agent, id).into_iter();
+        let with = |check: &String| self.with_check(caller, agent, check).pop();
+        let mut taken = own.chain(checks.iter().filter_map(with));
         if taken.any(|one| !self.may_write(caller, &one)) {
             let text = "Permission denied: the id is of another service of this agent";
             return Err(Refused::new(StatusCode::FORBIDDEN, text));
@@ -117,7 +112,7 @@ impl Face {
         Ok(())
     }
 
-    fn may_write(&self, caller: &Caller, one: &NativeInstance) -> bool {
+    pub(super) fn may_write(&self, caller: &Caller, one: &NativeInstance) -> bool {
         self.native.need(caller, Action::Write, &one.key.service.group).is_ok()
     }
 

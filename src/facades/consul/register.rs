@@ -26,7 +26,7 @@ use super::render::term;
 use crate::error::Error;
 use crate::model::check::{Check, Checks};
 use crate::model::instance::NativeInstance;
-use crate::model::names::native_host;
+use crate::model::names::reachable_host;
 use crate::model::registration::Registration;
 use crate::model::terms;
 use crate::model::words::{Flag, HealthCheckType};
@@ -172,7 +172,7 @@ impl Defined {
             return Err(Refused::bad("Kind and Connect must be empty: the hub is no service mesh"));
         }
         let address = if new.address.is_empty() { peer.to_string() } else { new.address };
-        let host = native_host("Address", &address)?;
+        let host = reachable_host("Address", &address)?;
         let port = u16::try_from(new.port).ok().filter(|port| *port > 0);
         let port = port.ok_or_else(|| {
             Refused::bad(format!("Port must be from 1 to 65535, not {}", new.port))

@@ -143,7 +143,13 @@ async fn no_call_changes_what_is_hidden_or_says_that_it_is_there() {
     assert_eq!(pass.status(), 200);
     let after = world.text("/v1/agent/checks", true).await;
     assert!(before.contains("critical") && after.contains("passing"), "{before} {after}");
-    // Who sees both means the own one.
+    // Who sees both means the own one, whoever may write what.
+    let group = json!({ "readUserIds": ["stan"] });
+    let opened =
+        world.owner(Method::PUT, "/api/v1/groups/closed").json(&group).send().await.unwrap();
+    assert_eq!(opened.status(), 200);
+    let made = world.stranger(Method::PUT, "/v1/agent/service/register").json(&mine);
+    assert_eq!(made.send().await.unwrap().status(), 200);
     let own =
         json!({ "ID": "hidden-1", "Name": "closed--hidden", "Address": "10.9.0.1", "Port": 81 });
     let moved = world.owner(Method::PUT, "/v1/agent/service/register").json(&own);

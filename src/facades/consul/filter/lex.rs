@@ -142,7 +142,7 @@ fn escaped(rest: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) -> Option<()> {
         'r' => b'\r',
         't' => b'\t',
         'v' => 0x0b,
-        '\\' | '"' => first as u8,
+        '\\' => b'\\',
         'x' => u8::try_from(digits(2, 16, 0)?).ok()?,
         '0'..='7' => u8::try_from(digits(2, 8, first.to_digit(8)?)?).ok()?,
         'u' | 'U' => {

@@ -124,7 +124,8 @@ impl Error {
     /// it is one that breaks a rule.
     #[must_use]
     pub fn sentence(&self) -> String {
-        match self.details.get("value") {
+        let value = self.details.get("value").filter(|value| !value.is_null() && **value != "");
+        match value {
             Some(value) => format!("{}, not {value}", self.message),
             None => self.message.clone(),
         }

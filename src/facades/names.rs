@@ -47,10 +47,17 @@ fn escaped(group: &str) -> Cow<'_, str> {
 
 /// In whatever case: some protocols fold it.
 fn unescaped(group: &str) -> String {
-    let back = |text: String, (from, to): (&str, &str)| {
-        text.replace(to, from).replace(&to.to_ascii_lowercase(), from)
-    };
-    ESCAPES.into_iter().rev().fold(group.to_owned(), back)
+    let (mut text, mut rest) = (String::with_capacity(group.len()), group);
+    while let Some(at) = rest.find('~') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        let begins =
+            |to: &str| escape.get(..to.len()).is_some_and(|it| it.eq_ignore_ascii_case(to));
+        let (from, to) = ESCAPES.into_iter().find(|(_, to)| begins(to)).unwrap_or(("~", "~"));
+        text.push_str(from);
+        rest = &escape[to.len()..];
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -75,6 +82,7 @@ mod tests {
             ("-", "web", "~2D--web"),
             ("a~b", "web", "a~7Eb--web"),
             ("a~2D", "web", "a~7E2D--web"),
+            ("a~7eb", "web", "a~7E7eb--web"),
         ] {
             let group = GroupName::parse(group).unwrap();
             let key = ServiceKey::new(group, ServiceName::parse(name).unwrap());

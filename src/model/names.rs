@@ -46,14 +46,22 @@ pub fn native_host(field: &str, value: &str) -> Result<Host> {
         return Err(Error::invalid(field, value, "must be at most 100 bytes long"));
     }
     let host = Host::parse(value).map_err(|error| Error::invalid(field, value, &error.rule))?;
-    let address = host.as_str().parse::<IpAddr>();
-    if address.as_ref().is_ok_and(IpAddr::is_unspecified) {
-        return Err(Error::invalid(field, value, "must be where somebody is, and not any address"));
-    }
-    if address.is_ok() || is_host_name(host.as_str()) {
+    if host.as_str().parse::<IpAddr>().is_ok() || is_host_name(host.as_str()) {
         return Ok(host);
     }
     Err(Error::invalid(field, value, "must be an IP address or a host name, without a port"))
+}
+
+/// The same of one that registers: `0.0.0.0` and `::` are nowhere.
+///
+/// # Errors
+/// The field, the value and the rule.
+pub fn reachable_host(field: &str, value: &str) -> Result<Host> {
+    let host = native_host(field, value)?;
+    if host.as_str().parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+        return Err(Error::invalid(field, value, "must be where somebody is, and not any address"));
+    }
+    Ok(host)
 }
 
 /// RFC 1123 2.1, with the underscore that container names have: labels of letters, digits and
@@ -263,7 +271,8 @@ mod tests {
         }
         assert!(native_host("hostAddress", "[::1]").is_ok());
         for any in ["0.0.0.0", "::", "[0:0::0]"] {
-            assert!(native_host("hostAddress", any).is_err(), "{any}");
+            assert!(reachable_host("hostAddress", any).is_err(), "{any}");
+            assert!(native_host("hostAddress", any).is_ok(), "{any}: it may be in the table");
         }
         assert!(native_host("hostAddress", &"h".repeat(101)).is_err());
     }

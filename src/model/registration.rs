@@ -10,13 +10,15 @@ use serde_json::Value;
 use super::audit;
 use super::fields::Fields;
 use super::labels::{self, Metadata};
-use super::names::{native_group, native_host, native_service};
+use super::names::{native_group, native_service, reachable_host};
 use super::terms;
 use super::words::{ClientType, Flag, HealthCheckType};
 use crate::error::{Error, Result};
 
 /// The longest lease.
 pub const MAX_LEASE_SECONDS: u32 = 86_400;
+/// The longest path prefix, in characters.
+const MAX_PATH: usize = 200;
 
 /// What can be said when registering.
 pub(crate) const SETTABLE: [&str; 21] = [
@@ -162,7 +164,7 @@ impl Registration {
             None => GroupName::default_group(),
         };
         let name = native_service("serviceName", &fields.required("serviceName")?)?;
-        let host = native_host("hostAddress", &fields.required("hostAddress")?)?;
+        let host = reachable_host("hostAddress", &fields.required("hostAddress")?)?;
         let port = fields.integer("portNumber", 1..=65_535)?;
         let port = port.ok_or_else(|| Error::invalid("portNumber", Value::Null, "is required"))?;
         // The integer is in the range, so neither conversion can fail.
@@ -172,7 +174,7 @@ impl Registration {
         Ok(Self {
             key,
             protocol: fields.word("protocolType")?,
-            context_path: fields.text("contextPath", 200)?.filter(|path| !path.is_empty()),
+            context_path: fields.text("contextPath", MAX_PATH)?.filter(|path| !path.is_empty()),
             status: fields.word("instanceStatus")?,
             health: fields.word("healthStatus")?,
             weight: weight(&mut fields)?,
@@ -197,7 +199,7 @@ impl Registration {
     pub fn check(&self) -> Result<()> {
         native_group("groupName", self.key.service.group.as_str())?;
         native_service("serviceName", self.key.service.name.as_str())?;
-        native_host("hostAddress", self.key.host.as_str())?;
+        reachable_host("hostAddress", self.key.host.as_str())?;
         if self.key.port == 0 {
             let rule = "must be a whole number from 1 to 65535";
             return Err(Error::invalid("portNumber", 0, rule));
@@ -206,10 +208,20 @@ impl Registration {
             let rule = "must be a whole number from 1 to 86400";
             return Err(Error::invalid("leaseSeconds", seconds, rule));
         }
+        if let Some(path) = self.context_path.as_ref().filter(|path| !is_context_path(path)) {
+            let rule = "must be at most 200 characters, and none that is for control";
+            return Err(Error::invalid("contextPath", path.as_str(), rule));
+        }
         self.native.as_ref().map_or(Ok(()), terms::check)?;
         self.metadata.as_ref().map_or(Ok(()), |pairs| labels::check_metadata("metadata", pairs))?;
         self.tags.as_ref().map_or(Ok(()), |tags| labels::check_tags("tags", tags))
     }
+}
+
+/// Whether there is room for it.
+#[must_use]
+pub fn is_context_path(path: &str) -> bool {
+    path.chars().count() <= MAX_PATH && !path.chars().any(char::is_control)
 }
 
 pub(super) fn weight(fields: &mut Fields) -> Result<Option<Weight>> {

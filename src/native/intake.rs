@@ -16,6 +16,7 @@ use crate::model::group::{GroupPatch, NativeGroup, NewGroup};
 use crate::model::instance::{InstancePatch, NativeInstance, Registration};
 use crate::model::names::{CheckKey, InstanceId};
 use crate::model::service::{NativeService, NewService, ServicePatch};
+use crate::model::terms;
 use crate::storage::EventRow;
 
 /// What a registration led to.
@@ -110,8 +111,14 @@ impl Native {
         id: &str,
         status: InstanceStatus,
     ) -> Result<Arc<NativeInstance>> {
-        let patch = InstancePatch { status: Some(status), ..InstancePatch::default() };
-        self.update(caller, id, patch).await
+        // Said again, it is said by whoever says it now.
+        let change = move |now: &NativeInstance| {
+            let mut native = now.native.clone();
+            terms::told(&mut native, status);
+            let (status, native) = (Some(status), Some(native));
+            Ok(InstancePatch { status, native, ..InstancePatch::default() })
+        };
+        self.update_with(caller, parse(id)?, change).await
     }
 
     /// States the instance's health; an `UNHEALTHY` that was stated stays over heartbeats.

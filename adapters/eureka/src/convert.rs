@@ -107,12 +107,12 @@ impl Rules {
         instance.protocol = protocol;
         let known;
         (instance.status, instance.health, known) = states(&info.status);
-        instance.context_path = context_path(&info);
+        instance.context_path = context_path(&info).filter(|path| !path.is_empty());
         let lease = info.lease_info.unwrap_or_default();
         instance.registered_at = lease.registration_timestamp.filter(|&at| at > 0);
         instance.native_id = Some(info.id().into());
         // Its service's name is not known before all of its application are.
-        instance.native = terms(&info, instance.key.host.as_str(), "");
+        instance.native = terms(&info, instance.key.host.as_str(), None);
         let ports = (info.port.unwrap_or_default(), info.secure_port.unwrap_or_default());
         let written = write_ports(ports);
         if written != write_ports(usual_ports(port, protocol == Protocol::Https)) {

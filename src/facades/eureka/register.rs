@@ -17,8 +17,8 @@ use serde_json::json;
 use super::render::{UNKNOWN, term};
 use crate::error::{Error, ErrorCode, Result};
 use crate::facades::names::qualified;
-use crate::model::names::native_host;
-use crate::model::registration::{MAX_LEASE_SECONDS, Registration};
+use crate::model::names::reachable_host;
+use crate::model::registration::{MAX_LEASE_SECONDS, Registration, is_context_path};
 use crate::model::words::{ClientType, Flag, HealthCheckType};
 
 /// The classes that a data centre may have besides the usual one.
@@ -63,8 +63,8 @@ pub(super) fn check(app: &str, info: &InstanceInfo) -> Result<()> {
     }
     for (field, port) in [("port", info.port), ("securePort", info.secure_port)] {
         let number = port.and_then(|port| port.number).unwrap_or_default();
-        if !(0..=i64::from(u16::MAX)).contains(&number) {
-            return Err(Error::invalid(field, number, "must be a whole number from 0 to 65535"));
+        if i32::try_from(number).is_err() {
+            return Err(Error::invalid(field, number, "must be a whole number of 32 bits"));
         }
     }
     Ok(())
@@ -134,7 +134,8 @@ pub(super) fn registration(
     let registration = Registration {
         // It says it itself: of its service nothing is said by that.
         protocol: None,
-        context_path: context_path(&info),
+        // One that the hub has no room for is in the page all the same.
+        context_path: context_path(&info).filter(|path| is_context_path(path)),
         status: Some(status),
         client_type: Some(ClientType::Service),
         lease_seconds: Some(lease(&info)),
@@ -149,8 +150,8 @@ pub(super) fn registration(
 }
 
 fn host(info: &InstanceInfo) -> Result<Host> {
-    let address = native_host("ipAddr", info.ip_addr.trim());
-    address.or_else(|error| native_host("hostName", info.host_name.trim()).map_err(|_| error))
+    let address = reachable_host("ipAddr", info.ip_addr.trim());
+    address.or_else(|error| reachable_host("hostName", info.host_name.trim()).map_err(|_| error))
 }
 
 fn port(info: &InstanceInfo) -> Result<(u16, bool)> {
@@ -180,7 +181,7 @@ fn lease(info: &InstanceInfo) -> u32 {
 
 /// Everything the hub has no word for.
 fn said_besides(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
-    let mut said = terms(info, host, name);
+    let mut said = terms(info, host, Some(name));
     let mut add = |key: &str, value: String| said.insert(key.to_owned(), value);
     add(term::ID, info.id().to_owned());
     if let Some(dirty) = info.last_dirty_timestamp {

@@ -82,12 +82,15 @@ pub(super) fn word(instance: &Instance) -> &str {
 pub(super) fn vips(row: &Row, secure: bool) -> String {
     let service = &row.instance.key.service;
     let registered = row.instance.native.get(if secure { SECURE_VIP } else { VIP });
+    let Some(registered) = registered else { return qualified(service) };
+    if !is_from_eureka(row) || service.group == GroupName::default_group() {
+        return registered.clone();
+    }
     // In the Eureka it comes from there are no groups: here the name means another service.
-    let is_bare =
-        |vip: &&String| is_from_eureka(row) && vip.eq_ignore_ascii_case(service.name.as_str());
-    let grouped = service.group != GroupName::default_group();
-    let registered = registered.filter(|vip| !(grouped && is_bare(vip)));
-    registered.cloned().unwrap_or_else(|| qualified(service))
+    let bare = |vip: &str| vip.trim().eq_ignore_ascii_case(service.name.as_str());
+    let vips = registered.split(',');
+    let vips = vips.map(|vip| if bare(vip) { qualified(service) } else { vip.to_owned() });
+    vips.collect::<Vec<_>>().join(",")
 }
 
 /// The instance as clients of Eureka see it. `action`: what it is in a delta; `ADDED` in lists.

@@ -84,7 +84,7 @@ impl Draft {
         let check = new.check.unwrap_or_default();
         let (health, stated) = self.health_said(check, (HealthStatus::Unknown, None), new.health);
         let said = Instance {
-            context_path: new.context_path,
+            context_path: new.context_path.filter(|path| !path.is_empty()),
             status: new.status.unwrap_or(InstanceStatus::Up),
             health,
             weight: new.weight.unwrap_or_default(),
@@ -137,7 +137,9 @@ impl Draft {
         let (health, stated) = self.health_said(instance.check, known, new.health);
         instance.last_health_check = stated;
         instance.say(|said| {
-            said.context_path = new.context_path.or_else(|| said.context_path.take());
+            // One that is empty is none, and one that is not said stays.
+            let path = new.context_path.or_else(|| said.context_path.take());
+            said.context_path = path.filter(|path| !path.is_empty());
             said.health = health;
             set(&mut said.status, status);
             set(&mut said.weight, new.weight);
@@ -191,8 +193,10 @@ impl Draft {
             set(&mut said.context_path, patch.context_path);
             match (patch.native, patch.status) {
                 (Some(native), _) => said.native = native,
-                (None, Some(status)) => terms::told(&mut said.native, status),
-                (None, None) => {}
+                (None, Some(status)) if status != before.status => {
+                    terms::told(&mut said.native, status);
+                }
+                (None, _) => {}
             }
         });
         instance.audit.note(|notes| {

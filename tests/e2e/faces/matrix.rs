@@ -251,6 +251,21 @@ async fn a_path_prefix_is_the_same_whoever_says_it() {
         let page = format!("http://10.11.2.{}:80/api/", number + 1);
         assert_eq!(app["application"]["instance"][0]["homePageUrl"], page, "{app}");
     }
+    // It ends when its page says so, and one that is too long is in the page only.
+    for page in
+        ["http://10.11.2.3:80/".to_owned(), format!("http://10.11.2.3:80/{}/", "x".repeat(300))]
+    {
+        let mut again = by_eureka.clone();
+        again["instance"]["homePageUrl"] = json!(page);
+        let post = hub.client.post(hub.url("/eureka/apps/BY-EUREKA")).json(&again);
+        assert_eq!(post.send().await.unwrap().status(), 204);
+        let (_, list) = hub.get("/api/v1/services/by-eureka/instances").await;
+        assert_eq!(list["instances"][0]["contextPath"], Value::Null, "{list}");
+        let get = hub.client.get(hub.url("/eureka/apps/by-eureka"));
+        let app = get.header("accept", "application/json").send().await.unwrap();
+        let app: Value = app.json().await.unwrap();
+        assert_eq!(app["application"]["instance"][0]["homePageUrl"], page, "{app}");
+    }
 }
 
 /// What no protocol has a word for, or not each, for who asks for it: all faces say the same.

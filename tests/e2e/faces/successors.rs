@@ -87,7 +87,15 @@ async fn an_override_ends_with_another_status_by_whatever_way() {
         assert_eq!(seen(&hub).await, is("UP", "UNKNOWN", 1), "{by}");
     }
     let hub = Hub::start().await;
+    // What its client says of itself is no override, also when an answer is taken back for something else.
+    registers(&hub, "OUT_OF_SERVICE").await;
+    let (_, list) = hub.get("/api/v1/services/web/instances").await;
+    let path =
+        format!("/api/v1/instances/{}", list["instances"][0]["instanceId"].as_str().unwrap());
+    let body = json!({ "instanceStatus": "OUT_OF_SERVICE", "weightValue": 50 });
+    assert_eq!(hub.put(&path, &body).await.0, 200);
     registers(&hub, "UP").await;
+    assert_eq!(seen(&hub).await, is("UP", "UNKNOWN", 1));
     let status = format!("{INSTANCE}/status?value=OUT_OF_SERVICE");
     assert_eq!(send(&hub, Method::PUT, &status).await, 200);
     set_by_rest(&hub, "DOWN").await;

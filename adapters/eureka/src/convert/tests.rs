@@ -3,7 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use hub_registry_core::Pairs;
 
 use super::*;
-use crate::wire::{Applications, read_applications};
+use crate::wire::{Applications, PortWrapper, read_applications};
 
 const RECORDED: &[u8] = include_bytes!("../../tests/data/apps.eureka-2.0.5.json");
 
@@ -64,6 +64,37 @@ fn a_recorded_list() {
     // The registration with port 0.
     let zero = states.iter().find(|s| s.key.name.as_str() == "zero");
     assert_eq!(zero.unwrap().instances, []);
+}
+
+/// A name by which it is looked up is kept as it is spelled, and that there is none, too.
+#[test]
+fn vips_are_those_that_were_registered() {
+    let info = |id: &str, vip: &str, secure: Option<&str>| InstanceInfo {
+        instance_id: id.to_owned(),
+        ip_addr: format!("10.0.0.{id}"),
+        host_name: "h".to_owned(),
+        port: Some(PortWrapper::of(80, true)),
+        vip_address: Some(vip.to_owned()),
+        secure_vip_address: secure.map(str::to_owned),
+        ..InstanceInfo::default()
+    };
+    let instance = vec![
+        info("1", "Web", Some("Web")),
+        info("2", "web", None),
+        info("3", "Web,x", Some("WEB")),
+    ];
+    let rules = rules(HostPreference::Ip);
+    let (app, all) = rules.application(Application { name: "WEB".to_owned(), instance }).unwrap();
+    let state = state(rules.service(&app, &all).unwrap(), &all);
+    assert_eq!(state.key.name.as_str(), "Web");
+    let of = |host: &str| {
+        let one = state.instances.iter().find(|one| one.key.host.as_str() == host).unwrap();
+        [VIP, SECURE_VIP].map(|vip| one.native.get(vip).cloned())
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(of("10.0.0.1"), [None, None]);
+    assert_eq!(of("10.0.0.2"), [text("web"), text("")]);
+    assert_eq!(of("10.0.0.3"), [text("Web,x"), text("WEB")]);
 }
 
 #[test]

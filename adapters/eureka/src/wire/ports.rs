@@ -29,7 +29,8 @@ pub fn write_ports((plain, secure): Ports) -> String {
 pub fn read_ports(text: &str) -> Option<Ports> {
     let mut parts = text.split(',');
     let mut next = || {
-        let number: u16 = parts.next()?.parse().ok()?;
+        // Clients in Java read no other.
+        let number: i32 = parts.next()?.parse().ok()?;
         Some(PortWrapper::of(number.into(), parts.next()?.parse().ok()?))
     };
     Some((next()?, next()?))

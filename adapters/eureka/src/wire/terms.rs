@@ -22,11 +22,11 @@ pub const SECURE_VIP: &str = "secureVipAddress";
 
 /// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
 /// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
-/// `secureVipAddress` where they are not `name`, which its service has; `dataCenter`; `homePageUrl`,
+/// `secureVipAddress` where they are not the `name` of its service, if that is known; `dataCenter`; `homePageUrl`,
 /// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
 /// `renewalIntervalInSecs`, `durationInSecs` of its lease.
 #[must_use]
-pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
+pub fn terms(info: &InstanceInfo, host: &str, name: Option<&str>) -> Pairs {
     let lease = info.lease_info.unwrap_or_default();
     let seconds = |value: Option<i64>, usual| {
         value.filter(|value| *value != usual).map(|value| value.to_string())
@@ -42,8 +42,8 @@ pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
         ("hostName", info.host_name.clone(), host),
         ("ipAddr", info.ip_addr.clone(), host),
         ("appGroupName", text(&info.app_group_name), ""),
-        (VIP, text(&info.vip_address), name),
-        (SECURE_VIP, text(&info.secure_vip_address), name),
+        (VIP, text(&info.vip_address), ""),
+        (SECURE_VIP, text(&info.secure_vip_address), ""),
         ("dataCenter", data_center.to_owned(), "MyOwn"),
         ("homePageUrl", text(&info.home_page_url), &usual_page),
         ("statusPageUrl", text(&info.status_page_url), ""),
@@ -55,13 +55,13 @@ pub fn terms(info: &InstanceInfo, host: &str, name: &str) -> Pairs {
     ];
     let said = all.into_iter().filter(|(key, value, usual)| match *key {
         // Clients look for a vip as it is written, and who has none is not found by any.
-        VIP | SECURE_VIP => value != usual,
+        VIP | SECURE_VIP => name != Some(value.as_str()),
         _ => !value.is_empty() && !value.eq_ignore_ascii_case(usual),
     });
     said.map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
-/// The path of the home page, unless that is the root or a page elsewhere.
+/// The path of the home page, empty if that is the root; `None`: it is said by no page, or one elsewhere.
 #[must_use]
 pub fn context_path(info: &InstanceInfo) -> Option<String> {
     let url = info.home_page_url.as_deref()?;
@@ -77,6 +77,5 @@ pub fn context_path(info: &InstanceInfo) -> Option<String> {
         return None;
     }
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let path = path.trim_end_matches('/');
-    (!path.is_empty()).then(|| path.to_owned())
+    Some(path.trim_end_matches('/').to_owned())
 }

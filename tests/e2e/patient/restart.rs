@@ -115,22 +115,27 @@ async fn consul(http: Http, base: String, number: usize, told: Arc<Told>) {
 
 async fn nacos(port: u16, number: usize, told: Arc<Told>) {
     loop {
-        // A client whose server is away tries again.
-        let Some(mut client) = Client::try_start(port).await else {
+        // A client whose server is away, or goes while it asks, tries again.
+        if nacos_connected(port, number, &told).await.is_none() {
             sleep(EVERY).await;
-            continue;
-        };
-        told.registers();
-        client.register("by-nacos", &format!("10.12.3.{number}"), &json!({})).await;
-        for name in STABLE {
-            told.list(client.subscribe(name).await.as_array().map_or(0, Vec::len));
-        }
-        while let Some((_, body)) = client.next().await {
-            if let Some(hosts) = body["serviceInfo"]["hosts"].as_array() {
-                told.list(hosts.len());
-            }
         }
     }
+}
+
+/// As long as its connection lasts; `None`: it did not last until it was registered and told of all.
+async fn nacos_connected(port: u16, number: usize, told: &Told) -> Option<()> {
+    let mut client = Client::try_start(port).await?;
+    client.try_register("by-nacos", &format!("10.12.3.{number}"), &json!({})).await?;
+    told.registers();
+    for name in STABLE {
+        told.list(client.try_subscribe(name).await?.as_array().map_or(0, Vec::len));
+    }
+    while let Some((_, body)) = client.next().await {
+        if let Some(hosts) = body["serviceInfo"]["hosts"].as_array() {
+            told.list(hosts.len());
+        }
+    }
+    Some(())
 }
 
 /// All are there and well; nobody ever is not, when one can ask.
@@ -199,6 +204,7 @@ async fn a_restart_under_clients_of_each_protocol_loses_nobody() {
         assert!(lists > count, "{name}");
         assert_eq!(empty, 0, "{name}");
     }
-    // Those at connections had to come back, and did.
-    assert_eq!(told[2].again.load(Ordering::Relaxed), 3 * count);
+    // Those at connections had to come back, and did: some once more, to a hub that was about to stop.
+    let again = told[2].again.load(Ordering::Relaxed);
+    assert!(again >= 3 * count, "{again}");
 }

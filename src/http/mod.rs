@@ -5,6 +5,7 @@
 //! | [`shown`] | what a request shows of itself in its headers |
 //! | [`body`] | its body, of bounded size |
 //! | [`gzip`] | compressed answers, put together from compressed parts |
+//! | [`Meant`] | that a failure is the protocol's, and none of the hub |
 
 pub mod body;
 pub mod gzip;

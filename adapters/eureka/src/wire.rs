@@ -23,8 +23,12 @@ pub use terms::{PORTS, RAW_STATUS, SECURE_PORT, SECURE_VIP, STATUS, VIP, context
 
 /// The class name Jackson and `XStream` expect of a data centre that is not Amazon's.
 pub const DEFAULT_DATA_CENTER: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
+/// The name of the usual data centre.
+pub const MY_OWN: &str = "MyOwn";
+/// The name of the one that describes the machine.
+pub const AMAZON: &str = "Amazon";
 /// Every name of a data centre (`DataCenterInfo.Name`).
-pub const DATA_CENTERS: [&str; 3] = ["MyOwn", "Netflix", "Amazon"];
+pub const DATA_CENTERS: [&str; 3] = [MY_OWN, "Netflix", AMAZON];
 
 /// `{"applications": ...}`, the answer of lists and deltas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,7 +237,7 @@ impl DataCenterInfo {
     /// (`EurekaJacksonCodec`, `DataCenterInfoDeserializer`).
     #[must_use]
     pub fn has_metadata(&self) -> bool {
-        !self.metadata.is_empty() || self.name == DATA_CENTERS[2]
+        !self.metadata.is_empty() || self.name == AMAZON
     }
 }
 

@@ -22,7 +22,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::client::{Client, is_segment};
-use crate::wire::{DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, PortWrapper};
+use crate::wire::{
+    DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, MY_OWN, PortWrapper,
+};
 
 /// Seconds between two heartbeats, and after which a silent copy is evicted: Eureka's own defaults,
 /// on which its self-preservation counts.
@@ -129,7 +131,7 @@ fn info(instance: &Instance, word: &str) -> InstanceInfo {
         country_id: Some(1),
         data_center_info: Some(DataCenterInfo {
             class: Some(DEFAULT_DATA_CENTER.to_owned()),
-            name: "MyOwn".to_owned(),
+            name: MY_OWN.to_owned(),
             ..DataCenterInfo::default()
         }),
         lease_info: Some(LeaseInfo {

@@ -138,8 +138,7 @@ pub(super) async fn health_by_name(State(face): State<Arc<Face>>, call: Call) ->
             all.insert(render::id_of(&row), whole);
         }
     }
-    let worst = STATUSES.into_iter().find(|status| all.values().any(|(own, _)| own == status));
-    let (code, status) = match worst {
+    let (code, status) = match worst(all.values().map(|(status, _)| *status)) {
         Some(status) => (code_of(status), status),
         None => (StatusCode::NOT_FOUND, "critical"),
     };
@@ -162,16 +161,18 @@ fn code_of(status: &str) -> StatusCode {
     }
 }
 
+fn worst<'a>(all: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+    STATUSES.into_iter().find(|status| all.clone().any(|one| one == *status))
+}
+
 /// The worst of its checks, and all of it.
 fn aggregated(row: &Row, revision: i64, datacenter: &str) -> (&'static str, Value) {
     let checks = render::checks(row, revision);
-    let is = |status: &str| checks.iter().any(|check| check["Status"] == status);
-    let status = match () {
-        () if checks.iter().any(|check| check["Type"] == "maintenance") => "maintenance",
-        () if is("critical") => "critical",
-        () if is("warning") => "warning",
-        () => "passing",
+    let word = |check: &'_ Value| match check["Type"] == "maintenance" {
+        true => "maintenance",
+        false => worst(check["Status"].as_str().into_iter()).unwrap_or("passing"),
     };
+    let status = worst(checks.iter().map(word)).unwrap_or("passing");
     let service = local(row, revision, datacenter);
     (status, json!({ "AggregatedStatus": status, "Service": service, "Checks": checks }))
 }

@@ -154,16 +154,9 @@ impl Face {
         found
     }
 
-    /// Of those that are there what the caller may see.
-    fn known(&self, caller: &Caller, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
-        let visible = self.native.visible(caller);
-        let mut found = self.there(caller.tenant(), key, agent);
-        found.retain(|one| visible.sees(&one.key.service.group));
-        found
-    }
-
     /// What had this id when it was last seen; if that is said, from this agent.
-    fn there(&self, tenant: &TenantId, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
+    fn known(&self, caller: &Caller, key: &str, agent: Option<IpAddr>) -> Vec<NativeInstance> {
+        let tenant = caller.tenant();
         let ids = match self.places.0.get(tenant) {
             Some(ids) => Arc::clone(&ids),
             // Names of tenants are free: for those that have nothing there is nothing to keep.
@@ -186,7 +179,9 @@ impl Face {
         // One may have registered from several.
         found.sort_unstable();
         found.dedup();
-        found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok()).collect()
+        let visible = self.native.visible(caller);
+        let found = found.iter().filter_map(|id| self.native.get(tenant, &id.to_string()).ok());
+        found.filter(|one| visible.sees(&one.key.service.group)).collect()
     }
 
     /// All that registered from there, and that the caller may see.

@@ -17,8 +17,8 @@ use hub_registry_core::{
     GroupName, HealthStatus, Instance, InstanceStatus, Protocol, RegistryKind, ServiceKey, carry,
 };
 use hub_registry_eureka::wire::{
-    DATA_CENTERS, DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, Ports, RAW_STATUS,
-    SECURE_PORT, SECURE_VIP, VIP, read_ports, usual_ports,
+    DATA_CENTERS, DEFAULT_DATA_CENTER, DataCenterInfo, InstanceInfo, LeaseInfo, MY_OWN, Ports,
+    RAW_STATUS, SECURE_PORT, SECURE_VIP, VIP, read_ports, usual_ports,
 };
 
 use crate::catalog::Row;
@@ -167,7 +167,7 @@ fn data_center(instance: &Instance) -> DataCenterInfo {
         class: Some(said(term::CLASS).unwrap_or_else(|| DEFAULT_DATA_CENTER.to_owned())),
         name: said("dataCenter")
             .filter(|name| DATA_CENTERS.contains(&name.as_str()))
-            .unwrap_or_else(|| DATA_CENTERS[0].to_owned()),
+            .unwrap_or_else(|| MY_OWN.to_owned()),
         metadata: metadata.unwrap_or_default(),
     }
 }

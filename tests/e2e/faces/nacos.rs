@@ -355,6 +355,7 @@ async fn who_waits_for_a_configuration_waits() {
     // A server that stops lets nobody wait.
     let waiting = ask(&bases[0], "30000", "false", none);
     let stopping = async {
+        // By then the one beside it is sent, and waits: of that nothing else tells.
         tokio::time::sleep(Duration::from_secs(1)).await;
         hub.terminate().await
     };

@@ -2,7 +2,7 @@
 
 use hub_registry_core::Pairs;
 
-use super::InstanceInfo;
+use super::{InstanceInfo, MY_OWN};
 
 /// Term of both ports, as [`write_ports`](super::write_ports) has them, where address and protocol do not
 /// say them.
@@ -22,8 +22,8 @@ pub const SECURE_VIP: &str = "secureVipAddress";
 
 /// What else than address, state and metadata Eureka says of an instance, each where it is not the usual:
 /// `hostName` and `ipAddr`, whichever is not the host; `appGroupName`; `vipAddress`,
-/// `secureVipAddress` where they are not the `name` of its service, if that is known; `dataCenter`; `homePageUrl`,
-/// `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
+/// `secureVipAddress` where they are not the `name` of its service, if that is known; `dataCenter`;
+/// `homePageUrl`, `statusPageUrl`, `healthCheckUrl`, `secureHealthCheckUrl`; `overriddenStatus`; and
 /// `renewalIntervalInSecs`, `durationInSecs` of its lease.
 #[must_use]
 pub fn terms(info: &InstanceInfo, host: &str, name: Option<&str>) -> Pairs {
@@ -44,7 +44,7 @@ pub fn terms(info: &InstanceInfo, host: &str, name: Option<&str>) -> Pairs {
         ("appGroupName", text(&info.app_group_name), ""),
         (VIP, text(&info.vip_address), ""),
         (SECURE_VIP, text(&info.secure_vip_address), ""),
-        ("dataCenter", data_center.to_owned(), "MyOwn"),
+        ("dataCenter", data_center.to_owned(), MY_OWN),
         ("homePageUrl", text(&info.home_page_url), &usual_page),
         ("statusPageUrl", text(&info.status_page_url), ""),
         ("healthCheckUrl", text(&info.health_check_url), ""),
